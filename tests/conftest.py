@@ -1,0 +1,93 @@
+"""Servers for the live tests.
+
+The same tests run on the embedded server and, where one is installed (``/opt/couchdb``, or the
+file that ``COUCHDB_BINARY`` names), on Apache CouchDB. ``--couchdb-url`` names another server
+instead. ``couchdb``, ``couchdb_database`` and ``--couchdb-url`` come from the package's own pytest
+plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aiocouch.testing import BackgroundCouchDB, CouchDBServer
+from tests.support.installed import installed_couchdb, is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from aiocouch import CouchDB, Database
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("aiocouch").addoption(
+        "--servers",
+        choices=("embedded", "installed", "all"),
+        default="all",
+        help="which servers the live tests run on when there is no --couchdb-url; "
+        "all is the embedded one, and the installed one where there is one",
+    )
+
+
+def _servers(config: pytest.Config) -> list[str]:
+    """Name the servers that the live tests of this run use."""
+    if config.getoption("--couchdb-url"):
+        return ["url"]
+    wanted = config.getoption("--servers")
+    names = ["embedded", "installed"] if wanted == "all" else [wanted]
+    return names if is_installed() or wanted == "installed" else ["embedded"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "couchdb_server" in metafunc.fixturenames:
+        metafunc.parametrize("couchdb_server", _servers(metafunc.config), indirect=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "couchdb_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.live)
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[CouchDBServer]:
+    """The embedded server, one for each test process."""
+    with BackgroundCouchDB() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def installed_server() -> Iterator[CouchDBServer]:
+    """The installed Apache CouchDB, one for each test process."""
+    with installed_couchdb() as server:
+        yield server
+
+
+@pytest.fixture
+def couchdb_server(request: pytest.FixtureRequest) -> CouchDBServer:
+    """The server of this test. Not of the session: the order of the tests mixes the servers."""
+    if request.param == "url":
+        return CouchDBServer.from_url(request.config.getoption("--couchdb-url"))
+    server: CouchDBServer = request.getfixturevalue(f"{request.param}_server")
+    return server
+
+
+@pytest.fixture
+def db(couchdb_database: Database) -> Database:
+    """A fresh database, under a short name."""
+    return couchdb_database
+
+
+@pytest.fixture
+async def fresh_name(couchdb: CouchDB) -> AsyncIterator[str]:
+    """The name of a database that does not exist; if the test creates it, it is deleted."""
+    from aiocouch import NotFoundError
+
+    name = f"test-{uuid.uuid4().hex}"
+    yield name
+    with contextlib.suppress(NotFoundError):
+        await (await couchdb[name]).delete()

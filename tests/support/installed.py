@@ -1,0 +1,123 @@
+"""Start the Apache CouchDB that is installed on this machine, with data of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import subprocess
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiocouch.testing import CouchDBServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BINARY = Path(os.environ.get("COUCHDB_BINARY", "/opt/couchdb/bin/couchdb"))
+_STARTED = re.compile(r"Apache CouchDB has started on (http://127\.0\.0\.1:\d+)/")
+_SYSTEM_DATABASES = ("_users", "_replicator")
+_TRIES = 200
+_INI = """\
+[couchdb]
+single_node = true
+database_dir = {folder}/data
+view_index_dir = {folder}/data
+uuid = {secret}
+[smoosh]
+state_dir = {folder}/data
+[chttpd]
+bind_address = 127.0.0.1
+port = 0
+[admins]
+admin = admin
+[chttpd_auth]
+secret = {secret}
+[log]
+level = info
+"""
+
+
+def is_installed() -> bool:
+    """Say whether this machine has a CouchDB to start."""
+    return BINARY.is_file()
+
+
+@contextlib.contextmanager
+def installed_couchdb() -> Iterator[CouchDBServer]:
+    """Run the installed CouchDB in a new folder, on a free port, until the block is left."""
+    with tempfile.TemporaryDirectory(prefix="couchdb-", ignore_cleanup_errors=True) as name:
+        process = _start(Path(name))
+        try:
+            server = CouchDBServer(_address_of(process), "admin", "admin")
+            _await_system_databases(server)
+            yield server
+        finally:
+            _stop(process)
+
+
+def _start(folder: Path) -> subprocess.Popen[str]:
+    root = BINARY.parent.parent
+    (folder / "local.ini").write_text(_INI.format(folder=folder, secret=secrets.token_hex(16)))
+    arguments = (root / "etc/vm.args").read_text().splitlines()
+    # Without a node name it needs no port mapper, and no two servers can get in each other's way.
+    named = ("-name", "-sname")
+    (folder / "vm.args").write_text("\n".join(a for a in arguments if not a.startswith(named)))
+    environment = os.environ | {
+        "COUCHDB_ARGS_FILE": str(folder / "vm.args"),
+        "COUCHDB_INI_FILES": f"{root}/etc/default.ini {folder}/local.ini",
+    }
+    return subprocess.Popen(
+        [BINARY], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def _address_of(process: subprocess.Popen[str]) -> str:
+    """Read the log up to the line that tells the address, then keep the pipe empty."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := _STARTED.search(line):
+            threading.Thread(target=_drain, args=(process,), daemon=True).start()
+            return found[1]
+    raise RuntimeError(f"{BINARY} ended with status {process.wait()} before it had started")
+
+
+def _drain(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    with contextlib.suppress(ValueError):  # closed by _stop
+        for _ in process.stdout:
+            pass
+
+
+def _await_system_databases(server: CouchDBServer) -> None:
+    """CouchDB makes these shortly after the port is open, and says nothing when it is done."""
+    waiting = threading.Event()
+    for _ in range(_TRIES):
+        if all(_exists(server, name) for name in _SYSTEM_DATABASES):
+            return
+        waiting.wait(0.05)
+    raise RuntimeError("CouchDB did not create its system databases")
+
+
+def _exists(server: CouchDBServer, database: str) -> bool:
+    password = urllib.request.HTTPPasswordMgrWithPriorAuth()
+    password.add_password(None, server.url, server.user, server.password, is_authenticated=True)
+    opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(password))
+    try:
+        with opener.open(f"{server.url}/{database}", timeout=10):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
