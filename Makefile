@@ -1,0 +1,67 @@
+# Needs make and a Python from 3.11 on. The virtual environment is made when it is first needed.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= auto
+TESTS ?= tests
+
+.PHONY: help demo test check lint types layers docs bench clean
+
+help:
+	@echo "make demo    load real cities into a database and play with them (COUCHDB_URL=… for your server)"
+	@echo "make test    the tests, on the embedded server and on /opt/couchdb where there is one"
+	@echo "make check   all that CI asks for: style, types, layers, docs, packages, tests"
+	@echo "make bench   the benchmarks"
+	@echo "make docs    the documentation, in docs/_build/html"
+	@echo "make clean   remove what was built"
+
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not packaging" $(TESTS)
+
+# The tests come last, so that their summary is the last thing on the screen.
+check: lint types layers docs
+	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+
+layers: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+	find src tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python from 3.11 on was found. Name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: aiocouch needs Python 3.11."; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+
+# An order-only Python: it is the stamp that says what is installed.
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	@echo "Installing aiocouch and what the demo needs …"
+	@$(BIN)/python -m pip install --quiet --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing aiocouch and the tools of its developers …"
+	@$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/.demo
