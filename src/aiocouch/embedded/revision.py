@@ -45,6 +45,7 @@ AttachmentDigest: TypeAlias = tuple[str, str, bytes]
 
 # Erlang's list_to_integer takes a sign, and only ASCII digits.
 _REVISION = re.compile(r"\+?([0-9]+)-(.*)", re.DOTALL)
+_HEX = re.compile(r"[0-9A-Fa-f]{32}")
 _HEX_LENGTH = 32
 _RAW_LENGTH = 16
 
@@ -59,6 +60,8 @@ def parse_revision(text: str) -> Rev:
         raise ValueError("Invalid rev format")
     generation, digest = match.groups()
     if len(digest) == _HEX_LENGTH:
+        if _HEX.fullmatch(digest) is None:
+            raise ValueError("Invalid rev format")
         return int(generation), bytes.fromhex(digest)
     return int(generation), digest.encode("utf-8", "surrogatepass")
 

@@ -1,0 +1,459 @@
+"""Revision trees: every revision of a document that is known, and what descends from what.
+
+A `RevTree` is immutable; every change gives a new one. It is pure: no I/O, no clock.
+
+    tree = RevTree.load(blob)                 # costs nothing, a chain is not even decoded
+    tree.winner                               # Node(rev, parent, deleted, pointer)
+    tree = tree.append(parent, rev, deleted=False, pointer=17)     # a normal edit
+    tree, how = tree.merge(path, deleted=False, pointer=18)        # new_edits=false
+    tree = tree.stem(1000)
+    blob = tree.dump()
+
+A node's `pointer` is a number of the store's choice that says where the body is, 0 where there is
+none: an ancestor that a replicator has named but not sent, or one that compaction has dropped.
+
+Nearly every tree is a chain without branches, so that is one string of equal records: start
+generation, then 16 bytes of hash and 8 bytes of pointer and `deleted` for each revision. Appending
+to it and cutting old revisions off is slicing. All others are a list of nodes, parents first.
+
+What follows CouchDB to the letter: the winner is the leaf that is not deleted, has the highest
+generation, has the greatest hash, in that order. A path joins the tree where its oldest revision
+is found, or where the root of a branch is found in it; where neither, it is a branch of its own.
+Stemming keeps each leaf and its nearest ancestors. Purging a leaf takes the ancestors along that
+no other leaf has.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from .revision import Rev
+
+__all__ = ["MergeResult", "Node", "RevTree"]
+
+MergeResult: TypeAlias = Literal["new_leaf", "new_branch", "internal_node"]
+"""What a merge did: extended a leaf (or began the tree), made a conflict, or knew the revision."""
+
+_NO_PARENT = -1
+_CHAIN = b"\x01"
+_FOREST = b"\x02"
+_chain_head = Struct(">cQ")
+_record = Struct(">16sQ")
+_node = Struct(">iQQI")
+_HEAD = _chain_head.size
+_RECORD = _record.size
+_HASH = 16
+
+
+class Node(NamedTuple):
+    """One revision of a tree."""
+
+    rev: Rev
+    parent: int
+    """Index of the parent in `RevTree.nodes`, -1 at a root."""
+    deleted: bool
+    pointer: int
+    """Where the store keeps the body; 0 where it does not."""
+
+
+class RevTree:
+    """The revisions of one document."""
+
+    __slots__ = ("_blob", "_nodes")
+
+    def __init__(self, blob: bytes | None, nodes: list[Node] | None) -> None:
+        """Take one of the two forms. Use `load`, `start` or `from_path`."""
+        self._blob = blob
+        self._nodes = nodes
+
+    @classmethod
+    def load(cls, blob: bytes) -> RevTree:
+        """Take a tree as `dump` wrote it."""
+        return cls(blob, None)
+
+    @classmethod
+    def start(cls, rev: Rev, *, deleted: bool, pointer: int) -> RevTree:
+        """Make the tree of a document with one revision."""
+        generation, digest = rev
+        if len(digest) == _HASH:
+            record = _record.pack(digest, pointer << 1 | deleted)
+            return cls(_chain_head.pack(_CHAIN, generation) + record, None)
+        return cls(None, [Node(rev, _NO_PARENT, deleted, pointer)])
+
+    @classmethod
+    def from_path(cls, path: Sequence[Rev], *, deleted: bool, pointer: int) -> RevTree:
+        """Make the tree of a replicated document. `path` has the newest revision first."""
+        tree, _ = cls(None, []).merge(path, deleted=deleted, pointer=pointer)
+        return tree
+
+    def dump(self) -> bytes:
+        """Give the tree as bytes, equal for equal trees."""
+        if self._blob is None:
+            self._blob = _pack(self.nodes)
+        return self._blob
+
+    def __eq__(self, other: object) -> bool:
+        """Trees are equal when their revisions, bodies and branches are."""
+        return isinstance(other, RevTree) and self.dump() == other.dump()
+
+    def __hash__(self) -> int:
+        """Equal trees have equal hashes."""
+        return hash(self.dump())
+
+    def __repr__(self) -> str:
+        """Show the leaves only, a tree may be long."""
+        return f"<RevTree of {len(self.nodes)} revisions, leaves {[n.rev for n in self.leaves]}>"
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All revisions, a parent before its children, siblings by hash. Not to be changed."""
+        if self._nodes is None:
+            self._nodes = _unpack(self._blob or _FOREST)
+        return self._nodes
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether there is one branch only (as far as that is known without looking)."""
+        return self._blob is not None and self._blob[:1] == _CHAIN
+
+    @property
+    def winner(self) -> Node:
+        """The leaf that a read without a revision gives."""
+        blob = self._blob
+        if blob is not None and blob[:1] == _CHAIN:
+            return _last_of_chain(blob)
+        return max(self.leaves, key=_rank)
+
+    @property
+    def leaves(self) -> list[Node]:
+        """The revisions that nothing descends from, in the order `open_revs=all` lists them."""
+        if self.is_chain:
+            return [self.winner]
+        nodes = self.nodes
+        inner = {node.parent for node in nodes}
+        return [node for index, node in reversed([*enumerate(nodes)]) if index not in inner]
+
+    @property
+    def ranked_leaves(self) -> list[Node]:
+        """The leaves, the winner first, then by precedence (as `style=all_docs` lists them)."""
+        return sorted(self.leaves, key=_rank, reverse=True)
+
+    @property
+    def conflicts(self) -> list[Node]:
+        """Leaves beside the winner that are not deleted, by precedence."""
+        return [node for node in self.ranked_leaves[1:] if not node.deleted]
+
+    @property
+    def deleted_conflicts(self) -> list[Node]:
+        """Leaves beside the winner that are deleted, by precedence."""
+        return [node for node in self.ranked_leaves[1:] if node.deleted]
+
+    def find(self, rev: Rev) -> Node | None:
+        """Give the node of a revision, or None."""
+        blob = self._blob
+        if blob is not None and blob[:1] == _CHAIN:
+            return _find_in_chain(blob, rev)
+        return next((node for node in self.nodes if node.rev == rev), None)
+
+    def find_leaf(self, rev: Rev) -> Node | None:
+        """Give the node of a revision if it is a leaf, else None: only leaves can be edited."""
+        return next((node for node in self.leaves if node.rev == rev), None)
+
+    def ancestry(self, rev: Rev) -> list[Node]:
+        """Give a revision and its ancestors, newest first (`_revisions`); [] if unknown."""
+        nodes = self.nodes
+        node = self.find(rev)
+        found = []
+        while node is not None:
+            found.append(node)
+            node = nodes[node.parent] if node.parent >= 0 else None
+        return found
+
+    def latest(self, rev: Rev) -> list[Node]:
+        """Give the leaves that descend from a revision (`latest=true`), itself if it is one."""
+        return [leaf for leaf in self.leaves if rev in self._path_of(leaf)]
+
+    def missing(self, revs: Iterable[Rev]) -> list[Rev]:
+        """Give those revisions that the tree does not know, in their order."""
+        return [rev for rev in revs if self.find(rev) is None]
+
+    def possible_ancestors(self, missing: Iterable[Rev]) -> list[Rev]:
+        """Give the leaves that a missing revision may descend from (`_revs_diff`)."""
+        highest = max((rev[0] for rev in missing), default=0)
+        return [leaf.rev for leaf in self.leaves if leaf.rev[0] < highest]
+
+    def append(self, parent: Rev, rev: Rev, *, deleted: bool, pointer: int) -> RevTree:
+        """Add the edit of a known revision.
+
+        If that is a leaf it grows, else there is a new branch. An unknown parent is LookupError.
+        """
+        blob = self._blob
+        if blob is not None and blob[:1] == _CHAIN and len(rev[1]) == _HASH:
+            last = _last_of_chain(blob)
+            if last.rev == parent and rev[0] == parent[0] + 1:
+                return RevTree(blob + _record.pack(rev[1], pointer << 1 | deleted), None)
+        if self.find(parent) is None:
+            raise LookupError(parent)
+        return self.merge((rev, parent), deleted=deleted, pointer=pointer)[0]
+
+    def merge(
+        self, path: Sequence[Rev], *, deleted: bool, pointer: int
+    ) -> tuple[RevTree, MergeResult]:
+        """Merge a revision and its ancestors, newest first, without gaps in the generations.
+
+        The same tree object comes back when there is nothing new in the path. A revision that was
+        known without its body takes this one.
+        """
+        merger = _Merger(self.nodes, path[::-1], Node(path[0], _NO_PARENT, deleted, pointer))
+        result = merger.merge()
+        if not merger.changed:
+            return self, result
+        return _from_nodes(merger.nodes), result
+
+    def stem(self, limit: int) -> RevTree:
+        """Keep every leaf and its nearest ancestors, `limit` revisions for each."""
+        blob = self._blob
+        if blob is not None and blob[:1] == _CHAIN:
+            return _stem_chain(self, blob, limit)
+        keep: set[int] = set()
+        for leaf in self.leaves:
+            keep.update(self._indexes_of(leaf)[:limit])
+        return self if len(keep) == len(self.nodes) else _from_nodes(_pick(self.nodes, keep))
+
+    def purge(self, revs: Collection[Rev]) -> tuple[RevTree | None, list[Rev]]:
+        """Remove those of `revs` that are leaves, and the ancestors no other leaf has.
+
+        Gives the tree that is left (None: nothing) and what was removed of `revs`.
+        """
+        gone = [leaf.rev for leaf in self.leaves if leaf.rev in revs]
+        if not gone:
+            return self, []
+        keep: set[int] = set()
+        for leaf in self.leaves:
+            if leaf.rev not in revs:
+                keep.update(self._indexes_of(leaf))
+        return (_from_nodes(_pick(self.nodes, keep)) if keep else None), gone
+
+    def map_pointers(self, change: Callable[[Node, bool], int]) -> RevTree:
+        """Give every node the pointer that `change(node, is_leaf)` returns (compaction)."""
+        inner = {node.parent for node in self.nodes}
+        return _from_nodes(
+            [
+                node._replace(pointer=change(node, index not in inner))
+                for index, node in enumerate(self.nodes)
+            ]
+        )
+
+    def _indexes_of(self, leaf: Node) -> list[int]:
+        """Indexes of a leaf and its ancestors, newest first."""
+        nodes = self.nodes
+        index = nodes.index(leaf)
+        found = []
+        while index != _NO_PARENT:
+            found.append(index)
+            index = nodes[index].parent
+        return found
+
+    def _path_of(self, leaf: Node) -> list[Rev]:
+        return [self.nodes[index].rev for index in self._indexes_of(leaf)]
+
+
+class _Merger:
+    """Puts one path into a list of nodes. Parents before children holds only afterwards."""
+
+    def __init__(self, nodes: list[Node], path: Sequence[Rev], newest: Node) -> None:
+        self.nodes = list(nodes)
+        self.changed = False
+        self._path = path
+        self._newest = newest
+        self._children: dict[int, list[int]] = {}
+        for index, node in enumerate(nodes):
+            self._children.setdefault(node.parent, []).append(index)
+
+    def merge(self) -> MergeResult:
+        for root in self._children.get(_NO_PARENT, ()):
+            found = self._meet(root)
+            if found is not None:
+                return self._follow(*found)
+        began = not self.nodes
+        self._extend(_NO_PARENT, 0)
+        return "new_leaf" if began else "new_branch"
+
+    def _meet(self, root: int) -> tuple[int, int] | None:
+        """Where the path and this root's branch meet: index of the node, place in the path."""
+        ahead = self.nodes[root].rev[0] - self._path[0][0]
+        if ahead <= 0:
+            found = self._search(root, self._path[0])
+            return None if found is None else (found, 0)
+        if ahead < len(self._path) and self._path[ahead] == self.nodes[root].rev:
+            self._lengthen(root, ahead)
+            return root, ahead
+        return None
+
+    def _search(self, root: int, rev: Rev) -> int | None:
+        todo = [root]
+        while todo:
+            index = todo.pop()
+            if self.nodes[index].rev == rev:
+                return index
+            todo.extend(reversed(self._children.get(index, ())))
+        return None
+
+    def _lengthen(self, root: int, ahead: int) -> None:
+        """Put the beginning of the path above a root."""
+        self._add_stubs(_NO_PARENT, self._path[:ahead])
+        self.nodes[root] = self.nodes[root]._replace(parent=len(self.nodes) - 1)
+
+    def _follow(self, index: int, place: int) -> MergeResult:
+        """Walk down from where they met as long as the tree has the path."""
+        while place + 1 < len(self._path):
+            child = self._child(index, self._path[place + 1])
+            if child is None:
+                grown: MergeResult = "new_branch" if self._children.get(index) else "new_leaf"
+                self._extend(index, place + 1)
+                return grown
+            index, place = child, place + 1
+        self._fill(index)
+        return "internal_node"
+
+    def _child(self, index: int, rev: Rev) -> int | None:
+        children = self._children.get(index, ())
+        return next((child for child in children if self.nodes[child].rev == rev), None)
+
+    def _extend(self, parent: int, place: int) -> None:
+        """Hang the rest of the path below a node; only its end has a body."""
+        rest = self._path[place:-1]
+        self._add_stubs(parent, rest)
+        self.nodes.append(self._newest._replace(parent=len(self.nodes) - 1 if rest else parent))
+        self.changed = True
+
+    def _add_stubs(self, parent: int, revs: Sequence[Rev]) -> None:
+        for rev in revs:
+            self.nodes.append(Node(rev, parent, False, 0))
+            parent = len(self.nodes) - 1
+        self.changed = self.changed or bool(revs)
+
+    def _fill(self, index: int) -> None:
+        node = self.nodes[index]
+        if node.pointer == 0 and self._newest.pointer:
+            self.nodes[index] = self._newest._replace(parent=node.parent)
+            self.changed = True
+
+
+def _rank(node: Node) -> tuple[bool, Rev]:
+    return not node.deleted, node.rev
+
+
+def _pick(nodes: list[Node], keep: set[int]) -> list[Node]:
+    """Keep some nodes; one whose parent is gone becomes a root."""
+    places = {index: place for place, index in enumerate(sorted(keep))}
+    return [
+        nodes[index]._replace(parent=places.get(nodes[index].parent, _NO_PARENT))
+        for index in places
+    ]
+
+
+def _from_nodes(nodes: list[Node]) -> RevTree:
+    """Make a tree of nodes in any order: sort them, and know a chain when it is one."""
+    nodes = _in_tree_order(nodes)
+    return RevTree(_pack(nodes), nodes)
+
+
+def _in_tree_order(nodes: list[Node]) -> list[Node]:
+    """Depth first, siblings by hash, roots by generation and hash."""
+    children: dict[int, list[int]] = {}
+    for index, node in enumerate(nodes):
+        children.setdefault(node.parent, []).append(index)
+    result: list[Node] = []
+    todo = [(root, _NO_PARENT) for root in _by_rev(nodes, children[_NO_PARENT])]
+    while todo:
+        index, parent = todo.pop()
+        result.append(nodes[index]._replace(parent=parent))
+        place = len(result) - 1
+        todo.extend((child, place) for child in _by_rev(nodes, children.get(index, ())))
+    return result
+
+
+def _by_rev(nodes: list[Node], indexes: Sequence[int]) -> Sequence[int]:
+    """Sort indexes, the greatest revision first, as they go onto a stack."""
+    if len(indexes) < 2:
+        return indexes
+    return sorted(indexes, key=lambda index: nodes[index].rev, reverse=True)
+
+
+# --- The two forms in bytes
+
+
+def _pack(nodes: list[Node]) -> bytes:
+    if _fits_chain(nodes):
+        return _chain_head.pack(_CHAIN, nodes[0].rev[0]) + b"".join(
+            _record.pack(node.rev[1], node.pointer << 1 | node.deleted) for node in nodes
+        )
+    return _FOREST + b"".join(map(_pack_node, nodes))
+
+
+def _fits_chain(nodes: list[Node]) -> bool:
+    return bool(nodes) and all(
+        node.parent == index - 1 and len(node.rev[1]) == _HASH for index, node in enumerate(nodes)
+    )
+
+
+def _pack_node(node: Node) -> bytes:
+    (generation, digest), parent, deleted, pointer = node
+    return _node.pack(parent, generation, pointer << 1 | deleted, len(digest)) + digest
+
+
+def _unpack(blob: bytes) -> list[Node]:
+    return _unpack_chain(blob) if blob[:1] == _CHAIN else _unpack_forest(blob)
+
+
+def _unpack_chain(blob: bytes) -> list[Node]:
+    start = _chain_head.unpack_from(blob)[1]
+    return [
+        Node((start + index, digest), index - 1, bool(value & 1), value >> 1)
+        for index, (digest, value) in enumerate(_record.iter_unpack(memoryview(blob)[_HEAD:]))
+    ]
+
+
+def _unpack_forest(blob: bytes) -> list[Node]:
+    nodes = []
+    offset = 1
+    while offset < len(blob):
+        parent, generation, value, size = _node.unpack_from(blob, offset)
+        offset += _node.size
+        digest = blob[offset : offset + size]
+        offset += size
+        nodes.append(Node((generation, digest), parent, bool(value & 1), value >> 1))
+    return nodes
+
+
+def _last_of_chain(blob: bytes) -> Node:
+    length = (len(blob) - _HEAD) // _RECORD
+    return _chain_node(blob, length - 1)
+
+
+def _chain_node(blob: bytes, index: int) -> Node:
+    start = _chain_head.unpack_from(blob)[1]
+    digest, value = _record.unpack_from(blob, _HEAD + index * _RECORD)
+    return Node((start + index, digest), index - 1, bool(value & 1), value >> 1)
+
+
+def _find_in_chain(blob: bytes, rev: Rev) -> Node | None:
+    """Look at the one place where a generation can be."""
+    index = rev[0] - _chain_head.unpack_from(blob)[1]
+    if not 0 <= index < (len(blob) - _HEAD) // _RECORD:
+        return None
+    node = _chain_node(blob, index)
+    return node if node.rev == rev else None
+
+
+def _stem_chain(tree: RevTree, blob: bytes, limit: int) -> RevTree:
+    cut = (len(blob) - _HEAD) // _RECORD - max(limit, 1)
+    if cut <= 0:
+        return tree
+    start = _chain_head.unpack_from(blob)[1]
+    return RevTree(_chain_head.pack(_CHAIN, start + cut) + blob[_HEAD + cut * _RECORD :], None)
