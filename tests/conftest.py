@@ -37,7 +37,7 @@ def _servers(config: pytest.Config) -> list[str]:
     """Name the servers that the live tests of this run use."""
     if config.getoption("--couchdb-url"):
         return ["url"]
-    wanted = config.getoption("--servers")
+    wanted = str(config.getoption("--servers"))
     names = ["embedded", "installed"] if wanted == "all" else [wanted]
     return names if is_installed() or wanted == "installed" else ["embedded"]
 
@@ -71,7 +71,7 @@ def installed_server() -> Iterator[CouchDBServer]:
 def couchdb_server(request: pytest.FixtureRequest) -> CouchDBServer:
     """The server of this test. Not of the session: the order of the tests mixes the servers."""
     if request.param == "url":
-        return CouchDBServer.from_url(request.config.getoption("--couchdb-url"))
+        return CouchDBServer.from_url(str(request.config.getoption("--couchdb-url")))
     server: CouchDBServer = request.getfixturevalue(f"{request.param}_server")
     return server
 

@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def couchdb_server(pytestconfig: pytest.Config) -> Iterator[CouchDBServer]:
     """A CouchDB server for the whole run: an embedded one, or that of ``--couchdb-url``."""
-    url = pytestconfig.getoption("--couchdb-url")
+    url: str | None = pytestconfig.getoption("--couchdb-url")
     if url:
         yield CouchDBServer.from_url(url)
         return
