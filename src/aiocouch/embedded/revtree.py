@@ -87,6 +87,9 @@ class RevTree:
     @classmethod
     def from_path(cls, path: Sequence[Rev], *, deleted: bool, pointer: int) -> RevTree:
         """Make the tree of a replicated document. `path` has the newest revision first."""
+        if all(len(digest) == _HASH for _, digest in path):
+            head = _chain_head.pack(_CHAIN, path[-1][0])
+            return cls(head + _chain_records(path, deleted, pointer), None)
         tree, _ = cls(None, []).merge(path, deleted=deleted, pointer=pointer)
         return tree
 
@@ -130,16 +133,16 @@ class RevTree:
 
     @property
     def leaves(self) -> list[Node]:
-        """The revisions that nothing descends from, in the order `open_revs=all` lists them."""
+        """The revisions that nothing descends from, by revision (as `open_revs` lists them)."""
         if self.is_chain:
             return [self.winner]
-        nodes = self.nodes
-        inner = {node.parent for node in nodes}
-        return [node for index, node in reversed([*enumerate(nodes)]) if index not in inner]
+        inner = {node.parent for node in self.nodes}
+        leaves = [node for index, node in enumerate(self.nodes) if index not in inner]
+        return sorted(leaves, key=_revision)
 
     @property
     def ranked_leaves(self) -> list[Node]:
-        """The leaves, the winner first, then by precedence (as `style=all_docs` lists them)."""
+        """The leaves by precedence, the winner first (as `style=all_docs` lists them)."""
         return sorted(self.leaves, key=_rank, reverse=True)
 
     @property
@@ -174,17 +177,17 @@ class RevTree:
         return found
 
     def latest(self, rev: Rev) -> list[Node]:
-        """Give the leaves that descend from a revision (`latest=true`), itself if it is one."""
+        """Give the leaves that descend from a revision (`latest=true`), or itself if a leaf."""
         return [leaf for leaf in self.leaves if rev in self._path_of(leaf)]
 
     def missing(self, revs: Iterable[Rev]) -> list[Rev]:
-        """Give those revisions that the tree does not know, in their order."""
-        return [rev for rev in revs if self.find(rev) is None]
+        """Give those revisions that the tree does not know, sorted."""
+        return sorted(rev for rev in set(revs) if self.find(rev) is None)
 
     def possible_ancestors(self, missing: Iterable[Rev]) -> list[Rev]:
-        """Give the leaves that a missing revision may descend from (`_revs_diff`)."""
+        """Give the leaves that a missing revision may descend from (`_revs_diff`), ranked."""
         highest = max((rev[0] for rev in missing), default=0)
-        return [leaf.rev for leaf in self.leaves if leaf.rev[0] < highest]
+        return [leaf.rev for leaf in self.ranked_leaves if leaf.rev[0] < highest]
 
     def append(self, parent: Rev, rev: Rev, *, deleted: bool, pointer: int) -> RevTree:
         """Add the edit of a known revision.
@@ -208,6 +211,9 @@ class RevTree:
         The same tree object comes back when there is nothing new in the path. A revision that was
         known without its body takes this one.
         """
+        grown = self._grow_chain(path, deleted, pointer)
+        if grown is not None:
+            return grown, "new_leaf"
         merger = _Merger(self.nodes, path[::-1], Node(path[0], _NO_PARENT, deleted, pointer))
         result = merger.merge()
         if not merger.changed:
@@ -247,6 +253,18 @@ class RevTree:
                 for index, node in enumerate(self.nodes)
             ]
         )
+
+    def _grow_chain(self, path: Sequence[Rev], deleted: bool, pointer: int) -> RevTree | None:
+        """Merge a path that just goes on where this chain ends; None: it is not so simple."""
+        blob = self._blob
+        if blob is None or blob[:1] != _CHAIN:
+            return None
+        new = path[0][0] - _last_of_chain(blob).rev[0]
+        if not 0 < new < len(path) or any(len(digest) != _HASH for _, digest in path[:new]):
+            return None
+        if any(_find_in_chain(blob, rev) is None for rev in path[new:]):
+            return None
+        return RevTree(blob + _chain_records(path[:new], deleted, pointer), None)
 
     def _indexes_of(self, leaf: Node) -> list[int]:
         """Indexes of a leaf and its ancestors, newest first."""
@@ -344,6 +362,10 @@ class _Merger:
             self.changed = True
 
 
+def _revision(node: Node) -> Rev:
+    return node.rev
+
+
 def _rank(node: Node) -> tuple[bool, Rev]:
     return not node.deleted, node.rev
 
@@ -405,6 +427,12 @@ def _fits_chain(nodes: list[Node]) -> bool:
 def _pack_node(node: Node) -> bytes:
     (generation, digest), parent, deleted, pointer = node
     return _node.pack(parent, generation, pointer << 1 | deleted, len(digest)) + digest
+
+
+def _chain_records(path: Sequence[Rev], deleted: bool, pointer: int) -> bytes:
+    """Records of a path that is given newest first: all but the newest have no body."""
+    stubs = [_record.pack(digest, 0) for _, digest in path[:0:-1]]
+    return b"".join(stubs) + _record.pack(path[0][1], pointer << 1 | deleted)
 
 
 def _unpack(blob: bytes) -> list[Node]:
