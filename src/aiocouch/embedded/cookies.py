@@ -1,0 +1,150 @@
+"""The `AuthSession` cookie: what is in it, how it is signed, and how it is sent. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiocouch.embedded.config import Configuration
+
+COOKIE = "AuthSession"
+DEFAULT_TIMEOUT = 600
+"""Seconds that a session lives without a renewal."""
+
+_DIGESTS = {"sha": "sha1", "blake2b": "blake2b", "blake2s": "blake2s", "md5": "md5"} | {
+    f"sha{family}{size}": f"sha{family}{size}"
+    for family in ("", "3_")
+    for size in (224, 256, 384, 512)
+}
+_RENEW_BELOW = 0.9
+
+
+class MalformedCookieError(ValueError):
+    """A cookie that was never made by a CouchDB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A cookie's content, not yet checked. `time` is the text of a hexadecimal number."""
+
+    name: str
+    time: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CookieSettings:
+    """How cookies are made: section `chttpd_auth`."""
+
+    timeout: int
+    algorithms: tuple[str, ...]
+    persistent: bool
+    domain: str
+    same_site: str
+
+    @classmethod
+    def of(cls, config: Configuration) -> CookieSettings:
+        """Read the settings as they are now."""
+        return cls(
+            config.integer("chttpd_auth", "timeout", DEFAULT_TIMEOUT),
+            _algorithms(config.text("chttpd_auth", "hash_algorithms", "sha256, sha")),
+            config.flag("chttpd_auth", "allow_persistent_cookies", default=True),
+            config.text("chttpd_auth", "cookie_domain"),
+            config.text("chttpd_auth", "same_site").lower(),
+        )
+
+
+def find_cookie(header: str | None) -> str | None:
+    """Give the value of the session cookie in a `Cookie` header; None when it has none."""
+    for part in (header or "").split(";"):
+        name, separator, value = part.strip().partition("=")
+        if separator and name == COOKIE:
+            return value.strip('"') or None
+    return None
+
+
+def parse_session(value: str) -> Session:
+    """Take a cookie's value apart. Raises MalformedCookieError."""
+    try:
+        name, time, signature = _decode(value).split(b":", 2)
+        return Session(name.decode(), time.decode("ascii"), signature)
+    except ValueError as error:
+        message = "Malformed AuthSession cookie. Please clear your cookies."
+        raise MalformedCookieError(message) from error
+
+
+def make_session(name: str, key: bytes, now: int, settings: CookieSettings) -> str:
+    """Give the value of a new cookie; `now` in seconds since 1970."""
+    data = f"{name}:{now:X}".encode()
+    signature = hmac.digest(key, data, _DIGESTS[settings.algorithms[0]])
+    return base64.urlsafe_b64encode(data + b":" + signature).rstrip(b"=").decode()
+
+
+def seconds_left(session: Session, key: bytes, now: int, settings: CookieSettings) -> int | None:
+    """Give the seconds for which a session goes on; None when it is over or was forged."""
+    try:
+        left = int(session.time, 16) + settings.timeout - now
+    except ValueError:
+        return None
+    data = f"{session.name}:{session.time}".encode()
+    genuine = [
+        hmac.compare_digest(hmac.digest(key, data, digest), session.signature)
+        for digest in _digests(settings)
+    ]
+    return left if left > 0 and any(genuine) else None
+
+
+def needs_renewal(left: int, settings: CookieSettings) -> bool:
+    """Tell whether a tenth of the time-out has gone by, so that a fresh cookie is due."""
+    return left < settings.timeout * _RENEW_BELOW
+
+
+def session_cookie(value: str, settings: CookieSettings, *, now: int, secure: bool) -> str:
+    """Give the `Set-Cookie` header; an empty value logs out."""
+    return "; ".join([f"{COOKIE}={value}", "Version=1", *_attributes(settings, now, secure)])
+
+
+def _attributes(settings: CookieSettings, now: int, secure: bool) -> Iterator[str]:  # noqa: FBT001
+    if settings.persistent:
+        yield f"Expires={_date(now + settings.timeout)}"
+        yield f"Max-Age={settings.timeout}"
+    if settings.domain:
+        yield f"Domain={settings.domain}"
+    yield "Path=/"
+    if secure:
+        yield "Secure"
+    yield "HttpOnly"
+    if settings.same_site in ("none", "lax", "strict"):
+        yield f"SameSite={settings.same_site.capitalize()}"
+
+
+def _date(seconds: int) -> str:
+    # Browsers and CouchDB write the date of a cookie with dashes.
+    weekday, day, month, year, *rest = formatdate(seconds, usegmt=True).split(" ")
+    return f"{weekday} {day}-{month}-{year} {' '.join(rest)}"
+
+
+def _algorithms(text: str) -> tuple[str, ...]:
+    known = tuple(name.strip() for name in text.split(",") if name.strip() in _DIGESTS)
+    return known or ("sha256", "sha")
+
+
+def _digests(settings: CookieSettings) -> list[str]:
+    return [_DIGESTS[name] for name in settings.algorithms]
+
+
+def _decode(value: str) -> bytes:
+    if "=" in value:
+        raise MalformedCookieError("CouchDB writes no padding")
+    padded = value + "=" * (-len(value) % 4)
+    try:
+        return base64.b64decode(padded, altchars=b"-_", validate=True)
+    except binascii.Error as error:
+        raise MalformedCookieError(str(error)) from error
