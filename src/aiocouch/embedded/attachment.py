@@ -1,0 +1,352 @@
+"""What an attachment is: its stored facts, how it is compressed, and how it looks in JSON.
+
+Pure. The bytes live in `store.attachments`; a revision keeps a list of `Attachment`, in order.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+DEFAULT_TYPE = "application/octet-stream"
+DEFAULT_COMPRESSIBLE = "text/*, application/javascript, application/json, application/xml"
+DEFAULT_LEVEL = 8
+IDENTITY = "identity"
+GZIP = "gzip"
+# 16 on top of the largest window makes zlib write and read the gzip format.
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
+NOT_STORED = 0
+"""The `blob` of an attachment whose bytes are not in the store yet."""
+
+
+class InvalidAttachmentError(ValueError):
+    """A member of `_attachments` that CouchDB refuses: 400 bad_request, the text is its reason."""
+
+
+class InvalidMembersError(ValueError):
+    """`_attachments` is no object: CouchDB answers 400 doc_validation."""
+
+
+class MissingStubError(LookupError):
+    """A stub names an attachment that the parent revision does not have (412 missing_stub)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """One stored attachment of one revision.
+
+    `digest` is the MD5 of the bytes as stored (after compression), in base64 without a prefix.
+    `length` counts the bytes as uploaded, `encoded_length` those stored. `blob` is the number of
+    the content in the attachment store, `NOT_STORED` before it is there.
+    """
+
+    name: str
+    content_type: str
+    revpos: int
+    digest: str
+    length: int
+    encoded_length: int
+    encoding: str = IDENTITY
+    blob: int = NOT_STORED
+
+    @property
+    def md5(self) -> bytes:
+        """The 16 bytes of the digest, as the revision id takes them."""
+        return base64.b64decode(self.digest)
+
+    @property
+    def compressed(self) -> bool:
+        """Whether the stored bytes are gzip."""
+        return self.encoding != IDENTITY
+
+
+class Content(msgspec.Struct, frozen=True):
+    """Bytes ready to be stored, with their facts. `data` is None when they are in the store."""
+
+    digest: str
+    length: int
+    encoded_length: int
+    encoding: str
+    blob: int = NOT_STORED
+    data: bytes | None = None
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One member of a written document's `_attachments`.
+
+    `content` is None for a stub, which `resolve` takes from the parent revision.
+    """
+
+    name: str
+    content_type: str
+    revpos: int | None = None
+    content: Content | None = None
+
+
+class Follows(msgspec.Struct, frozen=True):
+    """An attachment whose bytes follow the document in a multipart body."""
+
+    name: str
+    content_type: str
+    revpos: int | None
+    length: int
+    encoded_length: int
+    encoding: str
+    digest: str | None
+
+
+class Compression(msgspec.Struct, frozen=True):
+    """Which content types are stored compressed (CouchDB's `[attachments]` section)."""
+
+    types: str = DEFAULT_COMPRESSIBLE
+    level: int = DEFAULT_LEVEL
+
+    def applies_to(self, content_type: str) -> bool:
+        """Whether content of this type is compressed."""
+        if self.level <= 0:
+            return False
+        patterns = (text.strip() for text in self.types.split(","))
+        return any(_type_matches(pattern, content_type) for pattern in patterns if pattern)
+
+
+def _type_matches(pattern: str, content_type: str) -> bool:
+    body = ".*".join(re.escape(piece) for piece in pattern.split("*"))
+    expression = rf"\s*{body}(?:\s*;.*)?\s*"
+    return re.fullmatch(expression, content_type, re.IGNORECASE | re.DOTALL) is not None
+
+
+class Encoder:
+    """Turns uploaded bytes into stored bytes, piece by piece, and keeps count and digests.
+
+    `compress` gzips; `encoding` only labels bytes that came encoded already.
+    """
+
+    def __init__(self, *, level: int | None = None, encoding: str = IDENTITY) -> None:
+        self._zip = (
+            zlib.compressobj(level, zlib.DEFLATED, GZIP_WINDOW) if level is not None else None
+        )
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._key = hashlib.blake2b(digest_size=20)
+        self._encoding = GZIP if self._zip else encoding
+        self.length = 0
+        self.encoded_length = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take uploaded bytes and return those to store (maybe none yet)."""
+        self.length += len(data)
+        return self._count(self._zip.compress(data) if self._zip else data)
+
+    def finish(self) -> bytes:
+        """Return the last bytes to store."""
+        return self._count(self._zip.flush() if self._zip else b"")
+
+    def _count(self, data: bytes) -> bytes:
+        self._md5.update(data)
+        self._key.update(data)
+        self.encoded_length += len(data)
+        return data
+
+    @property
+    def key(self) -> bytes:
+        """What the content is addressed by: a hash of the stored bytes that nobody can forge."""
+        return self._key.digest()
+
+    def content(self, *, blob: int = NOT_STORED, data: bytes | None = None) -> Content:
+        """Return the facts after `finish`."""
+        digest = base64.b64encode(self._md5.digest()).decode()
+        return Content(digest, self.length, self.encoded_length, self._encoding, blob, data)
+
+
+def encode_content(data: bytes, content_type: str, compression: Compression) -> Content:
+    """Return the stored form of content that is in memory."""
+    level = compression.level if compression.applies_to(content_type) else None
+    encoder = Encoder(level=level)
+    stored = encoder.feed(data) + encoder.finish()
+    return encoder.content(data=stored)
+
+
+def content_key(data: bytes) -> bytes:
+    """Return the address of stored bytes, see `Encoder.key`."""
+    return hashlib.blake2b(data, digest_size=20).digest()
+
+
+def decompress(chunks: Iterable[bytes]) -> Iterable[bytes]:
+    """Yield the plain bytes of gzip chunks, each step bounded in memory by 1 MiB."""
+    unzip = zlib.decompressobj(GZIP_WINDOW)
+    for chunk in chunks:
+        pending = chunk
+        while pending:
+            data = unzip.decompress(pending, 1 << 20)
+            pending = unzip.unconsumed_tail
+            if data:
+                yield data
+            if not data and not pending:
+                break
+
+
+def read_members(members: object, compression: Compression) -> list[Incoming | Follows]:
+    """Read a document's `_attachments` object.
+
+    Members that are no object are dropped, as CouchDB does. Raises `InvalidMembersError`
+    when `members` is no object, and `InvalidAttachmentError` for a bad name or bad data.
+    """
+    if not isinstance(members, dict):
+        raise InvalidMembersError("Bad special document member: _attachments")
+    result = []
+    for name, member in members.items():
+        check_name(name)
+        if isinstance(member, dict):
+            result.append(_read_member(name, member, compression))
+    return result
+
+
+def check_name(name: str) -> None:
+    """Raise `InvalidAttachmentError` for a name that starts with an underscore."""
+    if name.startswith("_"):
+        raise InvalidAttachmentError(
+            f"Attachment name '{name}' starts with prohibited character '_'"
+        )
+
+
+def _read_member(
+    name: str, member: Mapping[str, Any], compression: Compression
+) -> Incoming | Follows:
+    content_type = member.get("content_type", DEFAULT_TYPE)
+    if not isinstance(content_type, str):
+        raise InvalidAttachmentError(f"Invalid content_type for {name}")
+    revpos = member.get("revpos")
+    position = revpos if isinstance(revpos, int) else None
+    if member.get("stub") is True:
+        return Incoming(name, content_type, position)
+    if member.get("follows") is True:
+        return _read_follows(name, content_type, position, member)
+    data = _decode_base64(name, member.get("data"))
+    return Incoming(name, content_type, position, encode_content(data, content_type, compression))
+
+
+def _read_follows(
+    name: str, content_type: str, revpos: int | None, member: Mapping[str, Any]
+) -> Follows:
+    length = member.get("length")
+    encoding = member.get("encoding", IDENTITY)
+    encoded_length = member.get("encoded_length", length) if encoding != IDENTITY else length
+    if not isinstance(length, int) or not isinstance(encoded_length, int):
+        raise InvalidAttachmentError(f"Invalid attachment length for {name}")
+    digest = member.get("digest")
+    md5 = digest.removeprefix("md5-") if isinstance(digest, str) else None
+    return Follows(name, content_type, revpos, length, encoded_length, str(encoding), md5)
+
+
+def _decode_base64(name: str, data: object) -> bytes:
+    try:
+        if isinstance(data, str):
+            return base64.b64decode("".join(data.split()), validate=True)
+    except ValueError:
+        pass
+    raise InvalidAttachmentError(f"Invalid attachment data for {name}")
+
+
+def resolve(
+    incoming: Iterable[Incoming], parent: Sequence[Attachment], generation: int | None
+) -> list[tuple[Attachment, bytes | None]]:
+    """Join what was written with what the parent revision has.
+
+    Returns each attachment with its bytes, or None where they are in the store already.
+    `generation` is the new revision's number, which new content gets as `revpos`; None for
+    replicated writes, which say it themselves. Raises `MissingStubError`.
+    """
+    known = {attachment.name: attachment for attachment in parent}
+    return [_resolve_one(item, known, generation) for item in incoming]
+
+
+def _resolve_one(
+    item: Incoming, known: Mapping[str, Attachment], generation: int | None
+) -> tuple[Attachment, bytes | None]:
+    content = item.content
+    if content is None:
+        old = known.get(item.name)
+        if old is None or item.revpos not in {None, old.revpos}:
+            raise MissingStubError(item.name)
+        return old, None
+    revpos = generation if generation is not None else item.revpos or 0
+    made = Attachment(
+        item.name,
+        item.content_type,
+        revpos,
+        content.digest,
+        content.length,
+        content.encoded_length,
+        content.encoding,
+        content.blob,
+    )
+    return made, content.data
+
+
+def with_replaced(attachments: Sequence[Attachment], incoming: Incoming) -> list[Incoming]:
+    """Return the list after one attachment was put: the new one first, the others as stubs."""
+    return [incoming, *without(attachments, incoming.name)]
+
+
+def without(attachments: Sequence[Attachment], name: str) -> list[Incoming]:
+    """Return all attachments but one, as stubs."""
+    return [
+        Incoming(item.name, item.content_type, item.revpos)
+        for item in attachments
+        if item.name != name
+    ]
+
+
+def encode_list(attachments: Sequence[Attachment]) -> bytes | None:
+    """Return the text a revision keeps for its attachments, None for none."""
+    return msgspec.json.encode(attachments) if attachments else None
+
+
+_LIST = msgspec.json.Decoder(list[Attachment])
+
+
+def decode_list(text: bytes | str | None) -> list[Attachment]:
+    """Return the attachments of a revision from the text it keeps."""
+    return _LIST.decode(text) if text else []
+
+
+def stub_member(attachment: Attachment, *, encoding_info: bool = False) -> dict[str, Any]:
+    """Return the member of `_attachments` that says only what there is."""
+    facts = _facts(attachment) | {"length": attachment.length, "stub": True}
+    return facts | (_encoding(attachment) if encoding_info else {})
+
+
+def follows_member(attachment: Attachment, *, encoding_info: bool = True) -> dict[str, Any]:
+    """Return the member of `_attachments` whose bytes follow in a multipart body."""
+    facts = _facts(attachment) | {"length": attachment.length, "follows": True}
+    return facts | (_encoding(attachment) if encoding_info else {})
+
+
+def inline_member(attachment: Attachment, data: bytes, *, encoding_info: bool) -> dict[str, Any]:
+    """Return the member of `_attachments` with its plain bytes in base64."""
+    facts = _facts(attachment) | {"data": base64.b64encode(data).decode()}
+    return facts | (_encoding(attachment) if encoding_info else {})
+
+
+def _facts(attachment: Attachment) -> dict[str, Any]:
+    return {
+        "content_type": attachment.content_type,
+        "revpos": attachment.revpos,
+        "digest": f"md5-{attachment.digest}",
+    }
+
+
+def _encoding(attachment: Attachment) -> dict[str, Any]:
+    if not attachment.compressed:
+        return {}
+    return {"encoding": attachment.encoding, "encoded_length": attachment.encoded_length}
