@@ -48,7 +48,7 @@ class User:
         return {"db": database, "name": self.name, "roles": list(self.roles)}
 
 
-NOBODY = User()
+ANONYMOUS = User()
 """A request without credentials."""
 
 SYSTEM = User(None, (SERVER_ADMIN_ROLE,))
