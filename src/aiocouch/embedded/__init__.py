@@ -1,1 +1,6 @@
 """A CouchDB in this process: CouchDB 3.5's HTTP API on SQLite."""
+
+from aiocouch.embedded.server import EmbeddedCouchDB
+from aiocouch.embedded.store.registry import FolderInUseError
+
+__all__ = ["EmbeddedCouchDB", "FolderInUseError"]

@@ -1,0 +1,34 @@
+"""The places where other parts of the server look into the writing of documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiocouch.embedded.identity import User
+    from aiocouch.embedded.store.database import Database
+
+    #: Takes the body of a document that is about to be written and gives the body to write.
+    #: (database, user, id, body without underscore members, deleted)
+    BeforeWrite = Callable[[Database, User, str, dict[str, Any], bool], Awaitable[dict[str, Any]]]
+
+    #: Raises CouchError(403, "forbidden", …) or 401 to refuse a document.
+    #: (database, user, whole new document, whole old document or None)
+    Validate = Callable[
+        [Database, User, dict[str, Any], dict[str, Any] | None], Awaitable[None]
+    ]
+
+
+class Hooks:
+    """Functions that the parts of a server register at start.
+
+    `before_write` has one per database name (`_users`, `_replicator`). `needs_validation` tells
+    whether a database has validate functions at all, which costs nothing to ask.
+    """
+
+    def __init__(self) -> None:
+        self.before_write: dict[str, BeforeWrite] = {}
+        self.validate: Validate | None = None
+        self.needs_validation: Callable[[Database], bool] = lambda _: False

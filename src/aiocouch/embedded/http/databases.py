@@ -1,0 +1,65 @@
+"""`/db` itself: create, delete, look at, add a document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from aiocouch.embedded.errors import bad_request, method_not_allowed, no_database
+from aiocouch.embedded.http.routes import default_route
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.store.database import Database
+
+_METHODS = ("DELETE", "GET", "HEAD", "POST")
+
+
+@default_route("database")
+async def database(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/db`."""
+    if exchange.method == "PUT":
+        return _create(exchange)
+    if not exchange.has_database:
+        raise no_database()
+    if exchange.method in {"GET", "HEAD"}:
+        return exchange.answer(info(exchange.database))
+    if exchange.method == "DELETE":
+        return await _delete(exchange)
+    raise method_not_allowed(_METHODS)
+
+
+def _create(exchange: Exchange) -> web.StreamResponse:
+    name = exchange.segments[0]
+    exchange.server.databases.create(name, partitioned=exchange.query.is_true("partitioned"))
+    return exchange.answer({"ok": True}, 201, {"Location": exchange.url(quote(name, safe=""))})
+
+
+async def _delete(exchange: Exchange) -> web.StreamResponse:
+    if "rev" in exchange.query:
+        raise bad_request(
+            "You tried to DELETE a database with a ?=rev parameter. "
+            "Did you mean to DELETE a document instead?"
+        )
+    if not await exchange.server.databases.delete(exchange.segments[0]):
+        raise no_database()
+    return exchange.answer({"ok": True})
+
+
+def info(database: Database) -> dict[str, Any]:
+    """Give what `GET /db` tells."""
+    return {
+        "instance_start_time": str(database.created),
+        "db_name": database.name,
+        "purge_seq": database.sequence(database.purge_seq),
+        "update_seq": database.sequence(database.update_seq),
+        "sizes": database.sizes(),
+        "props": {"partitioned": True} if database.partitioned else {},
+        "doc_del_count": database.deleted_count,
+        "doc_count": database.doc_count,
+        "disk_format_version": 8,
+        "compact_running": database.compacting,
+        "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
+    }

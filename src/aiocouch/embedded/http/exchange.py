@@ -1,0 +1,249 @@
+"""One request and the ways to answer it."""
+
+from __future__ import annotations
+
+import gzip
+import secrets
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.errors import CouchError, bad_content_type, bad_request
+from aiocouch.embedded.http.query import Query, unquote_segment
+from aiocouch.embedded.identity import ANONYMOUS, User
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from aiocouch.embedded.state import Server
+    from aiocouch.embedded.store.database import Database
+
+SERVER_NAME = "CouchDB/3.5.0 (aiocouch)"
+_MISSING_BODY = "Missing request body"
+
+
+class Exchange:
+    """What a handler sees of one request, and how it answers.
+
+    `segments` are the decoded parts of the path, `raw_segments` the same as sent. `database`
+    may be used in handlers of database routes only, where it is open.
+    """
+
+    __slots__ = (
+        "_body",
+        "_database",
+        "headers",
+        "method",
+        "query",
+        "raw_segments",
+        "request",
+        "request_id",
+        "response",
+        "segments",
+        "server",
+        "set_cookie",
+        "user",
+    )
+
+    def __init__(self, request: web.BaseRequest, server: Server) -> None:
+        self.request = request
+        self.server = server
+        path, _, query = request.raw_path.partition("?")
+        self.method = request.method
+        self.headers = request.headers
+        self.raw_segments = [part for part in path.split("/") if part]
+        self.segments = [unquote_segment(part) for part in self.raw_segments]
+        self.query = Query(query.partition("#")[0])
+        self.user: User = ANONYMOUS
+        self.set_cookie: str | None = None
+        self.request_id = secrets.token_hex(5)
+        self.response: web.StreamResponse | None = None
+        self._database: Database | None = None
+        self._body: bytes | None = None
+
+    # the database
+
+    @property
+    def database(self) -> Database:
+        """Give the database that the path names."""
+        assert self._database is not None
+        return self._database
+
+    @property
+    def has_database(self) -> bool:
+        """Tell whether the path names a database that exists."""
+        return self._database is not None
+
+    def attach(self, database: Database) -> None:
+        """Set the database; the dispatcher does it before a database route runs."""
+        self._database = database
+
+    @property
+    def peer(self) -> str:
+        """Give the address of the client, without its port."""
+        return self.request.remote or ""
+
+    # reading
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """Give the body in pieces as they come, as sent (not decompressed)."""
+        return self.request.content.iter_any()
+
+    async def body(self) -> bytes:
+        """Read the whole body, decompressed where the client says `Content-Encoding: gzip`.
+
+        More than `[chttpd] max_http_request_size` bytes raise 413.
+        """
+        if self._body is None:
+            self._body = self._decompressed(await self._read())
+        return self._body
+
+    async def _read(self) -> bytes:
+        limit = self._request_limit()
+        length = self.request.content_length
+        if length is not None and length > limit:
+            raise CouchError(413, "too_large", "the request entity is too large")
+        pieces, size = [], 0
+        async for piece in self.request.content.iter_any():
+            size += len(piece)
+            if size > limit:
+                raise CouchError(413, "too_large", "the request entity is too large")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _request_limit(self) -> float:
+        limit = self.server.config.limit("chttpd", "max_http_request_size", 4294967296)
+        return float("inf") if limit is None else limit
+
+    def _decompressed(self, body: bytes) -> bytes:
+        encoding = self.headers.get("Content-Encoding", "identity")
+        if encoding == "identity":
+            return body
+        if encoding != "gzip":
+            raise bad_content_type(f"{encoding} is not a supported content encoding.")
+        try:
+            return gzip.decompress(body)
+        except (OSError, EOFError, zlib.error):
+            raise bad_request("invalid gzip body") from None
+
+    async def json(self) -> Any:
+        """Read the body as JSON of any type; an empty or bad one raises 400."""
+        body = await self.body()
+        if not body:
+            raise bad_request(_MISSING_BODY)
+        return decode(body)
+
+    async def json_object(self) -> dict[str, Any]:
+        """Read the body as a JSON object; anything else raises 400."""
+        value = await self.json()
+        if not isinstance(value, dict):
+            raise bad_request("Request body must be a JSON object")
+        return value
+
+    def require_json_type(self) -> None:
+        """Raise 415 unless the request says `Content-Type: application/json`."""
+        if self.content_type != "application/json":
+            raise bad_content_type()
+
+    @property
+    def content_type(self) -> str:
+        """Give the media type of the body, lower case, without parameters; "" where none."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    # answering
+
+    def url(self, *quoted: str) -> str:
+        """Give an absolute URL on this server; the segments are quoted already."""
+        host = self.headers.get("Host") or self.server.address
+        scheme = self.headers.get("X-Forwarded-Proto", "http")
+        return f"{scheme}://{host}/{'/'.join(quoted)}"
+
+    def answer(
+        self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        """Answer with a value as JSON."""
+        return self.answer_json(encode(value), status, headers)
+
+    def answer_json(
+        self, text: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        """Answer with JSON text that is encoded already."""
+        return self.answer_bytes(text + b"\n", "application/json", status, headers)
+
+    def answer_bytes(
+        self,
+        body: bytes,
+        content_type: str | None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        """Answer with bytes of any type."""
+        sent = self.default_headers()
+        if content_type is not None:
+            sent["Content-Type"] = content_type
+        if headers:
+            sent.update(headers)
+        return web.Response(body=body, status=status, headers=sent)
+
+    def not_modified(self, etag: str) -> web.Response:
+        """Answer 304; `etag` with its quotes."""
+        return self.answer_bytes(b"", None, 304, {"ETag": etag})
+
+    async def answer_stream(
+        self,
+        pieces: AsyncIterator[bytes],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> web.StreamResponse:
+        """Answer in pieces as they come, chunked; HEAD gets the headers only."""
+        response = await self.begin(status, headers, content_type)
+        if self.method != "HEAD":
+            async for piece in pieces:
+                await response.write(piece)
+        await response.write_eof()
+        return response
+
+    async def begin(
+        self,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        content_type: str | None = "application/json",
+    ) -> web.StreamResponse:
+        """Send the headers of an answer whose body the handler writes itself.
+
+        Without a `Content-Length` among the headers the body is chunked. The handler ends with
+        `await response.write_eof()` and returns the response.
+        """
+        sent = self.default_headers()
+        if content_type is not None:
+            sent["Content-Type"] = content_type
+        if headers:
+            sent.update(headers)
+        response = web.StreamResponse(status=status, headers=sent)
+        if "Content-Length" not in sent and self.request.version >= (1, 1):
+            response.enable_chunked_encoding()
+        await response.prepare(self.request)
+        self.response = response
+        return response
+
+    def default_headers(self) -> dict[str, str]:
+        """Give the headers that every answer has."""
+        headers = {
+            "Cache-Control": "must-revalidate",
+            "Server": SERVER_NAME,
+            "X-Couch-Request-ID": self.request_id,
+            "X-CouchDB-Body-Time": "0",
+        }
+        if self.set_cookie is not None:
+            headers["Set-Cookie"] = self.set_cookie
+        return headers
+
+    def has_etag(self, etag: str) -> bool:
+        """Tell whether the client holds this version; `etag` with its quotes."""
+        sent = self.headers.get("If-None-Match")
+        if sent is None:
+            return False
+        return sent.strip() == "*" or etag in [part.strip() for part in sent.split(",")]

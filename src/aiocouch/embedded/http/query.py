@@ -1,0 +1,82 @@
+"""The query string of a request, with CouchDB's way to read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus, unquote_to_bytes
+
+from aiocouch.embedded.codec import decode
+from aiocouch.embedded.errors import CouchError, query_parse_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for part in text.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            yield unquote_plus(name), unquote_plus(value)
+
+
+class Query:
+    """The options of a request by name; where an option is repeated, the first counts."""
+
+    __slots__ = ("pairs", "raw")
+
+    def __init__(self, raw: str) -> None:
+        self.raw = raw
+        self.pairs: list[tuple[str, str]] = list(_pairs(raw)) if raw else []
+
+    def __contains__(self, name: str) -> bool:
+        return any(name == known for known, _ in self.pairs)
+
+    def text(self, name: str, default: str | None = None) -> str | None:
+        """Give the option as it stands, decoded from percent-encoding."""
+        for known, value in self.pairs:
+            if known == name:
+                return value
+        return default
+
+    def is_true(self, name: str) -> bool:
+        """Tell whether the option is the text `true`; anything else is false."""
+        return self.text(name) == "true"
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """Give a boolean option; another text raises query_parse_error."""
+        value = self.text(name)
+        if value is None:
+            return default
+        if value.lower() not in {"true", "false"}:
+            raise query_parse_error(f"Invalid boolean parameter: {value!r}")
+        return value.lower() == "true"
+
+    def integer(self, name: str, default: int, minimum: int = 0) -> int:
+        """Give a whole number from `minimum`; anything else raises query_parse_error."""
+        value = self.text(name)
+        if value is None:
+            return default
+        try:
+            number = int(value)
+        except ValueError:
+            raise query_parse_error(f"Invalid value for integer: {value!r}") from None
+        if number < minimum:
+            raise query_parse_error(f"Invalid value for positive integer: {value!r}")
+        return number
+
+    def json(self, name: str, default: Any = None) -> Any:
+        """Give an option that is JSON text, decoded; bad JSON is a 400."""
+        value = self.text(name)
+        if value is None:
+            return default
+        return decode(value)
+
+
+def unquote_segment(segment: str) -> str:
+    """Decode one segment of a path; `+` is a space, as CouchDB has it."""
+    if "%" not in segment and "+" not in segment:
+        return segment
+    try:
+        return unquote_to_bytes(segment.replace("+", " ")).decode()
+    except UnicodeDecodeError:
+        raise CouchError(400, "bad_request", "invalid UTF-8 in the path") from None

@@ -1,0 +1,35 @@
+"""The modules that hold handlers; importing one registers its routes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+_ROOMS = (
+    "all_docs",
+    "attachments",
+    "bulk",
+    "changes",
+    "config_routes",
+    "databases",
+    "db_updates",
+    "design",
+    "documents",
+    "find",
+    "maintenance",
+    "node",
+    "partitions",
+    "replication",
+    "security",
+    "server_info",
+    "session",
+    "views",
+)
+
+
+def load() -> None:
+    """Register all routes."""
+    for room in _ROOMS:
+        name = f"aiocouch.embedded.http.{room}"
+        if find_spec(name) is not None:
+            import_module(name)

@@ -1,0 +1,111 @@
+"""Which handler answers which path: a registry, filled by decorators, and the look-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from aiocouch.embedded.http.exchange import Exchange
+
+    Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A handler with what must hold before it runs.
+
+    `methods` stand in the order in which CouchDB lists them in a 405; empty: the handler looks
+    at the method itself. Who may send a request is decided before (`access`).
+    """
+
+    handler: Handler
+    methods: tuple[str, ...]
+    json_post: bool
+
+
+_server: dict[str, Route] = {}
+_database: dict[str, Route] = {}
+_design: dict[str, Route] = {}
+_default: dict[str, Route] = {}
+
+
+def _registering(
+    table: dict[str, Route], name: str, methods: tuple[str, ...], json_post: bool
+) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        assert name not in table, f"two routes for {name}"
+        table[name] = Route(handler, methods, json_post)
+        return handler
+
+    return register
+
+
+def server_route(
+    segment: str,
+    *,
+    methods: tuple[str, ...] = (),
+    json_post: bool = False,
+) -> Callable[[Handler], Handler]:
+    """Register a handler for paths whose first segment is this one; "" is the path `/`.
+
+    `json_post`: POST with another content type than JSON is refused with 415.
+    """
+    return _registering(_server, segment, methods, json_post)
+
+
+def database_route(
+    segment: str,
+    *,
+    methods: tuple[str, ...] = (),
+    json_post: bool = False,
+) -> Callable[[Handler], Handler]:
+    """Register a handler for `/db/<segment>…`; the database is open when it runs."""
+    return _registering(_database, segment, methods, json_post)
+
+
+def design_route(
+    segment: str,
+    *,
+    methods: tuple[str, ...] = (),
+    json_post: bool = False,
+) -> Callable[[Handler], Handler]:
+    """Register a handler for `/db/_design/name/<segment>…`."""
+    return _registering(_design, segment, methods, json_post)
+
+
+def default_route(
+    kind: Literal["database", "document", "attachment"],
+    *,
+    methods: tuple[str, ...] = (),
+) -> Callable[[Handler], Handler]:
+    """Register the handler for every other path of a kind.
+
+    `database` is `/db`, where the database need not exist and the handler opens it itself;
+    `document` is `/db/id`, `/db/_design/id`, `/db/_local/id`; `attachment` is anything longer.
+    """
+    return _registering(_default, kind, methods, False)
+
+
+def find_server_route(segments: list[str]) -> Route | None:
+    """Give the route of a path that is not in a database, or None."""
+    return _server.get(segments[0] if segments else "")
+
+
+def find_database_route(segments: list[str]) -> Route:
+    """Give the route of a path in a database."""
+    if len(segments) == 1:
+        return _default["database"]
+    if len(segments) >= 4 and segments[1] == "_design" and segments[3] in _design:
+        return _design[segments[3]]
+    special = _database.get(segments[1])
+    return special or _default[_kind(segments)]
+
+
+def _kind(segments: list[str]) -> str:
+    own = 3 if segments[1] in {"_design", "_local"} else 2
+    return "document" if len(segments) <= own else "attachment"

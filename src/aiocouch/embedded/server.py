@@ -1,0 +1,118 @@
+"""A CouchDB in this process: start it, use its URL, stop it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from aiohttp import web
+
+from aiocouch.embedded.http.app import application
+from aiocouch.embedded.state import Server
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
+_LONGEST_LINE = 1 << 20
+
+
+class EmbeddedCouchDB:
+    """A server that speaks CouchDB 3.5's HTTP API.
+
+        async with EmbeddedCouchDB() as server:
+            couchdb = CouchDB(server.url, *server.admin)
+
+    `path` is the folder that keeps the databases, None keeps them in memory. `port` 0 takes any
+    free port. `admin` is the name and password of the server admin, None leaves the server to
+    the admins of its configuration. Raises FolderInUseError when another process has the folder.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        admin: tuple[str, str] | None = ("admin", "admin"),
+    ) -> None:
+        self._path = None if path is None else Path(path)
+        self._host = host
+        self._port = port
+        self.admin = admin
+        self._server: Server | None = None
+        self._runner: web.ServerRunner | None = None
+
+    def __repr__(self) -> str:
+        where = "memory" if self._path is None else str(self._path)
+        return f"<EmbeddedCouchDB in {where} on {self._host}:{self._port}>"
+
+    async def start(self) -> EmbeddedCouchDB:
+        """Open the folder and listen; `url` works from here on."""
+        overrides = {"admins": {self.admin[0]: self.admin[1]}} if self.admin else {}
+        server = Server(self._path, overrides)
+        self._server = server
+        try:
+            server.create_system_databases()
+            await self._listen(server)
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def _listen(self, server: Server) -> None:
+        web_server = web.Server(
+            application(server),
+            handler_cancellation=True,
+            auto_decompress=False,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+            access_log=None,
+        )
+        self._runner = web.ServerRunner(web_server, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        server.address = f"{self._host}:{self._port}"
+
+    async def stop(self) -> None:
+        """Answer what is under way, then close the databases."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()
+
+    @property
+    def server(self) -> Server:
+        """Give the state of the running server."""
+        if self._server is None:
+            raise RuntimeError("the server is not running")
+        return self._server
+
+    @property
+    def url(self) -> str:
+        """Give the URL of the running server, without credentials: `http://127.0.0.1:41234`."""
+        return f"http://{self.server.address}"
+
+    @property
+    def url_with_credentials(self) -> str:
+        """Give the URL with the admin's name and password in it."""
+        if self.admin is None:
+            return self.url
+        name, password = (quote(part, safe="") for part in self.admin)
+        return f"http://{name}:{password}@{self.server.address}"
+
+    async def __aenter__(self) -> EmbeddedCouchDB:
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()

@@ -1,0 +1,1 @@
+"""Databases on SQLite, one folder each, or all in memory."""

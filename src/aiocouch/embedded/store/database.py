@@ -1,0 +1,284 @@
+"""One database: documents by id and by sequence, read at once, written in grouped commits.
+
+Reads are plain functions that answer from one indexed look-up or a bounded chunk; whoever reads
+much asks chunk by chunk and lets others run in between (`await asyncio.sleep(0)`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.store import schema
+from aiocouch.embedded.store.records import Entry, Local, Revision
+from aiocouch.embedded.store.writer import Owner, Writer
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from aiocouch.embedded.revision import Rev
+
+T = TypeVar("T")
+
+CHUNK = 500
+_DOC = "seq, id, rev, deleted, body, attachments, tree"
+
+
+@dataclass(slots=True)
+class Counters:
+    """The numbers of a database that every commit brings up to date."""
+
+    update_seq: int = 0
+    doc_count: int = 0
+    deleted_count: int = 0
+    purge_seq: int = 0
+    external_size: int = 0
+
+
+class Database(Owner):
+    """A database that is open. `folder` is where its files are, None in memory.
+
+    `name` is its name; `uuid` differs for every database ever created; `created` is the time of
+    its creation in seconds since 1970; `partitioned` whether it was created so.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path | None,
+        executor: Executor | None,
+        origin: schema.Origin | None = None,
+    ) -> None:
+        """Open a database, or create it when `origin` is given."""
+        self.name = name
+        self.folder = folder
+        path = None if folder is None else folder / "database.sqlite"
+        connection = schema.connect(path)
+        if origin is not None:
+            schema.create_tables(connection, origin)
+        self.writer = Writer(connection, None if path is None else executor, self)
+        self.reader = connection if path is None else schema.connect(path)
+        self.closed = False
+        self.compacting = False
+        self._listeners: dict[object, Callable[[Database], None]] = {}
+        self._counters = Counters()
+        self.committed = Counters()
+        self._load()
+
+    def _load(self) -> None:
+        schema.check_format(self.reader, self.name)
+        meta = dict(self.reader.execute("SELECT key, value FROM meta").fetchall())
+        self.uuid: str = meta["uuid"]
+        self.created = int(meta["created"])
+        self.partitioned = meta["partitioned"] == "1"
+        self.security: dict[str, Any] = decode(meta["security"])
+        self.revs_limit = int(meta["revs_limit"])
+        self.purged_infos_limit = int(meta["purged_infos_limit"])
+        self._counters = Counters(**decode(meta["counters"]))
+        self.committed = replace(self._counters)
+
+    def __repr__(self) -> str:
+        return f"<Database {self.name!r}>"
+
+    # numbers
+
+    @property
+    def update_seq(self) -> int:
+        """Give the number of the latest change that is on disk."""
+        return self.committed.update_seq
+
+    @property
+    def doc_count(self) -> int:
+        """Give the number of documents that are not deleted."""
+        return self.committed.doc_count
+
+    @property
+    def deleted_count(self) -> int:
+        """Give the number of deleted documents."""
+        return self.committed.deleted_count
+
+    @property
+    def purge_seq(self) -> int:
+        """Give the number of the latest purge."""
+        return self.committed.purge_seq
+
+    def sizes(self) -> dict[str, int]:
+        """Give sizes in bytes: of the file, of the documents as JSON, of what is in use."""
+        pages, size, free = (
+            self.reader.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "page_size", "freelist_count")
+        )
+        external = self.committed.external_size
+        return {"file": pages * size, "external": external, "active": (pages - free) * size}
+
+    def sequence(self, number: int) -> str:
+        """Give the text of a sequence, opaque to clients: `12-g1…`."""
+        return f"{number}-g1{self.uuid}"
+
+    # documents
+
+    def get(self, doc_id: str) -> Entry | None:
+        """Give a document, deleted ones included, or None."""
+        row = self.reader.execute(f"SELECT {_DOC} FROM docs WHERE id = ?", (doc_id,)).fetchone()
+        return None if row is None else Entry._make(row)
+
+    def get_many(self, ids: Iterable[str]) -> dict[str, Entry]:
+        """Give those of the documents that exist, by id."""
+        rows = self.reader.execute(
+            f"SELECT {_DOC} FROM docs WHERE id IN (SELECT value FROM json_each(?))",
+            (encode(list(ids)).decode(),),
+        ).fetchall()
+        return {row[1]: Entry._make(row) for row in rows}
+
+    def revision(self, entry: Entry, rev: Rev) -> Revision | None:
+        """Give a revision of a document, or None when its body is not (or no longer) there."""
+        node = entry.tree.find(rev)
+        if node is None or not node.pointer:
+            return None
+        return self.at(entry, node.pointer)
+
+    def at(self, entry: Entry, pointer: int) -> Revision | None:
+        """Give the revision of a document that a node of its tree points to, or None."""
+        winner = entry.winner
+        if pointer == winner.seq:
+            return winner
+        row = self.reader.execute(
+            "SELECT rev, deleted, body, attachments FROM revs WHERE seq = ?", (pointer,)
+        ).fetchone()
+        return None if row is None else Revision(pointer, entry.id, *row)
+
+    def changes(self, since: int, until: int, limit: int = CHUNK) -> list[Entry]:
+        """Give documents by sequence: `since < seq <= until`, oldest change first."""
+        rows = self.reader.execute(
+            f"SELECT {_DOC} FROM docs WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            (since, until, limit),
+        ).fetchall()
+        return list(map(Entry._make, rows))
+
+    def changes_back(self, before: int, since: int = 0, limit: int = CHUNK) -> list[Entry]:
+        """Give documents by sequence: `since < seq < before`, latest change first."""
+        rows = self.reader.execute(
+            f"SELECT {_DOC} FROM docs WHERE seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?",
+            (before, since, limit),
+        ).fetchall()
+        return list(map(Entry._make, rows))
+
+    def count_changes(self, since: int) -> int:
+        """Count the documents that changed after a sequence (`pending`)."""
+        (count,) = self.reader.execute(
+            "SELECT count(*) FROM docs WHERE seq > ?", (since,)
+        ).fetchone()
+        return int(count)
+
+    # _local documents
+
+    def local(self, doc_id: str) -> Local | None:
+        """Give a `_local` document by its whole id, or None."""
+        row = self.reader.execute(
+            "SELECT id, rev, body FROM locals WHERE id = ?", (doc_id,)
+        ).fetchone()
+        return None if row is None else Local._make(row)
+
+    # writing
+
+    async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a job in a write transaction; when this returns, its writes are on disk.
+
+        The job is a plain, short function that writes on the connection it is given and returns
+        what `write` returns. When it raises, what it wrote is undone. Other jobs may share the
+        transaction. The job reads on that connection what is not committed yet.
+        """
+        return await self.writer.run(lambda: job(self.writer.connection))
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Write one of the settings of the database."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+        await self.write(job)
+
+    async def set_security(self, value: dict[str, Any]) -> None:
+        """Replace the security object."""
+        await self.set_meta("security", encode(value).decode())
+        self.security = value
+
+    async def set_revs_limit(self, limit: int) -> None:
+        """Set how many revisions each branch of a tree keeps."""
+        await self.set_meta("revs_limit", str(limit))
+        self.revs_limit = limit
+
+    async def set_purged_infos_limit(self, limit: int) -> None:
+        """Set how many purges are remembered."""
+        await self.set_meta("purged_infos_limit", str(limit))
+        self.purged_infos_limit = limit
+
+    # those who wait
+
+    def subscribe(self, listener: Callable[[Database], None]) -> Callable[[], None]:
+        """Call `listener(database)` after every commit and when the database goes away.
+
+        Gives the function that ends it.
+        """
+        key = object()
+        self._listeners[key] = listener
+        return lambda: cast("None", self._listeners.pop(key, None))
+
+    async def changed_since(self, seq: int) -> bool:
+        """Wait until `update_seq` is past `seq`; False when the database went away instead."""
+        while not self.closed and self.update_seq <= seq:
+            future = asyncio.get_running_loop().create_future()
+            stop = self.subscribe(lambda _: future.done() or future.set_result(None))
+            try:
+                await future
+            finally:
+                stop()
+        return not self.closed
+
+    def _tell(self) -> None:
+        for listener in list(self._listeners.values()):
+            listener(self)
+
+    # for the writer
+
+    @property
+    def pending(self) -> Counters:
+        """Give the numbers as the running transaction sees and changes them."""
+        return self._counters
+
+    def save(self) -> Counters:
+        return replace(self._counters)
+
+    def restore(self, state: Counters) -> None:
+        self._counters = replace(state)
+
+    def before_commit(self) -> None:
+        if self._counters != self.committed:
+            numbers = {name: getattr(self._counters, name) for name in Counters.__slots__}
+            self.writer.connection.execute(
+                "UPDATE meta SET value = ? WHERE key = 'counters'", (encode(numbers).decode(),)
+            )
+
+    def after_commit(self) -> None:
+        if self._counters != self.committed:
+            self.committed = replace(self._counters)
+            self._tell()
+
+    # the end
+
+    async def close(self) -> None:
+        """Finish what is being written and close the file."""
+        if self.closed:
+            return
+        self.closed = True
+        await self.writer.wait()
+        self._tell()
+        self.reader.close()
+        with contextlib.suppress(Exception):
+            self.writer.connection.close()

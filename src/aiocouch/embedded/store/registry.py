@@ -1,0 +1,174 @@
+"""The databases of a server by name."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import re
+import secrets
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal
+
+from aiocouch.embedded.errors import CouchError, precondition_failed
+from aiocouch.embedded.store.database import Database
+from aiocouch.embedded.store.schema import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import IO
+
+    Listener = Callable[[str, "Event"], None]
+
+Event = Literal["created", "updated", "deleted"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*")
+_OWN_NAMES = frozenset({"_users", "_replicator", "_global_changes"})
+_LONGEST = 238
+
+
+class FolderInUseError(Exception):
+    """Another process has the data folder open."""
+
+
+def check_name(name: str) -> None:
+    """Raise the 400 that CouchDB answers for a name that no database can have."""
+    if name in _OWN_NAMES:
+        return
+    if len(name) > _LONGEST:
+        raise CouchError(400, "database_name_too_long", f"Name: '{name}'. Name is too long.")
+    if not _NAME.fullmatch(name):
+        raise CouchError(
+            400,
+            "illegal_database_name",
+            f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the "
+            "characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
+        )
+
+
+class Databases:
+    """All databases of a server; `folder` None keeps them in memory.
+
+    Raises FolderInUseError when another process has the folder open.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._open: dict[str, Database] = {}
+        self._listeners: list[Listener] = []
+        self._executor = ThreadPoolExecutor(4, "aiocouch-commit") if folder else None
+        self._lock: IO[bytes] | None = None
+        self._known: set[str] = set()
+        if folder is not None:
+            self._lock = _take_lock(folder)
+            self._known = _find_databases(folder / "databases")
+
+    def names(self) -> list[str]:
+        """Give the names of all databases, sorted."""
+        return sorted(self._known)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def open(self, name: str) -> Database | None:
+        """Give a database, or None when there is none of that name."""
+        database = self._open.get(name)
+        if database is None and name in self._known:
+            database = self._attach(name, None)
+        return database
+
+    def create(self, name: str, *, partitioned: bool = False) -> Database:
+        """Make a database. A bad name is a 400, one that exists a 412."""
+        check_name(name)
+        if name in self._known:
+            raise precondition_failed(
+                "file_exists", "The database could not be created, the file already exists."
+            )
+        database = self._attach(name, Origin(secrets.token_hex(16), partitioned))
+        self._known.add(name)
+        self._tell(name, "created")
+        return database
+
+    async def delete(self, name: str) -> bool:
+        """Remove a database and its files; False when there is none of that name."""
+        database = self.open(name)
+        if database is None:
+            return False
+        self._known.discard(name)
+        del self._open[name]
+        await database.close()
+        if database.folder is not None:
+            await asyncio.to_thread(_remove, database.folder)
+        self._tell(name, "deleted")
+        return True
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener(name, event)` after every event of any database (`_db_updates`).
+
+        Gives the function that ends it.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def close(self) -> None:
+        """Close all databases; what was acknowledged is on disk already."""
+        for database in list(self._open.values()):
+            await database.close()
+        self._open.clear()
+        if self._executor is not None:
+            self._executor.shutdown()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _attach(self, name: str, origin: Origin | None) -> Database:
+        folder = None
+        if self.folder is not None:
+            folder = self.folder / "databases" / name.replace("/", ".")
+            folder.mkdir(parents=True, exist_ok=origin is None)
+        database = Database(name, folder, self._executor, origin)
+        database.subscribe(self._updated)
+        self._open[name] = database
+        return database
+
+    def _updated(self, database: Database) -> None:
+        if not database.closed:
+            self._tell(database.name, "updated")
+
+    def _tell(self, name: str, event: Event) -> None:
+        for listener in list(self._listeners):
+            listener(name, event)
+
+
+def _take_lock(folder: Path) -> IO[bytes]:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise FolderInUseError(
+            f"The folder {folder} is in use: another process serves the databases in it."
+        ) from None
+    return lock
+
+
+def _find_databases(folder: Path) -> set[str]:
+    """Look at what is there; a folder without its file is a database that was never made."""
+    if not folder.exists():
+        return set()
+    found = set()
+    for child in folder.iterdir():
+        if child.name.startswith(".") or not (child / "database.sqlite").exists():
+            shutil.rmtree(child)
+        else:
+            found.add(child.name.replace(".", "/"))
+    return found
+
+
+def _remove(folder: Path) -> None:
+    # the new name makes it gone at once, whatever happens while the files are removed
+    grave = folder.with_name(f".{secrets.token_hex(8)}")
+    folder.rename(grave)
+    shutil.rmtree(grave, ignore_errors=True)

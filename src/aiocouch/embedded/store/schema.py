@@ -1,0 +1,100 @@
+"""The tables of a database file, and how such a file is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded.codec import encode
+from aiocouch.embedded.identity import ADMINS_ONLY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = 1
+"""The version of the folder format; it goes into `PRAGMA user_version`."""
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE docs (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    rev TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    attachments BLOB,
+    tree BLOB
+);
+CREATE UNIQUE INDEX docs_by_id ON docs (id, deleted, rev);
+CREATE TABLE revs (
+    seq INTEGER PRIMARY KEY,
+    rev TEXT NOT NULL,
+    deleted INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    attachments BLOB
+);
+CREATE TABLE locals (id TEXT PRIMARY KEY, rev INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE purges (
+    seq INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, id TEXT NOT NULL, revs TEXT NOT NULL
+);
+"""
+
+
+class FormatError(Exception):
+    """A database file that this version of the server cannot read."""
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """Open a database file, or one in memory, without looking at its tables."""
+    connection = sqlite3.connect(
+        ":memory:" if path is None else path,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.execute("PRAGMA cache_size = -8000")
+    if path is not None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA busy_timeout = 10000")
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a database is born with."""
+
+    uuid: str
+    partitioned: bool
+
+
+def create_tables(connection: sqlite3.Connection, origin: Origin) -> None:
+    """Make the tables of a new database and its first settings, in one transaction."""
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {FORMAT};")
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", _settings(origin).items())
+    connection.execute("COMMIT")
+
+
+def _settings(origin: Origin) -> dict[str, str]:
+    return {
+        "uuid": origin.uuid,
+        "created": str(int(time.time())),
+        "partitioned": "1" if origin.partitioned else "0",
+        "security": encode(ADMINS_ONLY).decode(),
+        "revs_limit": "1000",
+        "purged_infos_limit": "1000",
+        "counters": "{}",
+    }
+
+
+def check_format(connection: sqlite3.Connection, name: str) -> None:
+    """Raise FormatError when the file is of another format than ours."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != FORMAT:
+        raise FormatError(
+            f"The database {name!r} has the folder format {version}; "
+            f"this version of aiocouch reads format {FORMAT}."
+        )

@@ -1,0 +1,152 @@
+"""One writer for a database file: writes that come while a commit runs share the next one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+T = TypeVar("T")
+
+
+class _Order(Generic[T]):
+    __slots__ = ("error", "future", "job", "result")
+
+    def __init__(self, job: Callable[[], T], future: asyncio.Future[T]) -> None:
+        self.job = job
+        self.future = future
+        self.error: Exception | None = None
+        self.result: T | None = None
+
+
+class Writer:
+    """Runs jobs inside transactions on one connection.
+
+    A job is a plain function: what it writes is committed before its caller goes on, together
+    with what other jobs wrote in the meantime. When it raises, its own writes are undone and
+    the caller gets the exception. `executor` None (a database in memory) commits at once.
+
+    `before_commit` runs as the last of a transaction, `after_commit` when it is on disk, and
+    `undo(state)` takes a failed job or transaction back to what `save()` gave.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        executor: Executor | None,
+        owner: Owner,
+    ) -> None:
+        self.connection = connection
+        self._executor = executor
+        self._owner = owner
+        self._orders: list[_Order[Any]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Run a job in a transaction and return its result after the commit."""
+        loop = asyncio.get_running_loop()
+        order = _Order(job, loop.create_future())
+        self._orders.append(order)
+        if self._executor is None:
+            self._work_now()
+        elif self._task is None:
+            self._task = loop.create_task(self._work(self._executor))
+        return await order.future
+
+    async def wait(self) -> None:
+        """Wait until everything that was asked for is committed."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _work_now(self) -> None:
+        orders, self._orders = self._orders, []
+        before = self._begin()
+        for order in orders:
+            self._execute(order)
+        error = self._finish(before, self._commit)
+        self._answer(orders, error)
+
+    async def _work(self, executor: Executor) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._orders:
+                orders, self._orders = self._orders, []
+                before = self._begin()
+                await self._execute_all(orders)
+                error = await loop.run_in_executor(executor, self._finish, before, self._commit)
+                self._answer(orders, error)
+        finally:
+            self._task = None
+
+    async def _execute_all(self, orders: list[_Order[Any]]) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        for order in orders:
+            if loop.time() - since > 0.01:
+                # others want to be served, too
+                await asyncio.sleep(0)
+                since = loop.time()
+            self._execute(order)
+
+    def _begin(self) -> Any:
+        self.connection.execute("BEGIN IMMEDIATE")
+        return self._owner.save()
+
+    def _execute(self, order: _Order[Any]) -> None:
+        if order.future.cancelled():
+            return
+        before = self._owner.save()
+        self.connection.execute("SAVEPOINT job")
+        try:
+            order.result = order.job()
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller of the job
+            order.error = error
+            self.connection.execute("ROLLBACK TO job")
+            self._owner.restore(before)
+        self.connection.execute("RELEASE job")
+
+    def _commit(self) -> None:
+        self._owner.before_commit()
+        self.connection.execute("COMMIT")
+
+    def _finish(self, before: Any, commit: Callable[[], None]) -> Exception | None:
+        try:
+            commit()
+        except Exception as error:  # noqa: BLE001 - every caller of the transaction gets it
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            self._owner.restore(before)
+            return error
+        return None
+
+    def _answer(self, orders: list[_Order[Any]], error: Exception | None) -> None:
+        if error is None:
+            self._owner.after_commit()
+        for order in orders:
+            if order.future.done():
+                continue
+            failure = error or order.error
+            if failure is not None:
+                order.future.set_exception(failure)
+            else:
+                order.future.set_result(order.result)
+
+
+class Owner:
+    """What a writer asks of its database; see Writer."""
+
+    def save(self) -> Any:
+        """Give what `restore` needs to go back to now."""
+
+    def restore(self, state: Any) -> None:
+        """Forget what the writes since `save` did to the memory of the database."""
+
+    def before_commit(self) -> None:
+        """Write what must go with every transaction."""
+
+    def after_commit(self) -> None:
+        """Tell the world."""
