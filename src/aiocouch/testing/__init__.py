@@ -1,11 +1,12 @@
 """Help for the tests of programs that use CouchDB.
 
 - :class:`BackgroundCouchDB`: an embedded server on a thread of its own;
-- :class:`CouchDBServer`: where a server is and who may enter;
+- :class:`CouchDBServer`: where a server is, and who may enter;
 - :class:`Faults`: a proxy that breaks chosen requests in chosen ways;
-- ``aiocouch.testing.plugin``: the pytest plugin that pytest finds by itself.
+- ``aiocouch.testing.plugin``: the pytest plugin, which pytest finds by itself.
 """
 
+from aiocouch.testing.faults import Faults, Rule, SeenRequest
 from aiocouch.testing.server import BackgroundCouchDB, CouchDBServer
 
-__all__ = ["BackgroundCouchDB", "CouchDBServer"]
+__all__ = ["BackgroundCouchDB", "CouchDBServer", "Faults", "Rule", "SeenRequest"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aiocouch.testing.faults import Faults
 from aiocouch.testing.server import BackgroundCouchDB, CouchDBServer
 
 if TYPE_CHECKING:
@@ -76,3 +77,10 @@ async def couchdb_database(couchdb: CouchDB) -> AsyncIterator[Database]:
     yield database
     with contextlib.suppress(NotFoundError):
         await database.delete()
+
+
+@_fixture
+async def couchdb_faults(couchdb_server: CouchDBServer) -> AsyncIterator[Faults]:
+    """A proxy in front of the server, which breaks the requests that its rules name."""
+    async with Faults(couchdb_server) as faults:
+        yield faults
