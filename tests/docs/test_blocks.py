@@ -1,0 +1,77 @@
+"""The runner of code blocks finds what there is, and notices what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.blocks import Block, blocks_of, run_block
+
+PAGE = """
+```python
+print("shown")
+```
+
+```text
+sh...
+```
+
+<!-- hidden
+```python
+hidden = 1
+```
+-->
+
+```console
+$ nothing
+```
+
+1. In a list:
+
+   ```python
+   if True:
+       pass
+   ```
+
+<!-- test file -->
+```python
+def test(): ...
+```
+"""
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> list[Block]:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    return blocks_of(page)
+
+
+def test_finds_all_blocks(blocks: list[Block]) -> None:
+    assert [block.code for block in blocks] == [
+        'print("shown")',
+        "hidden = 1",
+        "if True:\n    pass",
+        "def test(): ...",
+    ]
+    assert [block.output for block in blocks] == ["sh...\n", None, None, None]
+    assert [block.is_test_file for block in blocks] == [False, False, False, True]
+    assert [block.line for block in blocks] == [3, 12, 23, 29]
+
+
+async def test_compares_what_is_printed(blocks: list[Block]) -> None:
+    await run_block(blocks[0], {})
+    with pytest.raises(AssertionError, match="and not"):
+        await run_block(Block(blocks[0].page, 1, "print(1)", "2\n", is_test_file=False), {})
+
+
+async def test_runs_awaits_in_one_namespace() -> None:
+    namespace: dict[str, Any] = {}
+    page = Path("page.md")
+    first = Block(page, 1, "import asyncio\nx = await asyncio.sleep(0, 5)", None, False)
+    await run_block(first, namespace)
+    await run_block(Block(page, 4, "assert x == 5", None, False), namespace)
+    with pytest.raises(ZeroDivisionError):
+        await run_block(Block(page, 5, "1 / 0", None, False), namespace)
