@@ -9,7 +9,7 @@ All functions take a connection and run in its transaction.
 
 from __future__ import annotations
 
-import sqlite3
+
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from aiocouch.embedded.attachment import NOT_STORED, Attachment, Content, Encoder, content_key
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 CHUNK = 256 * 1024
@@ -76,9 +77,8 @@ def _find(connection: sqlite3.Connection, key: bytes) -> int | None:
 
 def begin(connection: sqlite3.Connection) -> int:
     """Make room for content that will come in chunks; return its number."""
-    cursor = connection.execute("INSERT INTO attachment_blobs (key) VALUES (NULL)")
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+    rows = connection.execute("INSERT INTO attachment_blobs (key) VALUES (NULL) RETURNING blob")
+    return int(rows.fetchone()[0])
 
 
 def append(connection: sqlite3.Connection, blob: int, number: int, data: bytes) -> None:

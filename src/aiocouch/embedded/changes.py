@@ -1,0 +1,212 @@
+"""The changes of a database: which rows, how they look, and what is pending after them.
+
+A pass goes once over the changes after a sequence and stops where Apache CouchDB's coordinator
+would stop, so that `last_seq` and `pending` come out the same: when the limit is reached it still
+takes in one more change, and moves on if that one does not pass the filter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from aiocouch.embedded.codec import encode
+from aiocouch.embedded.revision import format_revision
+from aiocouch.embedded.store.database import CHUNK
+from aiocouch.embedded.store.records import Revision, render
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+
+    from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry
+
+MAIN_ONLY = "main_only"
+ALL_DOCS = "all_docs"
+
+NO_LIMIT = 10**15
+"""CouchDB's idea of no limit. Which rows get a sequence with `seq_interval` depends on it."""
+
+
+class Leaf(NamedTuple):
+    """A revision that a row may list; `revision` is None when its body is gone."""
+
+    rev: str
+    revision: Revision | None
+
+    def text(self) -> bytes:
+        """Give the document as a filter sees it."""
+        if self.revision is None:
+            return b"{}"
+        return render(self.revision)
+
+
+class Filter(Protocol):
+    """Decides which leaves of a change are listed."""
+
+    ids: Sequence[str] | None
+    """Look at these documents only; None for all."""
+
+    def wants(self, doc_id: str) -> bool:
+        """Whether a document can pass at all; asked first, so it must be quick."""
+
+    async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
+        """Say for each leaf whether it passes."""
+
+
+class Everything:
+    """The filter that keeps all."""
+
+    ids: Sequence[str] | None = None
+
+    def wants(self, doc_id: str) -> bool:
+        del doc_id
+        return True
+
+    async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
+        return [True] * len(leaves)
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where a feed stands: what the next pass starts after, and what a feed's end tells."""
+
+    last: int
+    limit: int = NO_LIMIT
+    pending: int | None = None
+    sent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What rows show, and in which order they come."""
+
+    filter: Filter
+    style: str = MAIN_ONLY
+    descending: bool = False
+    seq_interval: int = 1
+    document: Callable[[Entry], Awaitable[bytes]] | None = None
+    """Gives the text of a row's document for `include_docs`."""
+
+
+class Row(NamedTuple):
+    """One row: its sequence as JSON text (`null` where `seq_interval` skips it), and its text."""
+
+    seq: bytes
+    text: bytes
+
+
+async def walk(database: Database, view: View, cursor: Cursor) -> AsyncIterator[list[Row]]:
+    """Go over the changes after `cursor.last` once, and leave `cursor` where CouchDB would.
+
+    Rows come in lists, one for each chunk read.
+    """
+    until = database.update_seq
+    since = 0 if view.descending else cursor.last
+    if view.descending:
+        cursor.last = until
+    left = database.count_changes(since)
+    async for entries in _chunks(database, view, since, until, cursor.limit):
+        rows: list[Row] = []
+        for entry, leaves in await _listed(database, view, entries):
+            left -= 1
+            if cursor.limit <= 0:
+                _stop(cursor, entry, leaves, left)
+                yield rows
+                return
+            cursor.last = entry.seq
+            if leaves:
+                rows.append(await _row(database, view, cursor, entry, leaves))
+                cursor.pending = left
+                cursor.limit -= 1
+                cursor.sent += 1
+        yield rows
+        await asyncio.sleep(0)
+    _complete(view, cursor, until, left)
+
+
+def _stop(cursor: Cursor, entry: Entry, leaves: Sequence[Leaf], left: int) -> None:
+    """Take in the one change that still arrives after the limit was reached."""
+    if not leaves:
+        cursor.last = entry.seq
+    if cursor.pending is None:
+        cursor.pending = left + bool(leaves)
+
+
+def _complete(view: View, cursor: Cursor, until: int, left: int) -> None:
+    if cursor.limit <= 0 and cursor.pending is not None:
+        return
+    if not view.descending:
+        cursor.last = max(until, cursor.last)
+    cursor.pending = left
+
+
+async def _chunks(
+    database: Database, view: View, since: int, until: int, limit: int
+) -> AsyncIterator[list[Entry]]:
+    if view.filter.ids is not None:
+        yield _chosen(database, view, since, until)
+        return
+    place = until + 1 if view.descending else since
+    # A small limit is likely to need a small chunk; a filter may need many, so they grow.
+    size = min(CHUNK, max(limit, 0) + 1)
+    while True:
+        entries = (
+            database.changes_back(place, since, size)
+            if view.descending
+            else database.changes(place, until, size)
+        )
+        if entries:
+            yield entries
+            place = entries[-1].seq
+        if len(entries) < size:
+            return
+        size = min(CHUNK, size * 2)
+
+
+def _chosen(database: Database, view: View, since: int, until: int) -> list[Entry]:
+    found = database.get_many(view.filter.ids or ())
+    entries = [entry for entry in found.values() if since < entry.seq <= until]
+    return sorted(entries, key=_sequence, reverse=view.descending)
+
+
+def _sequence(entry: Entry) -> int:
+    return entry.seq
+
+
+async def _listed(
+    database: Database, view: View, entries: Iterable[Entry]
+) -> list[tuple[Entry, list[Leaf]]]:
+    """Pair each change with those of its leaves that pass the filter."""
+    pairs = [
+        (entry, leaves_of(database, entry, view.style) if view.filter.wants(entry.id) else [])
+        for entry in entries
+    ]
+    asked = [leaf for _, leaves in pairs for leaf in leaves]
+    answers = iter(await view.filter.keep(asked))
+    return [(entry, [leaf for leaf in leaves if next(answers)]) for entry, leaves in pairs]
+
+
+def leaves_of(database: Database, entry: Entry, style: str) -> list[Leaf]:
+    """Give the revisions that a row of this style lists, the winner first."""
+    if style != ALL_DOCS or entry.has_one_leaf:
+        return [Leaf(entry.rev, entry.winner)]
+    return [
+        Leaf(format_revision(node.rev), database.at(entry, node.pointer))
+        for node in entry.tree.ranked_leaves
+    ]
+
+
+async def _row(
+    database: Database, view: View, cursor: Cursor, entry: Entry, leaves: Sequence[Leaf]
+) -> Row:
+    shown = cursor.limit % view.seq_interval == 0
+    seq = encode(database.sequence(entry.seq)) if shown else b"null"
+    revs = b",".join(b'{"rev":"%b"}' % leaf.rev.encode() for leaf in leaves)
+    text = b'{"seq":%b,"id":%b,"changes":[%b]' % (seq, encode(entry.id), revs)
+    if entry.deleted:
+        text += b',"deleted":true'
+    if view.document is not None:
+        text += b',"doc":' + await view.document(entry)
+    return Row(seq, text + b"}")

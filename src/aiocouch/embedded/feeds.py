@@ -1,0 +1,148 @@
+"""Feeds: how rows are framed for each kind, and how a feed waits without costing anything.
+
+Shared by `_changes` and `_db_updates`. Nothing here knows HTTP; a feed is written through a
+function that takes bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded.codec import encode
+from aiocouch.embedded.errors import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+NORMAL = "normal"
+LONGPOLL = "longpoll"
+CONTINUOUS = "continuous"
+EVENTSOURCE = "eventsource"
+KINDS = frozenset({NORMAL, LONGPOLL, CONTINUOUS, EVENTSOURCE})
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds that a feed waits for news unless told otherwise, and the most it can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a feed waits: it ends after `seconds`, or beats every `seconds` when `beats`."""
+
+    seconds: float = DEFAULT_TIMEOUT
+    beats: bool = False
+
+
+def read_patience(timeout: str | None, heartbeat: str | None, longest: float) -> Patience:
+    """Read the options `timeout` and `heartbeat` (milliseconds, or `true`).
+
+    `longest` is the configured limit in seconds. A heartbeat that is no positive number is a 400;
+    a timeout that is none raises ValueError.
+    """
+    if heartbeat is not None and heartbeat != "true":
+        return Patience(min(longest, _heartbeat(heartbeat)), beats=True)
+    if heartbeat == "true":
+        return Patience(longest, beats=True)
+    if timeout is None or timeout == "infinity":
+        return Patience(longest)
+    return Patience(min(longest, max(int(timeout), 0) / 1000))
+
+
+def _heartbeat(text: str) -> float:
+    try:
+        milliseconds = int(text)
+    except ValueError:
+        raise bad_request(
+            "Invalid heartbeat value. Expecting a positive integer value (in milliseconds)."
+        ) from None
+    if milliseconds <= 0:
+        raise bad_request("The heartbeat value should be a positive integer (in milliseconds).")
+    return milliseconds / 1000
+
+
+class Framing:
+    """Turns rows (JSON objects as text) into the bytes of one kind of feed."""
+
+    content_type = "application/json"
+    cache_control = "must-revalidate"
+    head = b""
+    beat = b"\n"
+
+    def row(self, text: bytes, seq: bytes) -> bytes:
+        """Give the bytes of one row; `seq` is its sequence as JSON text."""
+        raise NotImplementedError
+
+    def tail(self, facts: Mapping[str, object]) -> bytes:
+        """Give the bytes that end the feed; `facts` are `last_seq` and the like."""
+        raise NotImplementedError
+
+
+class ListFraming(Framing):
+    """One JSON object with the rows in it: the normal and the longpoll feed."""
+
+    head = b'{"results":[\n'
+
+    def __init__(self) -> None:
+        self._lead = b""
+
+    def row(self, text: bytes, seq: bytes) -> bytes:
+        del seq
+        lead, self._lead = self._lead, b",\n"
+        return lead + text
+
+    def tail(self, facts: Mapping[str, object]) -> bytes:
+        return b"\n],\n" + encode(facts)[1:] + b"\n"
+
+
+class LineFraming(Framing):
+    """One row a line: the continuous feed."""
+
+    def row(self, text: bytes, seq: bytes) -> bytes:
+        del seq
+        return text + b"\n"
+
+    def tail(self, facts: Mapping[str, object]) -> bytes:
+        return encode(facts) + b"\n"
+
+
+class EventFraming(Framing):
+    """Server-sent events; a row's sequence is its id."""
+
+    content_type = "text/event-stream"
+    cache_control = "no-cache"
+    beat = b"event: heartbeat\ndata: \n\n"
+
+    def row(self, text: bytes, seq: bytes) -> bytes:
+        return b"data: %b\nid: %b\n\n" % (text, seq)
+
+    def tail(self, facts: Mapping[str, object]) -> bytes:
+        del facts
+        return b""
+
+
+def framing(kind: str) -> Framing:
+    """Give a fresh framing for a kind of feed."""
+    if kind == CONTINUOUS:
+        return LineFraming()
+    return EventFraming() if kind == EVENTSOURCE else ListFraming()
+
+
+async def wait_for_news(
+    news: Callable[[], Awaitable[bool]],
+    patience: Patience,
+    beat: Callable[[], Awaitable[None]],
+) -> bool:
+    """Wait until `news()` returns; call `beat()` whenever the patience of a beating feed ends.
+
+    Gives what `news` gave, or False when a feed without heartbeats has waited long enough.
+    A timer and a future are all that a waiting feed costs.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(patience.seconds):
+                return await news()
+        except TimeoutError:
+            if not patience.beats:
+                return False
+        await beat()
