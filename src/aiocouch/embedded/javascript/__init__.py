@@ -1,0 +1,1 @@
+"""JavaScript of design documents: a pool of worker processes and the calls it offers."""

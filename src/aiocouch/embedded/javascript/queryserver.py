@@ -1,0 +1,131 @@
+"""The calls that the rest of the server makes into JavaScript."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aiocouch.embedded.codec import encode
+from aiocouch.embedded.errors import CouchError
+from aiocouch.embedded.javascript.pool import Limits, Unit, WorkerPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from aiocouch.embedded.javascript.protocol import Mapped, Reply
+    from aiocouch.embedded.javascript.protocol import Mapping as Batch
+
+_LOG = logging.getLogger("aiocouch.embedded.javascript")
+_STATUS = {
+    "forbidden": 403,
+    "unauthorized": 401,
+    "not_found": 404,
+    "not_acceptable": 406,
+}
+
+
+class _Answer(msgspec.Struct):
+    ok: msgspec.Raw = msgspec.Raw(b"")
+    fatal: bool = False
+    error: str = ""
+    reason: str = ""
+    log: list[str] = []
+
+
+class _Refusal(msgspec.Struct):
+    error: str
+    reason: str
+
+
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_refusals = msgspec.json.Decoder(list[_Refusal | None]).decode
+_decode_flags = msgspec.json.Decoder(list[bool]).decode
+_decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class QueryServer:
+    """Runs functions of design documents in worker processes.
+
+    A function that throws, loops or eats memory raises CouchError here and harms nothing else.
+    Documents and results are JSON text (bytes), never decoded on the way.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._pool = WorkerPool(limits)
+
+    async def check(self, sources: Sequence[str]) -> None:
+        """Compile functions; the first bad one raises compilation_error or not_found."""
+        name = f"check:{hashlib.sha256(encode(list(sources))).hexdigest()}"
+        unit = Unit(name, "check", encode(list(sources)).decode())
+        await self._call(unit, "check", b"[]")
+
+    async def map(self, unit: Unit, documents: Sequence[bytes], batch: Batch) -> Mapped:
+        """Map documents (JSON texts); `batch.ids` are their ids.
+
+        The answer may be for the first `done` of them only; it is for one at least.
+        """
+        text = b"[%b]" % b",".join(documents)
+        reply = await self._pool.call(unit, "map", text.decode(), batch)
+        if reply.mapped is None:
+            _open(reply)
+            raise CouchError(500, "os_process_error", "no rows")
+        return reply.mapped
+
+    async def reduce(self, unit: Unit, view: int, calls: Iterable[bytes]) -> list[msgspec.Raw]:
+        """Call the reduce function of a view with `[keys, values, rereduce]` for each call."""
+        text = b'{"view":%d,"calls":[%b]}' % (view, b",".join(calls))
+        return _decode_raws(await self._call(unit, "reduce", text))
+
+    async def validate(self, design: Unit, edits: Iterable[bytes]) -> list[CouchError | None]:
+        """Ask `validate_doc_update` about `[new, old, userCtx, security]` for each edit."""
+        text = b"[%b]" % b",".join(edits)
+        answers = _decode_refusals(await self._call(design, "validate", text))
+        return [answer and _error(answer.error, answer.reason) for answer in answers]
+
+    async def filter(
+        self, design: Unit, name: str, documents: Iterable[bytes], request: bytes
+    ) -> list[bool]:
+        """Ask the filter function `filters.<name>` which documents pass."""
+        text = b'{"name":%b,"req":%b,"docs":[%b]}' % (encode(name), request, b",".join(documents))
+        return _decode_flags(await self._call(design, "filter", text))
+
+    async def filter_view(self, design: Unit, name: str, documents: Iterable[bytes]) -> list[bool]:
+        """Ask for which documents the map function of a view emits anything."""
+        text = b'{"name":%b,"docs":[%b]}' % (encode(name), b",".join(documents))
+        return _decode_flags(await self._call(design, "filter_view", text))
+
+    async def render(self, design: Unit, door: str, members: Mapping[str, bytes]) -> Any:
+        """Call a show, list, update or rewrite function (`door`); `members` are JSON texts.
+
+        Show and list give a response object, update `{"doc", "response"}`.
+        """
+        pairs = (b"%b:%b" % (encode(name), text) for name, text in members.items())
+        return msgspec.json.decode(await self._call(design, door, b"{%b}" % b",".join(pairs)))
+
+    async def _call(self, unit: Unit, door: str, text: bytes) -> msgspec.Raw:
+        return _open(await self._pool.call(unit, door, text.decode()))
+
+    def close(self) -> None:
+        """End all worker processes."""
+        self._pool.close()
+
+
+def design_unit(scope: str, id_: str, rev: str, text: bytes) -> Unit:
+    """Give the context of a design document; `scope` tells databases apart."""
+    return Unit(f"{scope}/{id_}@{rev}", "design", text.decode())
+
+
+def _open(reply: Reply) -> msgspec.Raw:
+    answer = _decode_answer(reply.text)
+    for line in answer.log:
+        _LOG.info("%s", line)
+    if answer.error:
+        raise _error(answer.error, answer.reason)
+    return answer.ok
+
+
+def _error(error: str, reason: str) -> CouchError:
+    return CouchError(_STATUS.get(error, 500), error, reason)

@@ -1,0 +1,193 @@
+"""The process that runs JavaScript. It is started by its path, not as a module.
+
+It imports as little as it can, because a write may wait for its start: the packages around
+this file are replaced by empty ones, so that their `__init__` (the whole client) never runs.
+It reads orders from its standard input, which is a socket, until that is closed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import quickjs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiocouch.embedded.javascript.protocol import Mapped, Mapping, Order, Reply, Row
+
+STACK = 4 * 1024 * 1024
+
+TIMED_OUT = "timed out"
+OUT_OF_MEMORY = "out of memory"
+
+
+class Door(Protocol):
+    """The function that `environment.js` evaluates to: JSON text in, JSON text out."""
+
+    def __call__(self, name: str, text: str, budget: int, /) -> str: ...
+
+
+class MapAnswer(msgspec.Struct):
+    """For each document, for each view, the emitted pairs; or an error."""
+
+    ok: list[list[list[tuple[msgspec.Raw, msgspec.Raw]]]] | None = None
+
+
+class BrokenError(Exception):
+    """A context that must not be used again."""
+
+
+def bare_packages() -> None:
+    """Let modules of the embedded server be imported without the packages around them."""
+    root = Path(__file__).resolve().parents[2]
+    for name in ("aiocouch", "aiocouch.embedded", "aiocouch.embedded.javascript"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(root.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+
+
+class Unit:
+    """One JavaScript context."""
+
+    def __init__(self, environment: str, memory: int) -> None:
+        self.context: Any = quickjs.Context()
+        self.context.set_memory_limit(memory)
+        self.context.set_max_stack_size(STACK)
+        self.door: Door = self.context.eval(environment)
+
+    def call(self, name: str, text: str, seconds: float, budget: int = 0) -> str:
+        """Go through one door; a call that is cut off raises BrokenError."""
+        self.context.set_time_limit(seconds)
+        try:
+            return self.door(name, text, budget)
+        except quickjs.JSException as error:
+            raise BrokenError(_why(error)) from error
+        except (MemoryError, RecursionError, quickjs.StackOverflow) as error:
+            raise BrokenError(OUT_OF_MEMORY) from error
+
+
+def _why(error: Exception) -> str:
+    return TIMED_OUT if "interrupted" in str(error) else OUT_OF_MEMORY
+
+
+class Mapper:
+    """Turns what map functions emitted into rows with sort keys."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        collation = importlib.import_module("aiocouch.embedded.collation")
+        self._mapping = mapping
+        self._sort_key: Callable[[Any], bytes] = collation.sort_key
+        self._keys = [collation.raw_sort_key if raw else collation.sort_key for raw in mapping.raw]
+        self._rows: list[list[Row]] = [[] for _ in mapping.raw]
+
+    def rows(self, documents: list[list[list[tuple[msgspec.Raw, msgspec.Raw]]]]) -> Mapped:
+        """Give the rows of all views for the documents that were mapped."""
+        protocol = importlib.import_module("aiocouch.embedded.javascript.protocol")
+        ids = self._mapping.ids
+        references = [self._add(ids[at], views) for at, views in enumerate(documents)]
+        mapped: Mapped = protocol.Mapped(len(documents), self._rows, references)
+        return mapped
+
+    def _add(self, id_: str, views: list[list[tuple[msgspec.Raw, msgspec.Raw]]]) -> bytes:
+        prefix = self._prefix(id_)
+        keys: list[tuple[int, bytes]] = []
+        for view, emitted in enumerate(views):
+            sort_key = self._keys[view]
+            rows = self._rows[view]
+            for number, (key, value) in enumerate(emitted):
+                order = prefix + sort_key(DECODE(key))
+                rows.append((order, id_, number, bytes(key), bytes(value)))
+                keys.append((view, order))
+        return ENCODE(keys)
+
+    def _prefix(self, id_: str) -> bytes:
+        if not self._mapping.partitioned:
+            return b""
+        return self._sort_key(id_.partition(":")[0])
+
+
+DECODE = msgspec.json.Decoder().decode
+DECODE_MAP = msgspec.json.Decoder(MapAnswer).decode
+ENCODE = msgspec.msgpack.Encoder().encode
+
+
+class Worker:
+    """Holds the contexts of this process and carries out orders."""
+
+    def __init__(self) -> None:
+        self._protocol = importlib.import_module("aiocouch.embedded.javascript.protocol")
+        self._environment = Path(__file__).with_name("environment.js").read_text("utf-8")
+        self._units: dict[str, Unit] = {}
+
+    def carry_out(self, order: Order) -> Reply:
+        """Do what an order says; whatever JavaScript does becomes part of the reply."""
+        for name in order.forget:
+            self._units.pop(name, None)
+        try:
+            return self._answer(order)
+        except BrokenError as error:
+            self._units.pop(order.unit, None)
+            return self._reply("", None, str(error))
+
+    def _answer(self, order: Order) -> Reply:
+        unit, refusal = self._unit(order)
+        if refusal is not None:
+            return self._reply(refusal)
+        if order.mapping is None:
+            return self._reply(unit.call(order.door, order.text, order.seconds))
+        text = unit.call(order.door, order.text, order.seconds, order.mapping.budget)
+        answer = DECODE_MAP(text)
+        if answer.ok is None:
+            return self._reply(text)
+        return self._reply("", Mapper(order.mapping).rows(answer.ok))
+
+    def _unit(self, order: Order) -> tuple[Unit, str | None]:
+        known = self._units.get(order.unit)
+        if known is not None and order.setup is None:
+            return known, None
+        unit = self._units[order.unit] = Unit(self._environment, order.memory)
+        if order.setup is None:
+            return unit, None
+        text = unit.call(*order.setup, order.seconds)
+        return unit, None if text.startswith('{"ok":') else text
+
+    def _reply(self, text: str, mapped: Mapped | None = None, broken: str | None = None) -> Reply:
+        reply: Reply = self._protocol.Reply(text, mapped, broken)
+        return reply
+
+
+def read_exactly(source: socket.socket, size: int) -> bytes:
+    """Read so many bytes; fewer only at the end of the stream."""
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    got = 0
+    while got < size:
+        count = source.recv_into(view[got:])
+        if count == 0:
+            return b""
+        got += count
+    return bytes(buffer)
+
+
+def serve(link: socket.socket) -> None:
+    """Carry out orders until the server goes away."""
+    protocol = importlib.import_module("aiocouch.embedded.javascript.protocol")
+    header: Any = protocol.HEADER
+    decode = msgspec.msgpack.Decoder(protocol.Order).decode
+    worker = Worker()
+    while head := read_exactly(link, header.size):
+        order = decode(read_exactly(link, *header.unpack(head)))
+        reply = ENCODE(worker.carry_out(order))
+        link.sendall(header.pack(len(reply)) + reply)
+
+
+if __name__ == "__main__":
+    bare_packages()
+    serve(socket.socket(fileno=0))
