@@ -149,6 +149,10 @@ class Configuration:
             self._stored = _read(self._path)
         self._values = _merge(DEFAULTS, self._stored, self._overrides)
 
+    def is_stored(self, section: str, key: str) -> bool:
+        """Tell whether the setting is in the file."""
+        return key in self._stored.get(section, {})
+
     def listen(self, listener: Callable[[str, str], None]) -> None:
         """Call `listener(section, key)` after every change of a setting."""
         self._listeners.append(listener)

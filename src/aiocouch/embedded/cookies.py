@@ -60,6 +60,11 @@ class CookieSettings:
             config.text("chttpd_auth", "same_site").lower(),
         )
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The names under which Python knows the algorithms."""
+        return tuple(_DIGESTS[name] for name in self.algorithms)
+
 
 def find_cookie(header: str | None) -> str | None:
     """Give the value of the session cookie in a `Cookie` header; None when it has none."""
@@ -83,7 +88,7 @@ def parse_session(value: str) -> Session:
 def make_session(name: str, key: bytes, now: int, settings: CookieSettings) -> str:
     """Give the value of a new cookie; `now` in seconds since 1970."""
     data = f"{name}:{now:X}".encode()
-    signature = hmac.digest(key, data, _DIGESTS[settings.algorithms[0]])
+    signature = hmac.digest(key, data, settings.digests[0])
     return base64.urlsafe_b64encode(data + b":" + signature).rstrip(b"=").decode()
 
 
@@ -96,7 +101,7 @@ def seconds_left(session: Session, key: bytes, now: int, settings: CookieSetting
     data = f"{session.name}:{session.time}".encode()
     genuine = [
         hmac.compare_digest(hmac.digest(key, data, digest), session.signature)
-        for digest in _digests(settings)
+        for digest in settings.digests
     ]
     return left if left > 0 and any(genuine) else None
 
@@ -111,7 +116,7 @@ def session_cookie(value: str, settings: CookieSettings, *, now: int, secure: bo
     return "; ".join([f"{COOKIE}={value}", "Version=1", *_attributes(settings, now, secure)])
 
 
-def _attributes(settings: CookieSettings, now: int, secure: bool) -> Iterator[str]:  # noqa: FBT001
+def _attributes(settings: CookieSettings, now: int, secure: bool) -> Iterator[str]:
     if settings.persistent:
         yield f"Expires={_date(now + settings.timeout)}"
         yield f"Max-Age={settings.timeout}"
@@ -134,10 +139,6 @@ def _date(seconds: int) -> str:
 def _algorithms(text: str) -> tuple[str, ...]:
     known = tuple(name.strip() for name in text.split(",") if name.strip() in _DIGESTS)
     return known or ("sha256", "sha")
-
-
-def _digests(settings: CookieSettings) -> list[str]:
-    return [_DIGESTS[name] for name in settings.algorithms]
 
 
 def _decode(value: str) -> bytes:

@@ -16,19 +16,34 @@ if TYPE_CHECKING:
 
     #: Raises CouchError(403, "forbidden", …) or 401 to refuse a document.
     #: (database, user, whole new document, whole old document or None)
-    Validate = Callable[
-        [Database, User, dict[str, Any], dict[str, Any] | None], Awaitable[None]
-    ]
+    Validate = Callable[[Database, User, dict[str, Any], dict[str, Any] | None], Awaitable[None]]
 
 
 class Hooks:
     """Functions that the parts of a server register at start.
 
     `before_write` has one per database name (`_users`, `_replicator`). `needs_validation` tells
-    whether a database has validate functions at all, which costs nothing to ask.
+    whether a database has validate functions at all, which costs nothing to ask. `rules` are
+    validate functions of our own, by database name. Writers ask `must_check` and call `check`.
     """
 
     def __init__(self) -> None:
         self.before_write: dict[str, BeforeWrite] = {}
         self.validate: Validate | None = None
+        self.rules: dict[str, Validate] = {}
+        self.reload_javascript: Callable[[], Awaitable[None]] | None = None
         self.needs_validation: Callable[[Database], bool] = lambda _: False
+
+    def must_check(self, database: Database) -> bool:
+        """Tell whether documents that are written to this database have to be checked."""
+        return database.name in self.rules or self.needs_validation(database)
+
+    async def check(
+        self, database: Database, user: User, new: dict[str, Any], old: dict[str, Any] | None
+    ) -> None:
+        """Run the rules and validate functions of a database; the first that refuses raises."""
+        rule = self.rules.get(database.name)
+        if rule is not None:
+            await rule(database, user, new, old)
+        if self.validate is not None and self.needs_validation(database):
+            await self.validate(database, user, new, old)

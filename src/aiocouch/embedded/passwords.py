@@ -72,9 +72,7 @@ class Credentials:
     def with_roles(self, roles: tuple[str, ...]) -> Credentials:
         """Give the same credentials with more roles."""
         merged = (*self.roles, *(role for role in roles if role not in self.roles))
-        return Credentials(
-            merged, self.salt, self.scheme, self.prf, self.iterations, self.expected
-        )
+        return Credentials(merged, self.salt, self.scheme, self.prf, self.iterations, self.expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +257,9 @@ def _terms(text: str) -> list[tuple[str, str]]:
     inner = text.strip()
     if not (inner.startswith("[") and inner.endswith("]")) or _TERM.sub("", inner).strip():
         raise CannotHashError(_CANNOT_HASH)
-    return [(re.sub(r"\\(.)", r"\1", match[1] or ""), match[2] or "") for match in
-            _TERM.finditer(inner)]
+    return [
+        (re.sub(r"\\(.)", r"\1", match[1] or ""), match[2] or "") for match in _TERM.finditer(inner)
+    ]
 
 
 def _requirement(strings: list[str]) -> tuple[str, str]:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiocouch.embedded.auth import Authenticator
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.hooks import Hooks
+from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
+from aiocouch.embedded.tasks import ActiveTasks
+from aiocouch.embedded.user_documents import UserDocuments
+from aiocouch.embedded.uuids import Uuids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +32,15 @@ class Server:
         self.databases = Databases(folder)
         self.config = Configuration(None if folder is None else folder / "local.ini", overrides)
         self.uuid = self.config.ensure_secret("couchdb", "uuid")
+        self.uuids = Uuids(self.config)
         self.hooks = Hooks()
         self.address = ""
+        self.tasks = ActiveTasks()
+        self.statistics = Statistics()
+        self.reshard_state: tuple[str, str | None] = ("running", None)
+        self.users = UserDocuments(self.config, self.databases)
+        self.auth = Authenticator(self.config, self.users.find)
+        self.users.install(self.hooks, self.auth.hasher)
 
     def create_system_databases(self) -> None:
         """Make `_users` and `_replicator` where they are missing."""
@@ -38,4 +50,10 @@ class Server:
 
     async def close(self) -> None:
         """Stop all that runs in the background and close the databases."""
+        await self.auth.close()
         await self.databases.close()
+
+    async def reload_javascript(self) -> None:
+        """Let design functions start afresh."""
+        if self.hooks.reload_javascript is not None:
+            await self.hooks.reload_javascript()

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import time
 from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion11, web
 
-from aiocouch.embedded.auth import authenticate, challenge, check_access
-from aiocouch.embedded.errors import CouchError, internal, method_not_allowed, no_database
+from aiocouch.embedded.access import check_request
+from aiocouch.embedded.auth import authenticate
+from aiocouch.embedded.errors import (
+    CouchError,
+    bad_request,
+    internal,
+    method_not_allowed,
+    no_database,
+)
 from aiocouch.embedded.http import rooms
+from aiocouch.embedded.http.challenge import challenged
+from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.exchange import Exchange
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
 
@@ -20,6 +31,9 @@ if TYPE_CHECKING:
     from aiocouch.embedded.state import Server
 
 _log = logging.getLogger("aiocouch.embedded")
+
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_OVERRIDES = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "COPY"})
 
 rooms.load()
 
@@ -34,19 +48,23 @@ def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.Str
 
 
 async def _handle(server: Server, request: web.BaseRequest) -> web.StreamResponse:
+    begun = time.perf_counter()
+    exchange = Exchange(request, server)
+    response = await _answer(exchange)
+    server.statistics.count(request.method, response.status, time.perf_counter() - begun)
+    return response
+
+
+async def _answer(exchange: Exchange) -> web.StreamResponse:
     try:
-        exchange = Exchange(request, server)
-    except CouchError as error:
-        return web.json_response(error.body(), status=error.status)
-    try:
-        await _expected(request)
+        await _expected(exchange.request)
         return await _dispatch(exchange)
     except CouchError as error:
         return _error_answer(exchange, error)
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception as error:
-        _log.exception("%s %s failed", request.method, request.path)
+        _log.exception("%s %s failed", exchange.method, exchange.request.path)
         return _error_answer(exchange, internal(type(error).__name__))
 
 
@@ -63,8 +81,8 @@ def _error_answer(exchange: Exchange, error: CouchError) -> web.StreamResponse:
         # headers are out: only a broken connection can tell the client
         _abort(exchange.request)
         return exchange.response
-    challenge(error, exchange.headers, exchange.server.config)
-    return exchange.answer(error.body(), error.status, error.headers)
+    status, headers = challenged(error, exchange)
+    return exchange.answer(error.body(), status, headers)
 
 
 def _abort(request: web.BaseRequest) -> None:
@@ -73,13 +91,36 @@ def _abort(request: web.BaseRequest) -> None:
 
 
 async def _dispatch(exchange: Exchange) -> web.StreamResponse:
+    _check_url(exchange)
+    _use_override(exchange)
+    config = exchange.server.config
+    preflight = preflight_headers(exchange.method, exchange.headers, config)
+    if preflight is not None:
+        return exchange.answer_bytes(b"", None, 204, preflight)
+    exchange.added_headers.update(answer_headers(exchange.headers, config))
     exchange.user = await authenticate(exchange)
     segments = exchange.segments
     route = find_server_route(segments) or find_database_route(segments)
     _open_database(exchange)
-    await check_access(exchange, "")
+    _check_access(exchange)
     _check_method(exchange, route)
     return await route.handler(exchange)
+
+
+def _check_url(exchange: Exchange) -> None:
+    url = exchange.request.raw_path
+    longest = exchange.server.config.limit("chttpd", "max_uri_length", None)
+    if longest is not None and len(url) > longest:
+        raise CouchError(414, "too_long", "the request uri is too long")
+    if "%" in url and _BAD_ESCAPE.search(url):
+        raise bad_request("invalid_url_encoding")
+
+
+def _use_override(exchange: Exchange) -> None:
+    # for clients that know no other methods than GET and POST
+    wanted = exchange.headers.get("X-HTTP-Method-Override")
+    if exchange.method == "POST" and wanted in _OVERRIDES:
+        exchange.method = wanted
 
 
 def _open_database(exchange: Exchange) -> None:
@@ -87,8 +128,21 @@ def _open_database(exchange: Exchange) -> None:
         database = exchange.server.databases.open(exchange.segments[0])
         if database is not None:
             exchange.attach(database)
-        elif len(exchange.segments) > 1 and not find_server_route(exchange.segments):
-            raise no_database()
+
+
+def _check_access(exchange: Exchange) -> None:
+    security = exchange.database.security if exchange.has_database else None
+    check_request(
+        exchange.method, exchange.segments, exchange.user, exchange.server.config, security
+    )
+    # a server admin passes where the database is missing
+    if security is None and len(exchange.segments) > 1:
+        _require_database(exchange)
+
+
+def _require_database(exchange: Exchange) -> None:
+    if find_server_route(exchange.segments) is None:
+        raise no_database()
 
 
 def _check_method(exchange: Exchange, route: Route) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import secrets
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.database import Database
 
 SERVER_NAME = "CouchDB/3.5.0 (aiocouch)"
+_REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
 _MISSING_BODY = "Missing request body"
 
 
@@ -28,12 +30,14 @@ class Exchange:
     """What a handler sees of one request, and how it answers.
 
     `segments` are the decoded parts of the path, `raw_segments` the same as sent. `database`
-    may be used in handlers of database routes only, where it is open.
+    may be used in handlers of database routes only, where it is open. `added_headers` go into
+    the answer, whatever it will be.
     """
 
     __slots__ = (
         "_body",
         "_database",
+        "added_headers",
         "headers",
         "method",
         "query",
@@ -58,7 +62,8 @@ class Exchange:
         self.query = Query(query.partition("#")[0])
         self.user: User = ANONYMOUS
         self.set_cookie: str | None = None
-        self.request_id = secrets.token_hex(5)
+        self.request_id = _request_id(request.headers.get("X-Couch-Request-ID"))
+        self.added_headers: dict[str, str] = {}
         self.response: web.StreamResponse | None = None
         self._database: Database | None = None
         self._body: bytes | None = None
@@ -236,6 +241,7 @@ class Exchange:
             "Server": SERVER_NAME,
             "X-Couch-Request-ID": self.request_id,
             "X-CouchDB-Body-Time": "0",
+            **self.added_headers,
         }
         if self.set_cookie is not None:
             headers["Set-Cookie"] = self.set_cookie
@@ -247,3 +253,8 @@ class Exchange:
         if sent is None:
             return False
         return sent.strip() == "*" or etag in [part.strip() for part in sent.split(",")]
+
+
+def _request_id(sent: str | None) -> str:
+    # A client may name its request, so that it finds it again in logs.
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(5)

@@ -1,0 +1,244 @@
+"""Who sends a request: the authentication handlers, tried in the order of the configuration."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded.accounts import Account, Accounts, Hasher
+from aiocouch.embedded.cookies import (
+    CookieSettings,
+    MalformedCookieError,
+    find_cookie,
+    make_session,
+    needs_renewal,
+    parse_session,
+    seconds_left,
+    session_cookie,
+)
+from aiocouch.embedded.errors import bad_request, internal, unauthorized
+from aiocouch.embedded.identity import ANONYMOUS, User
+from aiocouch.embedded.jwt import (
+    ExpiredTokenError,
+    InvalidTokenError,
+    MisconfiguredError,
+    bearer,
+)
+from aiocouch.embedded.totp import is_right_token
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from aiocouch.embedded.accounts import FindUser, Outdated
+    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.http.exchange import Exchange
+
+WRONG = "Name or password is incorrect."
+
+_HANDLER = re.compile(r"(\w+?)_authenti(?:fi)?cation_handler")
+_DEFAULT_HANDLERS = ("cookie", "default")
+_COMMA = re.compile(r"\s*,\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The part of a request that tells who sends it. `peer` is the address of the client."""
+
+    method: str
+    segments: Sequence[str]
+    headers: Mapping[str, str]
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A user, and the fresh session cookie that the answer should bring (None: none is due)."""
+
+    user: User
+    renewed_cookie: str | None = None
+
+
+class Authenticator:
+    """Knows the users of one server. `clock` gives seconds since 1970."""
+
+    def __init__(
+        self,
+        config: Configuration,
+        find_user: FindUser,
+        outdated: Outdated | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self.hasher = Hasher()
+        self.accounts = Accounts(config, self.hasher, find_user, outdated)
+        self._handlers: dict[str, Callable[[Request], Awaitable[Admission | None]]] = {
+            "cookie": self._by_cookie,
+            "default": self._by_password,
+            "proxy": self._by_proxy,
+            "jwt": self._by_token,
+        }
+
+    @property
+    def handler_names(self) -> tuple[str, ...]:
+        """The names of the handlers that are switched on, in their order."""
+        text = self._config.get("chttpd", "authentication_handlers")
+        if text is None:
+            return _DEFAULT_HANDLERS
+        return tuple(name for name in _HANDLER.findall(text) if name in self._handlers)
+
+    async def admit(self, request: Request) -> Admission:
+        """Say who sends a request. Raises CouchError for credentials that are wrong."""
+        for name in self.handler_names:
+            admission = await self._handlers[name](request)
+            if admission is not None:
+                return admission
+        self._check_anonymous(request)
+        return Admission(ANONYMOUS)
+
+    async def log_in(self, name: str, password: str, token: str, peer: str) -> Account | None:
+        """Check a log-in at `_session`; None when name, password or token is wrong."""
+        account = self.accounts.find(name)
+        if account is None or not await self.accounts.check(account, password, peer):
+            return None
+        if account.totp is not None and not is_right_token(account.totp, token, self._now()):
+            raise unauthorized(WRONG)
+        return account
+
+    def new_cookie(self, account: Account, *, secure: bool) -> str:
+        """Give the `Set-Cookie` header that logs an account in."""
+        return self._cookie(account.name, self._session_key(account), secure=secure)
+
+    def cleared_cookie(self, *, secure: bool) -> str:
+        """Give the `Set-Cookie` header that logs out."""
+        return session_cookie("", self._cookies(), now=self._now(), secure=secure)
+
+    async def close(self) -> None:
+        """Stop the threads and tasks."""
+        await self.accounts.close()
+        self.hasher.close()
+
+    def _now(self) -> int:
+        return int(self._clock())
+
+    def _cookies(self) -> CookieSettings:
+        return CookieSettings.of(self._config)
+
+    def _cookie(self, name: str, key: bytes, *, secure: bool) -> str:
+        settings, now = self._cookies(), self._now()
+        value = make_session(name, key, now, settings)
+        return session_cookie(value, settings, now=now, secure=secure)
+
+    def _session_key(self, account: Account) -> bytes:
+        secret = self._config.ensure_secret("chttpd_auth", "secret")
+        return (secret + account.credentials.salt).encode()
+
+    async def _by_cookie(self, request: Request) -> Admission | None:
+        value = find_cookie(request.headers.get("Cookie"))
+        if value is None:
+            return None
+        try:
+            session = parse_session(value)
+        except MalformedCookieError as error:
+            raise bad_request(str(error)) from error
+        account = self.accounts.find(session.name)
+        if account is None:
+            return None
+        key, settings = self._session_key(account), self._cookies()
+        left = seconds_left(session, key, self._now(), settings)
+        if left is None:
+            return None
+        due = needs_renewal(left, settings)
+        fresh = self._cookie(account.name, key, secure=False) if due else None
+        return Admission(User(account.name, account.roles, "cookie"), fresh)
+
+    async def _by_password(self, request: Request) -> Admission | None:
+        given = basic_credentials(request.headers.get("Authorization"))
+        if given is None:
+            return None
+        name, password = given
+        account = self.accounts.find(name)
+        if account is None or account.totp is not None:
+            raise unauthorized(WRONG)
+        if not await self.accounts.check(account, password, request.peer):
+            raise unauthorized(WRONG)
+        return Admission(User(name, account.roles, "default"))
+
+    async def _by_proxy(self, request: Request) -> Admission | None:
+        name = request.headers.get(self._proxy_header("username", "UserName"))
+        if name is None or not self._is_trusted_proxy(request, name):
+            return None
+        roles = request.headers.get(self._proxy_header("roles", "Roles"))
+        listed = tuple(role for role in _COMMA.split(roles or "") if role)
+        return Admission(User(name, listed, "proxy"))
+
+    def _proxy_header(self, key: str, default: str) -> str:
+        return self._config.text("chttpd_auth", f"x_auth_{key}", f"X-Auth-CouchDB-{default}")
+
+    def _is_trusted_proxy(self, request: Request, name: str) -> bool:
+        secret = self._config.get("chttpd_auth", "secret")
+        if secret is None or not self._config.flag(
+            "chttpd_auth", "proxy_use_secret", default=False
+        ):
+            return True
+        token = request.headers.get(self._proxy_header("token", "Token"), "")
+        right = [
+            hmac.digest(secret.encode(), name.encode(), digest).hex()
+            for digest in self._cookies().digests
+        ]
+        return any(hmac.compare_digest(each.encode(), token.encode()) for each in right)
+
+    async def _by_token(self, request: Request) -> Admission | None:
+        header = request.headers.get("Authorization", "")
+        if not header.startswith("Bearer "):
+            return None
+        try:
+            found = bearer(header.removeprefix("Bearer "), self._config, self._now())
+        except InvalidTokenError as error:
+            raise bad_request(str(error)) from error
+        except ExpiredTokenError as error:
+            raise unauthorized(str(error)) from error
+        except MisconfiguredError as error:
+            raise internal(str(error), "misconfigured_server") from error
+        return Admission(User(found.name, found.roles, "jwt"))
+
+    def _check_anonymous(self, request: Request) -> None:
+        path = tuple(request.segments)
+        if path == ("_session",) and request.method == "POST":
+            return
+        required = self._config.flag("chttpd", "require_valid_user", default=False)
+        except_up = self._config.flag("chttpd", "require_valid_user_except_for_up", default=False)
+        refuses = required and not except_up if path == ("_up",) else required or except_up
+        if refuses:
+            raise unauthorized("Authentication required.")
+
+
+def basic_credentials(header: str | None) -> tuple[str, str] | None:
+    """Give name and password of a Basic header; None when there is nothing of the kind in it.
+
+    Broken base64 is answered with 500, as CouchDB does. `_:_` means: not logged in.
+    """
+    if header is None or not header.startswith("Basic "):
+        return None
+    try:
+        text = base64.b64decode("".join(header[6:].split()), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise internal("badarg") from error
+    name, colon, password = text.partition(":")
+    if not colon or (name, password) == ("_", "_"):
+        return None
+    return name, password
+
+
+async def authenticate(exchange: Exchange) -> User:
+    """Give the user of a request; raises CouchError for wrong credentials."""
+    request = Request(exchange.method, exchange.segments, exchange.headers, exchange.peer)
+    admission = await exchange.server.auth.admit(request)
+    if admission.renewed_cookie is not None:
+        exchange.set_cookie = admission.renewed_cookie
+    return admission.user

@@ -1,0 +1,103 @@
+"""`/_all_dbs` and `/_dbs_info`: which databases there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded.errors import bad_request
+from aiocouch.embedded.http.databases import info
+from aiocouch.embedded.http.routes import server_route
+from aiocouch.embedded.http.server_info import etag_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp import web
+
+    from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.query import Query
+
+_MOST_KEYS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Which names are wanted; None: no bound."""
+
+    start: str | None
+    end: str | None
+    inclusive_end: bool
+    descending: bool
+    skip: int
+    limit: int | None
+
+    @classmethod
+    def of(cls, query: Query) -> Range:
+        """Read the options of a request."""
+        key = query.json("key")
+        limit = query.integer("limit", -1, -1) if "limit" in query else None
+        return cls(
+            key or query.json("start_key", query.json("startkey")),
+            key or query.json("end_key", query.json("endkey")),
+            query.flag("inclusive_end", default=True),
+            query.flag("descending"),
+            query.integer("skip", 0),
+            limit,
+        )
+
+    def choose(self, names: list[str]) -> list[str]:
+        """Give the names that are wanted, in the wanted order."""
+        ordered = sorted(names, key=str.encode, reverse=self.descending)
+        within = [name for name in ordered if self._is_within(name)]
+        end = None if self.limit is None else self.skip + self.limit
+        return within[self.skip : end]
+
+    def _is_within(self, name: str) -> bool:
+        low, high = (self.end, self.start) if self.descending else (self.start, self.end)
+        if not self.inclusive_end and name == self.end:
+            return False
+        return (low is None or low <= name) and (high is None or name <= high)
+
+
+@server_route("_all_dbs", methods=("GET", "HEAD"))
+async def all_dbs(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/_all_dbs`."""
+    return _list(exchange, lambda names: names)
+
+
+@server_route("_dbs_info", methods=("GET", "HEAD", "POST"), json_post=True)
+async def dbs_info(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/_dbs_info`: of all databases, or of those in the body."""
+    if exchange.method == "POST":
+        keys = _keys(await exchange.json_object(), exchange)
+        return exchange.answer([_info(exchange, key) for key in keys])
+    return _list(exchange, lambda names: [_info(exchange, name) for name in names])
+
+
+def _list(exchange: Exchange, rows: Callable[[list[str]], list[Any]]) -> web.StreamResponse:
+    wanted = Range.of(exchange.query)
+    names = exchange.server.databases.names()
+    etag = etag_of(*names)
+    if exchange.has_etag(etag):
+        return exchange.not_modified(etag)
+    return exchange.answer(rows(wanted.choose(names)), 200, {"ETag": etag})
+
+
+def _keys(body: dict[str, Any], exchange: Exchange) -> list[Any]:
+    keys = body.get("keys")
+    if keys is None:
+        raise bad_request("`keys` member must exist.")
+    if not isinstance(keys, list):
+        raise bad_request("`keys` member must be an array.")
+    most = exchange.server.config.integer("chttpd", "max_db_number_for_dbs_info_req", _MOST_KEYS)
+    if len(keys) > most:
+        raise bad_request("too_many_keys")
+    return keys
+
+
+def _info(exchange: Exchange, name: object) -> dict[str, Any]:
+    database = exchange.server.databases.open(name) if isinstance(name, str) else None
+    if database is None:
+        return {"key": name, "error": "not_found"}
+    return {"key": name, "info": info(database)}

@@ -1,0 +1,145 @@
+"""`/_node`: the one node that the server is."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded.errors import bad_request, method_not_allowed, not_found
+from aiocouch.embedded.http.config_routes import config
+from aiocouch.embedded.http.routes import server_route
+from aiocouch.embedded.http.server_info import VERSION, uuids
+from aiocouch.embedded.statistics import nested, prometheus
+from aiocouch.embedded.tasks import NODE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from aiocouch.embedded.http.exchange import Exchange
+
+_CHANNELS = (
+    "upgrade_views",
+    "upgrade_dbs",
+    "slack_views",
+    "slack_dbs",
+    "ratio_views",
+    "ratio_dbs",
+    "index_cleanup",
+)
+
+
+@server_route("_node")
+async def node(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/_node/{node}/…`."""
+    path = exchange.segments[1:]
+    if not path:
+        raise bad_request("Incomplete path to _node request")
+    if path == ["_local"]:
+        return exchange.answer({"name": NODE})
+    if path[0] not in ("_local", NODE):
+        raise not_found(f"no such node: {path[0]}")
+    if len(path) == 1:
+        return _local_welcome(exchange)
+    if path[1] == "_config":
+        return await config(exchange, path[2:])
+    return await _part(exchange, path[1:])
+
+
+async def _part(exchange: Exchange, path: list[str]) -> web.StreamResponse:
+    handler = _PARTS.get("/".join(path)) or (_stats if path[0] == "_stats" else None)
+    if handler is None:
+        raise not_found()
+    _allow_only(exchange, "POST" if path[0] == "_restart" else "GET")
+    return await handler(exchange)
+
+
+def _allow_only(exchange: Exchange, method: str) -> None:
+    if ("GET" if exchange.method == "HEAD" else exchange.method) != method:
+        raise method_not_allowed((method,))
+
+
+def _local_welcome(exchange: Exchange) -> web.StreamResponse:
+    value = {"couchdb": "Welcome", "uuid": exchange.server.uuid, "version": VERSION}
+    return exchange.answer({**value, "vendor": exchange.server.config.section("vendor")})
+
+
+async def _stats(exchange: Exchange) -> web.StreamResponse:
+    value: Any = nested(_metrics(exchange))
+    for step in exchange.segments[3:]:
+        value = value.get(step) if isinstance(value, dict) else None
+    return exchange.answer(value)
+
+
+async def _prometheus(exchange: Exchange) -> web.StreamResponse:
+    text = prometheus(_metrics(exchange)).encode()
+    return exchange.answer_bytes(text, "text/plain; version=2.0")
+
+
+def _metrics(exchange: Exchange) -> dict[tuple[str, ...], dict[str, Any]]:
+    server = exchange.server
+    return server.statistics.metrics(len(server.databases.names()))
+
+
+async def _system(exchange: Exchange) -> web.StreamResponse:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    memory = usage.ru_maxrss * 1024
+    kinds = ("atom", "atom_used", "processes_used", "binary", "code", "ets")
+    value = {
+        "uptime": exchange.server.statistics.uptime,
+        "memory": {"other": 0, "processes": memory, **dict.fromkeys(kinds, 0)},
+        "run_queue": 0,
+        "run_queue_dirty_cpu": 0,
+        "ets_table_count": 0,
+        "context_switches": usage.ru_nvcsw + usage.ru_nivcsw,
+        "reductions": 0,
+        "garbage_collection_count": sum(each["collections"] for each in gc.get_stats()),
+        "words_reclaimed": 0,
+        "io_input": usage.ru_inblock,
+        "io_output": usage.ru_oublock,
+        "os_proc_count": 0,
+        "stale_proc_count": 0,
+        "process_count": threading.active_count(),
+        "process_limit": os.cpu_count() or 1,
+        "message_queues": {},
+        "internal_replication_jobs": 0,
+        "distribution": {},
+        "distribution_events": {},
+    }
+    return exchange.answer(value)
+
+
+async def _versions(exchange: Exchange) -> web.StreamResponse:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    value = {
+        "javascript_engine": {"name": "quickjs"},
+        "python": {"version": version},
+        "collation_driver": {"name": "libicu"},
+    }
+    return exchange.answer(value)
+
+
+async def _smoosh(exchange: Exchange) -> web.StreamResponse:
+    idle = {"waiting": {"size": 0, "min": 0, "max": 0}, "starting": 0, "active": 0}
+    return exchange.answer({"channels": dict.fromkeys(_CHANNELS, idle)})
+
+
+async def _restart(exchange: Exchange) -> web.StreamResponse:
+    # There is no node to restart apart from the process that holds us.
+    await exchange.server.reload_javascript()
+    return exchange.answer({"ok": True})
+
+
+_PARTS: dict[str, Callable[[Exchange], Awaitable[web.StreamResponse]]] = {
+    "_versions": _versions,
+    "_system": _system,
+    "_prometheus": _prometheus,
+    "_smoosh/status": _smoosh,
+    "_restart": _restart,
+    "_uuids": uuids,
+}

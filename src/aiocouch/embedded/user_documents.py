@@ -1,0 +1,61 @@
+"""The `_users` database as the server itself uses it: finds users, watches over writes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded.codec import decode
+from aiocouch.embedded.users import check_writer, hash_password, user_id, validate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocouch.embedded.accounts import Hasher
+    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.hooks import Hooks
+    from aiocouch.embedded.identity import User
+    from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.registry import Databases
+
+
+class UserDocuments:
+    """Reads and guards the database that the setting `chttpd_auth/authentication_db` names."""
+
+    def __init__(self, config: Configuration, databases: Databases) -> None:
+        self._config = config
+        self._databases = databases
+
+    @property
+    def name(self) -> str:
+        """The name of the database."""
+        return self._config.text("chttpd_auth", "authentication_db", "_users")
+
+    def find(self, name: str) -> Mapping[str, Any] | None:
+        """Give a user's document, with `_conflicts` where it has some; None when it is missing."""
+        database = self._databases.open(self.name)
+        entry = None if database is None else database.get(user_id(name))
+        if entry is None or entry.deleted:
+            return None
+        document: dict[str, Any] = {"_id": entry.id, "_rev": entry.rev, **decode(entry.body)}
+        if not entry.has_one_leaf and entry.tree.conflicts:
+            document["_conflicts"] = [str(leaf.rev) for leaf in entry.tree.conflicts]
+        return document
+
+    def install(self, hooks: Hooks, hasher: Hasher) -> None:
+        """Put the rules of the database between a request and its write."""
+
+        async def before_write(
+            database: Database, user: User, doc_id: str, body: dict[str, Any], deleted: bool
+        ) -> dict[str, Any]:
+            check_writer(doc_id, user, database.security)
+            return body if deleted else await hash_password(body, self._config, hasher)
+
+        hooks.before_write[self.name] = before_write
+        hooks.rules[self.name] = _rule
+
+
+async def _rule(
+    database: Database, user: User, new: dict[str, Any], old: dict[str, Any] | None
+) -> None:
+    if not str(new.get("_id", "")).startswith("_design/"):
+        validate(new, old, user, database.security)
