@@ -1,1 +1,68 @@
-"""asyncio client for Apache CouchDB."""
+"""The asyncio client for Apache CouchDB."""
+
+from aiocouch.attachment import Attachment
+from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
+from aiocouch.couchdb import CouchDB
+from aiocouch.database import Database
+from aiocouch.design_document import DesignDocument
+from aiocouch.document import Document, SecurityDocument
+from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
+from aiocouch.exception import (
+    BadRequestError,
+    ConflictError,
+    CouchDBError,
+    DigestError,
+    ExpectationFailedError,
+    ForbiddenError,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+    PreconditionFailedError,
+    RemoteResponseError,
+    SessionClosedError,
+    TransportError,
+    TruncatedError,
+    UnauthorizedError,
+    UnexpectedAnswerError,
+    UnsupportedMediaTypeError,
+)
+from aiocouch.remote import HTTPResponse
+from aiocouch.view import AllDocsView, View, ViewResponse
+
+__version__ = "5.0.0.dev0"
+
+__all__ = [
+    "AllDocsView",
+    "Attachment",
+    "BadRequestError",
+    "BaseChangeEvent",
+    "BulkCreateOperation",
+    "BulkOperation",
+    "BulkUpdateOperation",
+    "ChangedEvent",
+    "ConflictError",
+    "CouchDB",
+    "CouchDBError",
+    "Database",
+    "DeletedEvent",
+    "DesignDocument",
+    "DigestError",
+    "Document",
+    "ExpectationFailedError",
+    "ForbiddenError",
+    "HTTPResponse",
+    "InvalidInputError",
+    "InvalidTypeError",
+    "NotFoundError",
+    "PreconditionFailedError",
+    "RemoteResponseError",
+    "SecurityDocument",
+    "SessionClosedError",
+    "TransportError",
+    "TruncatedError",
+    "UnauthorizedError",
+    "UnexpectedAnswerError",
+    "UnsupportedMediaTypeError",
+    "View",
+    "ViewResponse",
+]

@@ -1,0 +1,114 @@
+"""JSON. Integers keep any size, and nothing that JSON cannot hold gets out.
+
+msgspec writes more types than JSON has (bytes, sets, dates) and NaN as null. Each of them would come
+back as something else, so each is refused before anything is sent.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from aiocouch.exception import InvalidInputError, InvalidTypeError
+
+_PLAIN_TYPES: tuple[Any, ...] = (int, float, dict, list, tuple)
+
+
+def _plain(value: Any) -> Any:
+    """A value of JSON's own type, for one of a subclass of it, which msgspec does not take."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    for kind in _PLAIN_TYPES:
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(f"{type(value).__name__} is no JSON type")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_sorted_encoder = msgspec.json.Encoder(enc_hook=_plain, order="deterministic")
+_decoder = msgspec.json.Decoder()
+_SAFE = frozenset({str, int, bool, type(None)})
+_CONTAINERS = frozenset({dict, list})
+
+decode = _decoder.decode
+"""The value of a JSON text (bytes or str). Raises `msgspec.DecodeError`, or `UnicodeDecodeError`."""
+
+DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What `decode` may raise for text that is no JSON."""
+
+
+def encode(value: Any) -> bytes:
+    """The JSON text of a value, as UTF-8.
+
+    Raises `InvalidTypeError` for a value that JSON has no type for, `InvalidInputError` for NaN,
+    infinities, lone surrogates and values that hold themselves. The message names the place.
+    """
+    try:
+        if not _is_exact(value):
+            _refuse(value, "")
+        return _encoder.encode(value)
+    except TypeError as error:
+        raise InvalidTypeError(f"not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(f"not JSON: {_why(error)}") from None
+
+
+def encode_sorted(value: Any) -> bytes:
+    """The JSON text of a value that `encode` has taken, with the members of objects in order."""
+    return _sorted_encoder.encode(value)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep, or holding itself"
+    if isinstance(error, UnicodeEncodeError):
+        return f"lone surrogate in {error.object!r}"
+    return str(error)
+
+
+def _is_exact(value: Any) -> bool:
+    """Whether it is made of dict with str keys, list and finite scalars: the common case, told fast."""
+    if type(value) is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    elif type(value) is not list:
+        value = (value,)
+    for child in value:
+        kind = type(child)
+        if kind in _SAFE:
+            continue
+        if kind is float:
+            if child - child != 0.0:  # NaN and infinities
+                return False
+        elif kind not in _CONTAINERS or not _is_exact(child):
+            return False
+    return True
+
+
+def _refuse(value: Any, place: str) -> None:
+    """Raise for what JSON cannot hold. Subclasses of its types pass, as tuples do."""
+    if isinstance(value, dict):
+        for key, child in value.items():
+            _refuse_key(key, place)
+            _refuse(child, f"{place}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            _refuse(child, f"{place}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value}{_at(place)}")
+    elif not isinstance(value, str | int | float | None):
+        raise TypeError(f"{type(value).__name__}{_at(place)}")
+
+
+def _refuse_key(key: Any, place: str) -> None:
+    # json.dumps writes an int key as its digits; programs count by year that way.
+    if not isinstance(key, str) and (not isinstance(key, int) or isinstance(key, bool)):
+        raise TypeError(f"the key {key!r}{_at(place)} is no str")
+
+
+def _at(place: str) -> str:
+    return f" at {place}" if place else ""

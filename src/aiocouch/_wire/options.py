@@ -1,0 +1,87 @@
+"""Options as a query string, checked by name before anything is sent."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from aiocouch._wire.codec import encode
+from aiocouch.exception import InvalidInputError, InvalidTypeError
+from aiocouch.typing import (
+    ChangesOptions,
+    DatabaseOptions,
+    DocumentOptions,
+    FindOptions,
+    IndexOptions,
+    ListOptions,
+    ViewOptions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DATABASE = frozenset(DatabaseOptions.__annotations__)
+LIST = frozenset(ListOptions.__annotations__)
+DOCUMENT = frozenset({"rev", *DocumentOptions.__annotations__})
+VIEW = frozenset(ViewOptions.__annotations__)
+FIND = frozenset({"limit", *FindOptions.__annotations__})
+INDEX = frozenset(IndexOptions.__annotations__)
+CHANGES = frozenset(ChangesOptions.__annotations__)
+
+KEYS = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})
+"""The options whose value is JSON, whatever it is."""
+
+
+def checked(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The options that are not None, those of `extra` among them.
+
+    Raises `InvalidTypeError` for a name that is not known, with the nearest one that is. `extra` is
+    the door for what a newer CouchDB takes.
+    """
+    if not options:
+        return {}
+    for name in options:
+        if name not in known:
+            raise InvalidTypeError(_unknown(name, known))
+    given = {name: value for name, value in options.items() if value is not None}
+    extra = given.pop("extra", None)
+    return {**given, **extra} if extra else given
+
+
+def _unknown(name: str, known: frozenset[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    hint = (
+        f", did you mean {near[0]!r}?"
+        if near
+        else "; an option that is new to CouchDB goes into extra="
+    )
+    return f"unknown option {name!r}{hint}"
+
+
+def json_keys(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with every view key as JSON text, strings too."""
+    return {
+        name: encode(value).decode() if name in KEYS else value for name, value in options.items()
+    }
+
+
+def with_query(path: str, options: Mapping[str, Any]) -> str:
+    """The path with the options behind it. None is left out, str goes as it stands, the rest as JSON."""
+    pairs = [
+        f"{_quote(name)}={_quote(_text(value))}"
+        for name, value in options.items()
+        if value is not None
+    ]
+    return f"{path}?{'&'.join(pairs)}" if pairs else path
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def _quote(text: str) -> str:
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"the option {text!r} is no Unicode text: lone surrogate") from None

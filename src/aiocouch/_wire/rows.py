@@ -1,0 +1,222 @@
+"""Bodies cut into their rows while they come.
+
+CouchDB writes one row a line, so that the rows of a chunk are found by its last newline and decoded
+in one go. `RowSplitter` takes that road when the body has CouchDB's head, and otherwise (a proxy has
+reformatted the body) looks for the end of every row.
+
+What comes out is the text of a JSON array, `[row,row,…]`, ready for a typed decoder.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiocouch._wire.codec import DECODE_ERRORS, decode
+
+_HEAD = re.compile(rb'\s*(\{(?:"[a-z_]+":[^\[\]{}]*,)?"(?:rows|docs|results)":\[)(?=\s|\]|\{|$)')
+_LINE_HEAD = re.compile(rb"\r?\n")
+_MAX_HEAD = 1 << 16
+_SPACE = b" \t\r\n"
+_TOKEN = re.compile(rb'[\[\]{}"]')
+_QUOTED = re.compile(rb'\\.|"', re.DOTALL)
+_CLOSE = ord("]")
+_ID = re.compile(rb'\{"_id":"([^"\\]*)"')
+_STRING_END = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+class BrokenBodyError(ValueError):
+    """The body is no list of rows, or ended before it was complete.
+
+    `answer` is the error object that the server wrote into the body, if it did.
+    """
+
+    def __init__(self, message: str, answer: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.answer = answer
+
+
+class RowSplitter:
+    """Cuts one body. `feed` chunks, `close` at the end; `meta` then has the members around the rows."""
+
+    def __init__(self) -> None:
+        self.meta: dict[str, Any] = {}
+        self._rest: list[bytes] = []
+        self._head: bytes | None = None
+        self._tail: list[bytes] | None = None
+        self._by_line = True
+        self._scanner = _Scanner()
+
+    def feed(self, chunk: bytes) -> bytes | None:
+        """The rows that the chunk completes, as a JSON array, or None."""
+        if self._tail is not None:
+            self._tail.append(chunk)
+            return None
+        if self._head is None:
+            return self._begin(chunk)
+        return self._lines(chunk) if self._by_line else self._scan(chunk)
+
+    def close(self) -> None:
+        """Say that the body has ended. Raises `BrokenBodyError` when it is not complete."""
+        rest = b"".join(self._rest)
+        if self._tail is None and rest.startswith(b"\n]"):
+            self._tail = [rest]
+        if self._tail is None or self._head is None:
+            raise self._broken()
+        tail = b"".join(self._tail)
+        try:
+            self.meta = decode(self._head + tail)
+        except DECODE_ERRORS:
+            raise BrokenBodyError("the body ended before it was complete") from None
+
+    def _broken(self) -> BrokenBodyError:
+        text = (
+            b"".join(self._rest)
+            if self._head is None
+            else b"".join(self._rest).rpartition(b"\n")[2]
+        )
+        try:
+            answer = decode(text)
+        except DECODE_ERRORS:
+            return BrokenBodyError("the body ended before it was complete")
+        if isinstance(answer, dict) and "error" in answer:
+            return BrokenBodyError("the server broke off", answer)
+        return BrokenBodyError("the body is no list of rows")
+
+    def _begin(self, chunk: bytes) -> bytes | None:
+        self._rest.append(chunk)
+        text = b"".join(self._rest)
+        self._rest = [text]
+        match = _HEAD.match(text)
+        rest = text[match.end() :] if match else b""
+        if match and len(rest) < 2:
+            return None
+        if match and _LINE_HEAD.match(rest):
+            self._head, self._rest = match[1], []
+            return self._lines(rest)
+        if match or len(text) > _MAX_HEAD or _first_bracket(text) is not None:
+            return self._begin_scan(text)
+        return None
+
+    def _begin_scan(self, text: bytes) -> bytes | None:
+        start = _first_bracket(text)
+        if start is None:
+            raise self._broken()
+        self._by_line = False
+        self._head, self._rest = text[: start + 1], []
+        return self._scan(text[start + 1 :])
+
+    def _lines(self, chunk: bytes) -> bytes | None:
+        end = chunk.rfind(b"\n")
+        if end < 0:
+            self._rest.append(chunk)
+            return None
+        text = b"".join((*self._rest, chunk[:end]))
+        self._rest = [chunk[end:]]
+        # No newline is inside a row, so a line that begins with ] ends the rows.
+        stop = text.find(b"\n]") if self._rest[0][1:2] != b"]" else len(text)
+        if stop >= 0:
+            self._tail = [text[stop:], *self._rest]
+            text = text[:stop]
+        text = text.strip(b",\r\n \t")
+        return b"[" + text + b"]" if text else None
+
+    def _scan(self, chunk: bytes) -> bytes | None:
+        rows, tail = self._scanner.feed(chunk)
+        if tail is not None:
+            self._tail = [tail]
+        return b"[" + b",".join(rows) + b"]" if rows else None
+
+
+def _first_bracket(text: bytes) -> int | None:
+    """Where the list of rows begins: the first array outside of strings."""
+    place = 0
+    while match := _TOKEN.search(text, place):
+        if match[0] == b"[":
+            return match.start()
+        place = match.end()
+        if match[0] == b'"':
+            string = _STRING_END.match(text, place)
+            if string is None:
+                return None
+            place = string.end()
+    return None
+
+
+class _Scanner:
+    """Finds the elements of an array by counting brackets, from any chunking."""
+
+    def __init__(self) -> None:
+        self._row = bytearray()
+        self._depth = 0
+        self._seen = 0  # how far into _row the brackets are counted
+        self._quoted = False
+
+    def feed(self, chunk: bytes) -> tuple[list[bytes], bytes | None]:
+        """The elements that the chunk completes, and what follows the array once it has ended."""
+        self._row += chunk
+        rows: list[bytes] = []
+        start = 0
+        while (bracket := self._next_bracket()) is not None:
+            if self._depth == 0 and self._row[bracket] == _CLOSE:
+                self._take(rows, start, bracket)
+                return rows, bytes(self._row[bracket:])
+            self._depth += 1 if self._row[bracket] in b"[{" else -1
+            if self._depth == 0:
+                self._take(rows, start, self._seen)
+                start = self._seen
+        del self._row[:start]
+        self._seen -= start
+        return rows, None
+
+    def _next_bracket(self) -> int | None:
+        """The place of the next bracket outside of strings."""
+        while match := (_QUOTED if self._quoted else _TOKEN).search(self._row, self._seen):
+            self._seen = match.end()
+            token = match[0]
+            if token == b'"':
+                self._quoted = not self._quoted
+            elif not self._quoted:
+                return match.start()
+        # A backslash at the very end hides a character that has not come yet.
+        open_escape = self._quoted and self._row.endswith(b"\\", self._seen)
+        self._seen = len(self._row) - open_escape
+        return None
+
+    def _take(self, rows: list[bytes], start: int, end: int) -> None:
+        row = bytes(self._row[start:end]).strip(b"," + _SPACE)
+        if row:
+            rows.append(row)
+
+
+def document_id(text: bytes) -> str:
+    """The `_id` in the JSON of a document. CouchDB writes it first, so that little is read.
+
+    Raises `ValueError` when there is none.
+    """
+    match = _ID.match(text)
+    found = match[1].decode() if match else decode(text).get("_id")
+    if not isinstance(found, str):
+        raise BrokenBodyError("a document without an _id")
+    return found
+
+
+class LineSplitter:
+    """Cuts a continuous feed into its lines, of any length. Empty lines are heartbeats."""
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that the chunk completes, without the empty ones."""
+        if b"\n" not in chunk:
+            self._rest.append(chunk)
+            return []
+        lines = b"".join((*self._rest, chunk)).split(b"\n")
+        self._rest = [lines.pop()]
+        return [line for line in lines if line and not line.isspace()]
+
+    def close(self) -> None:
+        """Say that the feed has ended. Raises `BrokenBodyError` when a line was left open."""
+        if b"".join(self._rest).strip():
+            raise BrokenBodyError("the feed ended in the middle of a line")

@@ -1,0 +1,193 @@
+"""Bytes that belong to a document: fetched, saved and streamed, never kept."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
+
+from aiocouch._wire.ids import quote_name
+from aiocouch._wire.options import with_query
+from aiocouch.exception import (
+    ConflictError,
+    DigestError,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+)
+
+if TYPE_CHECKING:
+    from aiocouch.remote import HTTPResponse, Remote
+
+__all__ = ["Attachment", "Content"]
+
+_PIECE = 1 << 18
+
+Content: TypeAlias = (
+    "bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]"
+)
+"""What an attachment can be saved from. A str is its UTF-8 text, not a path."""
+
+
+class Owner(Protocol):
+    """What an attachment must know of its document."""
+
+    @property
+    def endpoint(self) -> str:
+        """The path of the document."""
+        ...
+
+    @property
+    def remote(self) -> Remote:
+        """The server."""
+        ...
+
+    @property
+    def rev(self) -> str | None:
+        """The revision that is known."""
+        ...
+
+    def is_dirty(self) -> bool:
+        """Whether local changes are not saved."""
+        ...
+
+    async def moved(self, response: HTTPResponse) -> None:
+        """Take over the revision that an attachment's change has made."""
+        ...
+
+
+class Attachment:
+    """An attachment of a document. Building one sends no request.
+
+    `id` is its name. `content_type` is None until `exists`, `fetch`, `stream` or `save` has told it.
+    """
+
+    def __init__(self, document: Owner, id: str) -> None:
+        self.document = document
+        self.id = id
+        self.content_type: str | None = None
+        self.endpoint = f"{document.endpoint}/{quote_name(id, 'attachment name')}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id!r} of {self.document!r}>"
+
+    async def exists(self) -> bool:
+        """Whether the server has it (`HEAD /{db}/{docid}/{attname}`)."""
+        try:
+            response = await self.document.remote.request("HEAD", self.endpoint)
+        except NotFoundError:
+            return False
+        self.content_type = response.headers.get("Content-Type")
+        return True
+
+    async def fetch(self) -> bytes:
+        """The content, whole (`GET /{db}/{docid}/{attname}`).
+
+        Raises `NotFoundError` when there is none, `DigestError` when it is not what was stored.
+        """
+        return b"".join([chunk async for chunk in self.stream()])
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The content as it comes, in pieces of any size. Errors as `fetch`, also in the middle."""
+        digest = hashlib.md5(usedforsecurity=False)
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        async with self.document.remote.stream("GET", self.endpoint, headers=headers) as stream:
+            response = stream.response
+            self.content_type = response.headers.get("Content-Type")
+            while chunk := await stream.chunk():
+                digest.update(chunk)
+                yield chunk
+        self._check(response.headers.get("Content-MD5"), digest.digest())
+
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        """The content as it comes: `async for chunk in attachment`."""
+        return self.stream()
+
+    async def save(self, data: Content, content_type: str) -> HTTPResponse:
+        """Store the content (`PUT /{db}/{docid}/{attname}`), and take over the new revision.
+
+        `data` is bytes, text, a file opened for bytes, a path, or an async iterator of bytes; but
+        for bytes it is streamed, whatever its size. Raises `ConflictError` when the document has
+        unsaved changes, `ValueError` when it was never saved; both before anything is sent.
+        """
+        path = self._guarded_path()
+        if not isinstance(content_type, str) or not content_type or not content_type.isprintable():
+            raise InvalidInputError(f"{content_type!r} is no content type")
+        content = _Content(data)
+        response = await self.document.remote.request(
+            "PUT",
+            path,
+            body=content.body(),
+            headers={"Content-Type": content_type, **content.length()},
+        )
+        self.content_type = content_type
+        await self.document.moved(response)
+        return response
+
+    async def delete(self) -> HTTPResponse:
+        """Delete it from the server (`DELETE /{db}/{docid}/{attname}`). Errors as `save`."""
+        response = await self.document.remote.request("DELETE", self._guarded_path())
+        await self.document.moved(response)
+        return response
+
+    def _guarded_path(self) -> str:
+        if self.document.rev is None:
+            raise InvalidInputError(f"{self.document!r} must be saved before its attachments")
+        if self.document.is_dirty():
+            raise ConflictError(
+                f"{self.document!r} has unsaved changes: save or fetch it before its attachments"
+            )
+        return with_query(self.endpoint, {"rev": self.document.rev})
+
+    def _check(self, stored: str | None, received: bytes) -> None:
+        if stored is not None and stored != base64.b64encode(received).decode():
+            raise DigestError(f"{self!r}: the content does not have the digest that was stored")
+
+
+class _Content:
+    """What is to be saved, as pieces of bytes."""
+
+    def __init__(self, data: Content) -> None:
+        if isinstance(data, str):
+            data = data.encode()
+        elif isinstance(data, bytearray | memoryview):
+            data = bytes(data)
+        elif not isinstance(data, bytes | os.PathLike | AsyncIterable) and not hasattr(
+            data, "read"
+        ):
+            raise InvalidTypeError(f"an attachment cannot be saved from {type(data).__name__}")
+        if isinstance(data, io.TextIOBase):
+            raise InvalidTypeError("the file must be opened for bytes, not for text")
+        self._data = data
+
+    def length(self) -> dict[str, str]:
+        """The `Content-Length` header, where the length is known."""
+        if isinstance(self._data, os.PathLike):
+            return {"Content-Length": str(Path(self._data).stat().st_size)}
+        return {}
+
+    def body(self) -> bytes | AsyncIterable[bytes]:
+        """The content: bytes as they are, all else as pieces."""
+        if isinstance(self._data, bytes | AsyncIterable):
+            return self._data
+        return (
+            _read_path(Path(self._data))
+            if isinstance(self._data, os.PathLike)
+            else _read(self._data)
+        )
+
+
+async def _read_path(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        async for piece in _read(file):
+            yield piece
+
+
+async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        yield piece

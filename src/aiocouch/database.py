@@ -1,0 +1,263 @@
+"""Documents by id, by query, by change, and in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aiocouch._wire.codec import encode
+from aiocouch._wire.ids import quote_name
+from aiocouch._wire.options import FIND, INDEX, checked, with_query
+from aiocouch._wire.rows import document_id
+from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
+from aiocouch.design_document import DesignDocument
+from aiocouch.document import Document, SecurityDocument
+from aiocouch.event import ChangesFeed
+from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
+from aiocouch.view import AllDocsView, View
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from aiocouch.couchdb import CouchDB
+    from aiocouch.remote import Remote
+    from aiocouch.typing import (
+        BulkRow,
+        ChangesOptions,
+        FindOptions,
+        IndexOptions,
+        JsonDict,
+        ViewOptions,
+    )
+
+__all__ = ["Database"]
+
+_PAGE = 10_000
+_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Database:
+    """A database of a server. Building one sends no request; `await couchdb["name"]` looks for it."""
+
+    def __init__(self, couchdb: CouchDB, id: str) -> None:
+        self.couchdb = couchdb
+        self.remote: Remote = couchdb.remote
+        self.id = id
+        self.endpoint = f"/{quote_name(id, 'database name')}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id!r}>"
+
+    # -- the database itself ----------------------------------------------------------------------
+
+    async def info(self) -> JsonDict:
+        """Sizes, counts and the update sequence (`GET /{db}`)."""
+        response = await self.remote.request("GET", self.endpoint)
+        found: JsonDict = response.json()
+        return found
+
+    async def delete(self) -> None:
+        """Delete the database with all its documents (`DELETE /{db}`)."""
+        await self.remote.request("DELETE", self.endpoint)
+
+    async def security(self) -> SecurityDocument:
+        """Who may read and write (`GET /{db}/_security`)."""
+        document = SecurityDocument(self)
+        await document.fetch()
+        return document
+
+    # -- one document -----------------------------------------------------------------------------
+
+    async def __getitem__(self, id: str) -> Document:
+        """The document (`GET /{db}/{docid}`). Raises `NotFoundError`."""
+        return await self.get(id)
+
+    async def get(
+        self, id: str, default: JsonDict | None = None, *, rev: str | None = None
+    ) -> Document:
+        """The document, in the revision `rev` or as it is (`GET /{db}/{docid}`).
+
+        Where there is none, a new document of the content `default`; without one `NotFoundError`.
+        `BadRequestError` for a malformed `rev`.
+        """
+        document = Document(self, id, default)
+        try:
+            await document.fetch(True, rev=rev)
+        except NotFoundError:
+            if default is None:
+                raise
+        return document
+
+    async def create(
+        self, id: str, exists_ok: bool = False, data: JsonDict | None = None
+    ) -> Document:
+        """A new document, not saved yet. Raises `ConflictError` when there is one of that id.
+
+        With `exists_ok` that one is returned as it is, and `data` is not used.
+        """
+        document = Document(self, id, data)
+        await self._begin(document, exists_ok)
+        return document
+
+    async def design_doc(self, id: str, exists_ok: bool = False) -> DesignDocument:
+        """A new design document, not saved yet, or with `exists_ok` the one of that name.
+
+        Raises `ConflictError` when there is one, unless `exists_ok`.
+        """
+        document = DesignDocument(self, id)
+        await self._begin(document, exists_ok)
+        return document
+
+    async def _begin(self, document: Document, exists_ok: bool) -> None:
+        try:
+            if exists_ok:
+                await document.fetch(True)
+            else:
+                await document.info()
+        except NotFoundError:
+            return
+        if not exists_ok:
+            raise ConflictError(f"{document!r} exists already")
+
+    # -- many documents ---------------------------------------------------------------------------
+
+    @property
+    def all_docs(self) -> AllDocsView:
+        """All documents, as a view by id."""
+        return AllDocsView(self)
+
+    def view(self, design_doc: str, view: str) -> View:
+        """A view of a design document, whose name may have `_design/` or not. Sends no request."""
+        return View(self, design_doc, view)
+
+    def akeys(self, **params: Any) -> AsyncGenerator[str, None]:
+        """The ids of all documents, design documents among them (`GET /{db}/_all_docs`)."""
+        return self.all_docs.ids(**params)
+
+    def docs(
+        self,
+        ids: Iterable[str] | None = None,
+        create: bool = False,
+        prefix: str | None = None,
+        include_ddocs: bool = False,
+        **params: Unpack[ViewOptions],
+    ) -> AsyncGenerator[Document, None]:
+        """The documents of some ids, or all whose id has the prefix, or all (`/{db}/_all_docs`).
+
+        They are read as they come, in constant memory. Raises `NotFoundError` for an id that does not
+        exist, where with `create` a new document stands for it. Design documents are left out (here,
+        so that `limit` counts them) unless `include_ddocs`.
+        """
+        return self.all_docs.docs(ids, create, prefix, include_ddocs, **params)
+
+    def values(self, **params: Any) -> AsyncGenerator[Document, None]:
+        """The documents, as `docs`."""
+        return self.all_docs.docs(**params)
+
+    async def find(
+        self, selector: JsonDict, limit: int | None = None, **params: Unpack[FindOptions]
+    ) -> AsyncGenerator[Document, None]:
+        """The documents that match a Mango selector (`POST /{db}/_find`), read as they come.
+
+        Without `limit` all of them, by pages. Raises `InvalidInputError` for `fields`, since a
+        document holds everything; `BadRequestError` for a selector that CouchDB does not understand.
+        """
+        query = _find_query(selector, limit, params)
+        while True:
+            count = 0
+            async with self.remote.stream(
+                "POST", f"{self.endpoint}/_find", body=encode(query)
+            ) as stream:
+                while batch := await stream.batch(_TEXTS):
+                    count += len(batch)
+                    for raw in batch:
+                        text = bytes(raw)
+                        yield Document.of_text(self, document_id(text), text)
+            if limit is not None or count < query["limit"]:
+                return
+            query["bookmark"] = stream.meta["bookmark"]
+            query.pop("skip", None)
+
+    async def index(self, index: JsonDict, **kwargs: Unpack[IndexOptions]) -> JsonDict:
+        """Create a Mango index (`POST /{db}/_index`). `index` is such as `{"fields": ["name"]}`."""
+        body = encode({"index": index, **checked(kwargs, INDEX)})
+        response = await self.remote.request("POST", f"{self.endpoint}/_index", body=body)
+        created: JsonDict = response.json()
+        return created
+
+    def changes(
+        self, last_event_id: str | None = None, **params: Unpack[ChangesOptions]
+    ) -> ChangesFeed:
+        """What happened to documents since `last_event_id`, or ever (`/{db}/_changes`).
+
+        The feed "normal" (the default) ends with the last event, "longpoll" waits for one when there
+        is none, "continuous" goes on. `doc_ids` and `selector` choose documents.
+        """
+        options: JsonDict = dict(params)
+        if last_event_id is not None:
+            options["last-event-id"] = last_event_id
+        return ChangesFeed(self, options)
+
+    # -- in bulk ----------------------------------------------------------------------------------
+
+    def update_docs(self, ids: Iterable[str] = (), create: bool = False) -> BulkUpdateOperation:
+        """Change many documents in one request: `async with db.update_docs(ids) as bulk`."""
+        return BulkUpdateOperation(self, ids, create)
+
+    def create_docs(self, ids: Iterable[str] = ()) -> BulkCreateOperation:
+        """Create many documents in one request: `async with db.create_docs(ids) as bulk`."""
+        return BulkCreateOperation(self, ids)
+
+    def bulk(self) -> BulkOperation:
+        """Save any documents in one request: `async with db.bulk() as bulk`."""
+        return BulkOperation(self)
+
+    async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
+        """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them (`new_edits`).
+
+        Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
+        """
+        return await self.save_texts([encode(dict(doc)) for doc in docs], **data)
+
+    async def save_texts(self, texts: Iterable[bytes], **data: Any) -> list[BulkRow]:
+        """As `bulk_docs`, for documents that are JSON text already."""
+        head = encode(data)[:-1] + (b"," if data else b"")
+        body = head + b'"docs":[' + b",".join(texts) + b"]}"
+        response = await self.remote.request("POST", f"{self.endpoint}/_bulk_docs", body=body)
+        rows: list[BulkRow] = response.json()
+        return rows
+
+    async def bulk_get(self, docs: Iterable[Mapping[str, Any]], **params: Any) -> JsonDict:
+        """Many documents in certain revisions (`POST /{db}/_bulk_get`).
+
+        `docs` are such as `{"id": …, "rev": …}`; `params` such as `revs=True`. Returns CouchDB's
+        answer, `{"results": [{"id", "docs": [{"ok": …} or {"error": …}]}]}`.
+        """
+        body = encode({"docs": [dict(doc) for doc in docs]})
+        path = with_query(f"{self.endpoint}/_bulk_get", params)
+        response = await self.remote.request("POST", path, body=body)
+        found: JsonDict = response.json()
+        return found
+
+    async def purge(self, docs: Mapping[str, list[str]], **params: Any) -> JsonDict:
+        """Remove revisions for good, without a tombstone (`POST /{db}/_purge`).
+
+        `docs` has the leaf revisions by document id. Returns `{"purge_seq", "purged"}`.
+        """
+        if not isinstance(docs, Mapping):
+            raise InvalidTypeError("purge takes a dict: the revisions by document id")
+        path = with_query(f"{self.endpoint}/_purge", params)
+        response = await self.remote.request("POST", path, body=encode(dict(docs)))
+        purged: JsonDict = response.json()
+        return purged
+
+
+def _find_query(selector: JsonDict, limit: int | None, params: Any) -> JsonDict:
+    if not isinstance(selector, dict):
+        raise InvalidTypeError(f"the selector must be a dict, not {type(selector).__name__}")
+    options = checked(params, FIND)
+    if "fields" in options:
+        raise InvalidInputError("find() gives whole documents: fields= is not supported")
+    return {**options, "selector": selector, "limit": _PAGE if limit is None else limit}

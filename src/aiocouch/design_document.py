@@ -1,0 +1,54 @@
+"""Documents that make views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocouch._wire.ids import design_document_id
+from aiocouch.document import Document
+from aiocouch.exception import ConflictError, InvalidTypeError
+from aiocouch.view import View
+
+if TYPE_CHECKING:
+    from aiocouch.database import Database
+    from aiocouch.typing import JsonDict
+
+__all__ = ["DesignDocument"]
+
+
+class DesignDocument(Document):
+    """A design document. `id` may be given with or without `_design/`."""
+
+    __slots__ = ()
+
+    def __init__(self, database: Database, id: str, data: JsonDict | None = None) -> None:
+        if not isinstance(id, str):
+            raise InvalidTypeError(f"the id must be a str, not {type(id).__name__}")
+        super().__init__(database, design_document_id(id), data)
+
+    def view(self, view: str) -> View:
+        """The view of that name. Sends no request."""
+        return View(self.database, self.id, view)
+
+    async def create_view(
+        self,
+        view: str,
+        map_function: str,
+        reduce_function: str | None = None,
+        exists_ok: bool = False,
+    ) -> View:
+        """Add a view of JavaScript functions (or a builtin reduce), and save the design document.
+
+        Raises `ConflictError` when there is a view of that name, unless `exists_ok`, which replaces it.
+        """
+        views = dict(self.get("views", {}))
+        if view in views and not exists_ok:
+            raise ConflictError(f"{self!r} has a view {view!r} already")
+        functions = {"map": map_function}
+        if reduce_function is not None:
+            functions["reduce"] = reduce_function
+        created = self.view(view)
+        self["language"] = "javascript"
+        self["views"] = {**views, view: functions}
+        await self.save()
+        return created

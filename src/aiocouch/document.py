@@ -1,0 +1,487 @@
+"""Data that know whether they have been saved.
+
+A document that came from the server keeps the text that it came as, and decodes it at first access.
+It is dirty when its content, encoded, is another text than the one last seen; values are never
+compared, for `1 == True`. Nothing is encoded until somebody asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted
+from aiocouch._wire.ids import quote_document_id
+from aiocouch._wire.options import DOCUMENT, checked, with_query
+from aiocouch.attachment import Attachment
+from aiocouch.exception import (
+    ConflictError,
+    Facts,
+    ForbiddenError,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+    UnexpectedAnswerError,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Unpack
+
+    from aiocouch.database import Database
+    from aiocouch.remote import HTTPResponse, Remote
+    from aiocouch.typing import DocumentOptions, JsonDict
+
+__all__ = ["Document", "SecurityDocument"]
+
+_NEVER_SEEN = b""
+_IDENTITY = frozenset({"_id", "_rev"})
+
+
+class Document(MutableMapping[str, Any]):
+    """The local representation of a document: a dict of its content that can be fetched and saved.
+
+    `data` is the initial content; it is copied, and an `_id` in it is replaced by `id`. Building a
+    document sends no request. Two documents are equal only when they are the same object.
+
+    Used as an async context manager it is fetched on entry, if it exists, and saved on exit, unless
+    an exception leaves the block.
+
+    Raises `InvalidTypeError` (a TypeError) when `data` is no mapping.
+    """
+
+    __slots__ = ("__weakref__", "_content", "_seen", "_seen_rev", "_text", "database", "id")
+
+    database: Database
+    id: str
+
+    def __init__(self, database: Database, id: str, data: Mapping[str, Any] | None = None) -> None:
+        if data is not None and not isinstance(data, Mapping):
+            raise InvalidTypeError(f"the data must be a dict, not {type(data).__name__}")
+        quote_document_id(id)
+        self.database = database
+        self.id = id
+        self._text: bytes | None = None  # what the server sent, until it is decoded
+        self._content: JsonDict | None = self._fresh(data or {})
+        self._seen: bytes | None = _NEVER_SEEN  # the content last seen; None: that of _text
+        self._seen_rev: str | None = None
+
+    @classmethod
+    def of_text(cls, database: Database, id: str, text: bytes) -> Self:
+        """A document as the server sent it. `text` is its JSON and is decoded at first access."""
+        document = cls.__new__(cls)
+        document.database = database
+        document.id = id
+        # A second constructor: the members are its own.
+        document._text, document._seen_rev = text, None  # noqa: SLF001
+        document._content = document._seen = None  # noqa: SLF001
+        return document
+
+    def _fresh(self, data: Mapping[str, Any]) -> JsonDict:
+        return {"_id": self.id} | {name: value for name, value in data.items() if name != "_id"}
+
+    # -- the state --------------------------------------------------------------------------------
+
+    def _data(self) -> JsonDict:
+        """The content with everything that CouchDB keeps beside it."""
+        if self._content is None:
+            self._content = self._decoded()
+            self._seen_rev = self._content.get("_rev")
+        return self._content
+
+    def _decoded(self) -> JsonDict:
+        try:
+            data = decode(self._text or b"")
+        except DECODE_ERRORS as error:
+            self._no_document(error)
+        if not isinstance(data, dict):
+            self._no_document(None)
+        return data
+
+    def _no_document(self, cause: Exception | None) -> NoReturn:
+        facts = Facts("GET", self.endpoint, 200)
+        raise UnexpectedAnswerError(f"{self!r}: the answer is no document", facts) from cause
+
+    def _body(self) -> bytes:
+        """The content as JSON, without id and revision."""
+        return _body_of(self._data())
+
+    def _was_seen(self, body: bytes) -> bool:
+        """Whether the body is the content last seen."""
+        if self._seen is None:
+            self._seen = _body_of(self._decoded())
+        if body == self._seen:
+            return self._data().get("_rev") == self._seen_rev
+        # The order of members does not count; a text of another length has other members.
+        if len(body) != len(self._seen) or self._data().get("_rev") != self._seen_rev:
+            return False
+        return encode_sorted(decode(body)) == encode_sorted(decode(self._seen))
+
+    def is_dirty(self) -> bool:
+        """Whether `save` would send the document: it is new, or was changed since it was last seen.
+
+        Raises `InvalidInputError` or `InvalidTypeError` for content that JSON cannot hold.
+        """
+        return self._content is not None and not self._was_seen(self._body())
+
+    def _refuse_dirty(self) -> None:
+        if self._seen == _NEVER_SEEN and self._data().keys() <= _IDENTITY:
+            return  # new and empty: nothing can be lost
+        if self.is_dirty():
+            raise ConflictError(f"{self!r} has unsaved changes; save them, or discard_changes=True")
+
+    def _take_text(self, text: bytes) -> None:
+        """Become what the server sent."""
+        previous = self._text, self._content
+        self._text, self._content = text, None
+        try:
+            self._content = self._decoded()
+        except UnexpectedAnswerError:
+            self._text, self._content = previous
+            raise
+        self._seen = None
+        self._seen_rev = self._content.get("_rev")
+
+    def saved(self, body: bytes, rev: str) -> None:
+        """Take over that the server has stored `body` (see `to_send`) as revision `rev`."""
+        self._data().setdefault("_id", self.id)
+        self._data()["_rev"] = rev
+        self._seen, self._seen_rev = body, rev
+
+    def to_send(self) -> tuple[bytes, bytes] | None:
+        """The content without id and revision, and with them; None when there is nothing to save."""
+        if self._content is None:
+            return None
+        body = self._body()
+        if self._seen != _NEVER_SEEN and self._was_seen(body):
+            return None
+        return body, self._with_identity(body)
+
+    def _with_identity(self, body: bytes) -> bytes:
+        if self._data().get("_id", self.id) != self.id:
+            raise InvalidInputError(f"{self!r}: its _id was changed to {self._data()['_id']!r}")
+        head = b'{"_id":' + encode(self.id)
+        if self.rev is not None:
+            head += b',"_rev":' + encode(self.rev)
+        return head + (b"}" if body == b"{}" else b"," + body[1:])
+
+    # -- what it is -------------------------------------------------------------------------------
+
+    @property
+    def endpoint(self) -> str:
+        """The path of the document."""
+        return f"{self.database.endpoint}/{quote_document_id(self.id)}"
+
+    @property
+    def remote(self) -> Remote:
+        """The server of the document."""
+        return self.database.remote
+
+    @property
+    def rev(self) -> str | None:
+        """The revision that is known locally, None before the first fetch or save. Can be set."""
+        return self._data().get("_rev")
+
+    @rev.setter
+    def rev(self, rev: str) -> None:
+        if not isinstance(rev, str):
+            raise InvalidTypeError(f"a revision must be a str, not {type(rev).__name__}")
+        self._data()["_rev"] = rev
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was fetched or saved, and is not deleted. Sends no request."""
+        data = self._data()
+        return "_rev" in data and not data.get("_deleted")
+
+    @property
+    def data(self) -> JsonDict | None:
+        """The content with `_id` and `_rev`, the dict itself; None if it does not exist."""
+        return self._data() if self.exists else None
+
+    @property
+    def json(self) -> JsonDict:
+        """The content without the members that belong to CouchDB; empty if it does not exist."""
+        if not self.exists:
+            return {}
+        return {name: value for name, value in self._data().items() if not name.startswith("_")}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id!r} of database {self.database.id!r}>"
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    async def fetch(
+        self,
+        discard_changes: bool = False,
+        *,
+        rev: str | None = None,
+        **options: Unpack[DocumentOptions],
+    ) -> None:
+        """Get the content from the server (`GET /{db}/{docid}`).
+
+        Raises `ConflictError` when local changes would be lost, unless `discard_changes`;
+        `NotFoundError`; `BadRequestError` for a malformed `rev`. The document is then as it was.
+        """
+        if not discard_changes:
+            self._refuse_dirty()
+        path = self.endpoint
+        if rev is not None or options:
+            path = with_query(path, checked({"rev": rev, **options}, DOCUMENT))
+        response = await self.database.remote.request("GET", path)
+        self._take_text(response.body)
+
+    async def save(self) -> HTTPResponse | None:
+        """Store the document (`PUT /{db}/{docid}`), if it is new or was changed; else return None.
+
+        Raises `ConflictError` when the server has another revision, `InvalidInputError` or
+        `InvalidTypeError` (before anything is sent) for content that JSON cannot hold.
+        """
+        sent = self.to_send()
+        if sent is None:
+            return None
+        response = await self.database.remote.request("PUT", self.endpoint, body=sent[1])
+        self.saved(sent[0], response.json()["rev"])
+        return response
+
+    async def delete(self, discard_changes: bool = False) -> HTTPResponse:
+        """Delete the document (`DELETE /{db}/{docid}`). A tombstone stays; see `Database.purge`.
+
+        The local content is gone afterwards; fill it and `save` to create the document anew.
+        Raises `ConflictError` when there are local changes, unless `discard_changes`, or when the
+        server has another revision.
+        """
+        if not discard_changes:
+            self._refuse_dirty()
+        if self.rev is None:
+            raise NotFoundError(
+                f"{self!r} was neither fetched nor saved: there is nothing to delete"
+            )
+        path = with_query(self.endpoint, {"rev": self.rev})
+        response = await self.database.remote.request("DELETE", path)
+        self._text, self._content, self._seen, self._seen_rev = None, {}, b"{}", None
+        return response
+
+    async def copy(self, new_id: str, *, rev: str | None = None) -> HTTPResponse:
+        """Copy what the server has to `new_id` (`COPY /{db}/{docid}`).
+
+        `rev` is the revision of the target where it exists. The new revision is the `etag`.
+        """
+        target = with_query(quote_document_id(new_id), {"rev": rev})
+        return await self.database.remote.request(
+            "COPY", self.endpoint, headers={"Destination": target}
+        )
+
+    async def info(self) -> JsonDict:
+        """`{"ok", "id", "rev"}` of what the server has now (`HEAD /{db}/{docid}`).
+
+        Raises `NotFoundError` when it does not exist.
+        """
+        response = await self.database.remote.request("HEAD", self.endpoint)
+        return {"ok": True, "id": self.id, "rev": response.etag}
+
+    async def conflicts(self) -> list[str]:
+        """The revisions that lost against the winner, deleted ones left out."""
+        return await self._fetch_member("_conflicts", conflicts=True)
+
+    async def revs(self) -> list[str]:
+        """The revisions that led to the winner, the newest first, as far as the server knows them."""
+        infos = await self._fetch_member("_revs_info", revs_info=True)
+        return [info["rev"] for info in infos]
+
+    async def _fetch_member(self, name: str, **options: Any) -> list[Any]:
+        path = with_query(self.endpoint, options)
+        response = await self.database.remote.request("GET", path)
+        found: list[Any] = response.json().get(name, [])
+        return found
+
+    def attachment(self, id: str) -> Attachment:
+        """The attachment of that name. Sends no request."""
+        return Attachment(self, id)
+
+    async def moved(self, response: HTTPResponse) -> None:
+        """Take over the revision that an attachment's change has made.
+
+        The list of attachments must be the new one, or the next `save` would drop what was stored.
+        Changes that were made meanwhile are kept.
+        """
+        rev = response.json()["rev"]
+        changed = self.is_dirty()
+        self._data()["_rev"] = self._seen_rev = rev
+        answer = await self.database.remote.request("GET", with_query(self.endpoint, {"rev": rev}))
+        if not changed and not self.is_dirty():
+            self._take_text(answer.body)
+        else:
+            self._take_attachments(answer.json())
+
+    def _take_attachments(self, stored: JsonDict) -> None:
+        self._seen = _body_of(stored)
+        if "_attachments" in stored:
+            self._data()["_attachments"] = stored["_attachments"]
+        else:
+            self._data().pop("_attachments", None)
+
+    async def __aenter__(self) -> Self:
+        with contextlib.suppress(NotFoundError):
+            await self.fetch()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc_type is None:
+            await self.save()
+
+    # -- the mapping ------------------------------------------------------------------------------
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._data()[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._data()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._data()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data())
+
+    def __len__(self) -> int:
+        return len(self._data())
+
+    def __bool__(self) -> bool:
+        return True  # as ever: a document is no empty container
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+
+def _body_of(data: JsonDict) -> bytes:
+    return encode({name: value for name, value in data.items() if name not in _IDENTITY})
+
+
+class SecurityDocument(Document):
+    """Who may read and write a database: names and roles of members and of admins.
+
+    Used as an async context manager it is fetched on entry and saved on exit.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, database: Database, **kwargs: Any) -> None:
+        super().__init__(database, "_security", kwargs.get("data"))
+
+    def _fresh(self, data: Mapping[str, Any]) -> JsonDict:
+        return dict(data)
+
+    def _with_identity(self, body: bytes) -> bytes:
+        return body
+
+    def saved(self, body: bytes, rev: str) -> None:
+        """Take over that the server has stored `body`."""
+        self._seen = body
+
+    @property
+    def endpoint(self) -> str:
+        """`/{db}/_security`."""
+        return f"{self.database.endpoint}/_security"
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was fetched or saved."""
+        return self._seen != _NEVER_SEEN
+
+    async def save(self) -> HTTPResponse | None:
+        """Store it (`PUT /{db}/_security`), if it was changed; else return None.
+
+        Raises `ForbiddenError` or `UnauthorizedError` when the session may not.
+        """
+        sent = self.to_send()
+        if sent is None:
+            return None
+        response = await self.database.remote.request("PUT", self.endpoint, body=sent[1])
+        self.saved(sent[0], "")
+        return response
+
+    async def delete(self, discard_changes: bool = False) -> NoReturn:
+        """Not possible: every database has its security document."""
+        raise ForbiddenError(f"{self!r} cannot be deleted; save it without names and roles")
+
+    def _listed(self, group: str, kind: str) -> list[str] | None:
+        names: list[str] | None = self.get(group, {}).get(kind)
+        return names
+
+    def _add(self, group: str, kind: str, name: str) -> None:
+        if not isinstance(name, str):
+            raise InvalidTypeError(f"a name or role must be a str, not {type(name).__name__}")
+        names: list[str] = self.setdefault(group, {}).setdefault(kind, [])
+        if name not in names:
+            names.append(name)
+
+    def _remove(self, group: str, kind: str, name: str) -> None:
+        names = self._listed(group, kind)
+        if not names or name not in names:
+            raise NotFoundError(f"{name!r} is not among the {kind} of the {group} of {self!r}")
+        names.remove(name)
+
+    @property
+    def members(self) -> list[str] | None:
+        """The names of the members, None if there is no such list."""
+        return self._listed("members", "names")
+
+    @property
+    def member_roles(self) -> list[str] | None:
+        """The roles of the members, None if there is no such list."""
+        return self._listed("members", "roles")
+
+    @property
+    def admins(self) -> list[str] | None:
+        """The names of the admins, None if there is no such list."""
+        return self._listed("admins", "names")
+
+    @property
+    def admin_roles(self) -> list[str] | None:
+        """The roles of the admins, None if there is no such list."""
+        return self._listed("admins", "roles")
+
+    def add_member(self, member: str) -> None:
+        """Let a user read and write documents."""
+        self._add("members", "names", member)
+
+    def remove_member(self, member: str) -> None:
+        """Take a user from the members. Raises `NotFoundError` (a KeyError) if it is none."""
+        self._remove("members", "names", member)
+
+    def add_member_role(self, role: str) -> None:
+        """Let all users with the role read and write documents."""
+        self._add("members", "roles", role)
+
+    def remove_member_role(self, role: str) -> None:
+        """Take a role from the members. Raises `NotFoundError` (a KeyError) if it is none."""
+        self._remove("members", "roles", role)
+
+    def add_admin(self, admin: str) -> None:
+        """Let a user administer the database."""
+        self._add("admins", "names", admin)
+
+    def remove_admin(self, admin: str) -> None:
+        """Take a user from the admins. Raises `NotFoundError` (a KeyError) if it is none."""
+        self._remove("admins", "names", admin)
+
+    def add_admin_role(self, role: str) -> None:
+        """Let all users with the role administer the database."""
+        self._add("admins", "roles", role)
+
+    def remove_admin_role(self, role: str) -> None:
+        """Take a role from the admins. Raises `NotFoundError` (a KeyError) if it is none."""
+        self._remove("admins", "roles", role)

@@ -1,0 +1,167 @@
+"""What happened to documents: the events of a changes feed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+
+from aiocouch._wire.codec import encode
+from aiocouch._wire.options import CHANGES, checked, with_query
+from aiocouch.document import Document
+from aiocouch.exception import InvalidInputError, InvalidTypeError, TruncatedError
+
+if TYPE_CHECKING:
+    from aiocouch.database import Database
+    from aiocouch.remote import Stream
+    from aiocouch.typing import JsonDict
+
+__all__ = ["BaseChangeEvent", "ChangedEvent", "ChangesFeed", "DeletedEvent"]
+
+_ROWS = msgspec.json.Decoder(list[dict[str, Any]])
+_FEEDS = frozenset({"normal", "longpoll", "continuous"})
+_HEARTBEAT_MS = 60_000  # CouchDB's own, for heartbeat=true
+_CONNECT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class BaseChangeEvent:
+    """What all events have. `json` is the row of the feed as CouchDB sent it."""
+
+    json: JsonDict
+
+    @property
+    def id(self) -> str:
+        """The id of the document."""
+        found: str = self.json["id"]
+        return found
+
+    @property
+    def rev(self) -> str:
+        """The new revision (with `style="all_docs"` the winner; `json["changes"]` has all)."""
+        found: str = self.json["changes"][0]["rev"]
+        return found
+
+    @property
+    def sequence(self) -> str:
+        """Where the event stands in the feed: opaque, to be given back as `last_event_id`."""
+        found: str = self.json["seq"]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedEvent(BaseChangeEvent):
+    """The document was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedEvent(BaseChangeEvent):
+    """The document was created or changed."""
+
+    database: Database = field(repr=False)
+
+    async def doc(self) -> Document:
+        """The document after the change.
+
+        With `include_docs` it is what came in the event; else it is fetched, in the revision of the
+        event while the server still has it, and otherwise as it is now. Raises `NotFoundError`.
+        """
+        included = self.json.get("doc")
+        if included is not None:
+            return Document.of_text(self.database, self.id, encode(included))
+        return await self.database.get(self.id)
+
+
+class ChangesFeed(AsyncIterator["ChangedEvent | DeletedEvent"]):
+    """The events of one `_changes` request, an async iterator.
+
+    `last_sequence` is where a next feed goes on: that of the last event, and of the closing line once
+    the feed has ended. `pending` is the number of events that the server held back, None until then.
+    """
+
+    def __init__(self, database: Database, options: JsonDict) -> None:
+        self.database = database
+        self.last_sequence: str | None = None
+        self.pending: int | None = None
+        self._options = _checked(options)
+        self._events = self._follow()
+
+    def __aiter__(self) -> AsyncGenerator[ChangedEvent | DeletedEvent, None]:
+        return self._events
+
+    async def __anext__(self) -> ChangedEvent | DeletedEvent:
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """Stop, and free the connection."""
+        await self._events.aclose()
+
+    async def _follow(self) -> AsyncGenerator[ChangedEvent | DeletedEvent, None]:
+        continuous = self._options.get("feed") == "continuous"
+        async with self._request() as stream:
+            while batch := await (_lines(stream) if continuous else stream.batch(_ROWS)):
+                for row in batch:
+                    if "last_seq" in row:
+                        stream.meta = row
+                        break
+                    # With seq_interval only some rows have a sequence.
+                    self.last_sequence = row["seq"] or self.last_sequence
+                    yield self._event(row)
+        self._end(stream)
+
+    def _event(self, row: JsonDict) -> ChangedEvent | DeletedEvent:
+        return DeletedEvent(row) if row.get("deleted") else ChangedEvent(row, self.database)
+
+    def _end(self, stream: Stream) -> None:
+        if "last_seq" not in stream.meta:
+            raise TruncatedError(
+                f"the changes feed of {self.database!r} ended without its last line"
+            )
+        self.last_sequence = stream.meta["last_seq"]
+        self.pending = stream.meta.get("pending")
+
+    def _request(self) -> Stream:
+        options = dict(self._options)
+        asked = {name: options.pop(name) for name in ("doc_ids", "selector") if name in options}
+        if asked:
+            options.setdefault("filter", "_selector" if "selector" in asked else "_doc_ids")
+        return self.database.remote.stream(
+            "POST" if asked else "GET",
+            with_query(f"{self.database.endpoint}/_changes", options),
+            body=encode(asked) if asked else None,
+            timeout=_timeout(options),
+        )
+
+
+async def _lines(stream: Stream) -> list[JsonDict]:
+    return [stream.decode(line) for line in await stream.lines()]
+
+
+def _checked(options: JsonDict) -> JsonDict:
+    # A filter function of the user reads whatever options it likes.
+    known = CHANGES | options.keys() if options.get("filter") else CHANGES
+    given = checked(options, known)
+    feed = given.get("feed", "normal")
+    if feed not in _FEEDS:
+        raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")
+    if not isinstance(given.get("selector", {}), dict):
+        raise InvalidTypeError("the selector of a feed must be a dict")
+    if isinstance(given.get("doc_ids"), str):
+        raise InvalidTypeError("the doc_ids of a feed must be a list of ids, not a str")
+    if feed == "continuous" and "timeout" not in given:
+        given.setdefault("heartbeat", True)
+    return given
+
+
+def _timeout(options: JsonDict) -> aiohttp.ClientTimeout | None:
+    """How long a feed may be silent: three heartbeats. None: as other streams."""
+    if options.get("feed", "normal") == "normal":
+        return None
+    beat = options.get("heartbeat")
+    quiet = None
+    if beat and options.get("timeout") is None:
+        quiet = 3 * (_HEARTBEAT_MS if beat is True else int(beat)) / 1000
+    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=quiet)

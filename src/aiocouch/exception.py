@@ -1,0 +1,249 @@
+"""Every error that this package raises, under one root.
+
+`CouchDBError` is the root. An answer with an error status raises the class of that status, whatever
+the route. The eight classes that earlier versions knew keep their builtin bases, so `except KeyError`
+for a missing document goes on working.
+
+No credential is ever part of a message or of an attribute.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "BadRequestError",
+    "ConflictError",
+    "CouchDBError",
+    "DigestError",
+    "ExpectationFailedError",
+    "ForbiddenError",
+    "InvalidInputError",
+    "InvalidTypeError",
+    "NotFoundError",
+    "PreconditionFailedError",
+    "RemoteResponseError",
+    "SessionClosedError",
+    "TransportError",
+    "TruncatedError",
+    "UnauthorizedError",
+    "UnexpectedAnswerError",
+    "UnsupportedMediaTypeError",
+]
+
+
+class Facts(NamedTuple):
+    """What is known about the exchange that failed."""
+
+    method: str | None = None
+    path: str | None = None
+    status: int | None = None
+    error: str | None = None
+    reason: str | None = None
+    request_id: str | None = None
+
+
+class CouchDBError(Exception):
+    """The root of all errors of this package.
+
+    Attributes: `status` (HTTP status or None), `error` and `reason` (CouchDB's words or None),
+    `method`, `path` (without server and query) and `request_id` (`X-Couch-Request-ID`).
+    """
+
+    status: int | None = None
+    error: str | None = None
+    reason: str | None = None
+    method: str | None = None
+    path: str | None = None
+    request_id: str | None = None
+
+    def __init__(self, message: str = "", facts: Facts | None = None) -> None:
+        super().__init__(message)
+        self._text = message
+        if facts is not None:
+            self._keep(facts)
+
+    def _keep(self, facts: Facts) -> None:
+        self.method, self.path, self.status, self.error, self.reason, self.request_id = facts
+
+    def __str__(self) -> str:
+        # KeyError and aiohttp's classes have a __str__ of their own: quotes, or the whole URL.
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._text!r})"
+
+
+class BadRequestError(CouchDBError, ValueError):
+    """The server answered 400: it could not understand the request."""
+
+
+class UnauthorizedError(CouchDBError, PermissionError):
+    """The server answered 401, or credentials that were given did not take."""
+
+
+class ForbiddenError(CouchDBError, PermissionError):
+    """The server answered 403: known, but not allowed (or locked out)."""
+
+
+class NotFoundError(CouchDBError, KeyError):
+    """The server answered 404: no such database, document, attachment or revision."""
+
+
+class ConflictError(CouchDBError, KeyError):
+    """The server answered 409, or unsaved local changes would have been lost."""
+
+
+class PreconditionFailedError(CouchDBError, ValueError):
+    """The server answered 412, such as for a database that exists already."""
+
+
+class UnsupportedMediaTypeError(CouchDBError, ValueError):
+    """The server answered 415: it does not take that content type."""
+
+
+class ExpectationFailedError(CouchDBError, ValueError):
+    """The server answered 417, such as for `all_or_nothing`."""
+
+
+class RemoteResponseError(CouchDBError, aiohttp.ClientResponseError):  # type: ignore[misc]
+    """The server answered an error status that has no class of its own."""
+
+    def __init__(
+        self, message: str, facts: Facts, headers: Mapping[str, str] | None = None
+    ) -> None:
+        request_info = _request_info(facts)
+        aiohttp.ClientResponseError.__init__(
+            self,
+            request_info,
+            (),
+            status=facts.status or 0,
+            message=facts.reason or "",
+            headers=CIMultiDict(headers or {}),
+        )
+        self._text = message
+        self._keep(facts)
+
+
+class TransportError(CouchDBError):
+    """No whole answer came: refused, reset, timed out, or cut in the middle.
+
+    What is raised is also the class of aiohttp that it was before, such as
+    `aiohttp.ClientConnectorError`, and has it as `__cause__`.
+    """
+
+
+class TruncatedError(TransportError, aiohttp.ClientPayloadError):
+    """The answer ended before it was complete. What came before the cut was right."""
+
+
+class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):  # type: ignore[misc]
+    """The answer is not what CouchDB sends: HTML of a proxy, or broken JSON."""
+
+    def __init__(self, message: str, facts: Facts) -> None:
+        aiohttp.ContentTypeError.__init__(
+            self, _request_info(facts), (), status=facts.status or 0, message=message
+        )
+        self._text = message
+        self._keep(facts)
+
+
+class SessionClosedError(CouchDBError, RuntimeError):
+    """The session was closed before this request."""
+
+
+class InvalidInputError(CouchDBError, ValueError):
+    """A value that CouchDB cannot take. Nothing was sent."""
+
+
+class InvalidTypeError(CouchDBError, TypeError):
+    """A value or an option of the wrong kind. Nothing was sent."""
+
+
+class DigestError(CouchDBError):
+    """The content of an attachment is not what its digest says."""
+
+
+ERROR_BY_STATUS: dict[int, type[CouchDBError]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    412: PreconditionFailedError,
+    415: UnsupportedMediaTypeError,
+    417: ExpectationFailedError,
+}
+"""The one table from HTTP status to class. A status outside raises `RemoteResponseError`."""
+
+
+def response_error(facts: Facts, headers: Mapping[str, str] | None = None) -> CouchDBError:
+    """The error for an answer with an error status."""
+    message = _message(facts)
+    error_class = ERROR_BY_STATUS.get(facts.status or 0)
+    if error_class is None:
+        return RemoteResponseError(message, facts, headers)
+    error = error_class(message, facts)
+    # Programs read status and headers off the cause since aiocouch 2.
+    error.__cause__ = RemoteResponseError(message, facts, headers)
+    return error
+
+
+def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
+    """The error for a failure below HTTP: of ours, and of the class of `cause` as well."""
+    words = str(cause) or type(cause).__name__
+    message = f"{facts.method} {facts.path}: no whole answer: {words}"
+    error_class = _transport_class(type(cause))
+    error = error_class.__new__(error_class)
+    error.__dict__.update(cause.__dict__)
+    error.args = cause.args
+    if isinstance(cause, OSError) and isinstance(error, OSError):
+        OSError.__init__(error, cause.errno, cause.strerror)
+        error.args = cause.args
+    error.__dict__["_text"] = message
+    error.method, error.path = facts.method, facts.path
+    return error
+
+
+_transport_classes: dict[type[Exception], type[TransportError]] = {}
+
+
+def _transport_class(foreign: type[Exception]) -> type[TransportError]:
+    found = _transport_classes.get(foreign)
+    if found is None:
+        found = _transport_classes[foreign] = _make_transport_class(foreign)
+    return found
+
+
+def _make_transport_class(foreign: type[Exception]) -> type[TransportError]:
+    if issubclass(foreign, TransportError):
+        return foreign
+    if issubclass(TruncatedError, foreign):
+        return TruncatedError
+    return type(foreign.__name__, (TransportError, foreign), {"__module__": __name__})
+
+
+def _message(facts: Facts) -> str:
+    said = ": ".join(word for word in (facts.error, facts.reason) if word)
+    return f"{facts.method} {facts.path}: {facts.status} {said or _phrase(facts.status)}"
+
+
+def _phrase(status: int | None) -> str:
+    try:
+        return HTTPStatus(status or 0).phrase
+    except ValueError:
+        return "unknown status"
+
+
+def _request_info(facts: Facts) -> aiohttp.RequestInfo:
+    # aiohttp's repr shows the request's headers; ours have none, so no credential can show.
+    url = URL(facts.path or "/", encoded=True)
+    return aiohttp.RequestInfo(url, facts.method or "", CIMultiDictProxy(CIMultiDict()), url)

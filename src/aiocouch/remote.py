@@ -1,0 +1,389 @@
+"""HTTP to one CouchDB server: the two doors through which every request goes.
+
+`Remote.request` sends and reads the whole answer, `Remote.stream` reads rows, lines or bytes as they
+come. Both map every error to a class of `aiocouch.exception`. No other module knows aiohttp's client.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import AsyncIterable, Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from aiocouch._wire.codec import DECODE_ERRORS, decode
+from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter
+from aiocouch.auth import BasicAuth, Credentials, credentials
+from aiocouch.exception import (
+    CouchDBError,
+    Facts,
+    InvalidInputError,
+    InvalidTypeError,
+    SessionClosedError,
+    TruncatedError,
+    UnexpectedAnswerError,
+    response_error,
+    transport_error,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["HTTPResponse", "Remote", "Stream"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Body = bytes | AsyncIterable[bytes] | None
+
+JSON = {"Content-Type": "application/json"}
+_LARGE = 1 << 20
+_FOREIGN = (aiohttp.ClientError, TimeoutError)
+_SESSION_OPTIONS = frozenset(inspect.signature(aiohttp.ClientSession).parameters)
+_STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=300)
+
+
+class HTTPResponse:
+    """An answer of the server.
+
+    `status` is the HTTP status, usually 200, 201 or 202 (accepted, but not yet by a quorum).
+    `headers` is a mapping whose names have no case. `body` is the content, empty for a stream.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, resp: aiohttp.ClientResponse, body: bytes = b"") -> None:
+        self.status = resp.status
+        self.headers = resp.headers
+        self.body = body
+
+    @property
+    def etag(self) -> str | None:
+        """The `ETag` without its quotes: the revision, where the answer is about a document."""
+        etag = self.headers.get("ETag")
+        return None if etag is None else etag.removeprefix("W/").strip('"')
+
+    def json(self) -> Any:
+        """The body, decoded. Raises `UnexpectedAnswerError` when it is no JSON."""
+        try:
+            return decode(self.body)
+        except DECODE_ERRORS as error:
+            raise UnexpectedAnswerError(_not_json(self), Facts(status=self.status)) from error
+
+    def __repr__(self) -> str:
+        return f"<HTTPResponse {self.status}>"
+
+
+def _not_json(response: HTTPResponse) -> str:
+    content_type = response.headers.get("Content-Type", "no content type")
+    return f"the answer is no JSON but {content_type}: is this a CouchDB?"
+
+
+class Remote:
+    """One server, by its URL. The aiohttp session opens at the first request, in the running loop.
+
+    Raises `InvalidInputError` for what is no http or https URL, `InvalidTypeError` for an option
+    that `aiohttp.ClientSession` does not know.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        cookie: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        url, self.credentials = _split(server, credentials(user, password, cookie))
+        self.url = url
+        self._options = _session_options(kwargs)
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+        self._stream_timeout = kwargs.get("timeout") or _STREAM_TIMEOUT
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url}>"
+
+    async def request(
+        self, method: str, path: str, *, body: Body = None, headers: Mapping[str, str] | None = None
+    ) -> HTTPResponse:
+        """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
+        try:
+            response = await self._open(method, path, body, headers)
+            content = await response.read()
+        except _FOREIGN as error:
+            raise transport_error(error, _facts(method, path)) from error
+        if response.status >= 400:
+            raise _refusal(method, path, response, content)
+        if response.cookies:
+            self._renew(response)
+        return HTTPResponse(response, content)
+
+    def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Body = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> Stream:
+        """An answer that is read while it comes: `async with remote.stream(…) as stream`."""
+        return Stream(self, method, path, body, headers, timeout or self._stream_timeout)
+
+    async def open(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str] | None,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        """The answer's head. An error status raises; the caller closes the response."""
+        try:
+            response = await self._open(method, path, body, headers, timeout=timeout)
+            if response.status < 400:
+                return response
+            content = await response.read()
+        except _FOREIGN as error:
+            raise transport_error(error, _facts(method, path)) from error
+        raise _refusal(method, path, response, content)
+
+    async def close(self) -> None:
+        """Close all connections. Later requests raise `SessionClosedError`."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str] | None,
+        **options: Any,
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        """The request of aiohttp, not awaited yet."""
+        session = self._session
+        if session is None or self._closed:
+            session = self._start(method, path)
+        if type(body) is bytes:
+            headers = {**JSON, **headers} if headers else JSON
+            if len(body) > _LARGE:  # aiohttp warns of large bytes, and would write them at once
+                options["data"] = io.BytesIO(body)
+            else:
+                options["data"] = body
+        elif body is not None:
+            options["data"] = body
+        return session.request(
+            method,
+            URL(self.url + path, encoded=True),
+            headers=headers,
+            raise_for_status=False,
+            **options,
+        )
+
+    def _start(self, method: str, path: str) -> aiohttp.ClientSession:
+        if self._closed:
+            raise SessionClosedError(
+                f"{method} {path.partition('?')[0]}: the session is closed", _facts(method, path)
+            )
+        options = dict(self._options)
+        own = self.credentials.headers() if self.credentials else {}
+        headers = {"Accept": "application/json", **own, **(options.pop("headers", None) or {})}
+        self._session = aiohttp.ClientSession(headers=headers, **options)
+        return self._session
+
+    def _renew(self, response: aiohttp.ClientResponse) -> None:
+        """Keep the cookie that CouchDB pushes to a session that has used some of its time."""
+        pushed = response.cookies.get("AuthSession")
+        if not (pushed and pushed.value and self.credentials and self._session):
+            return
+        if self.credentials.renew(pushed.value):
+            self._session.headers.update(self.credentials.headers())
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether anything that proves who we are is sent."""
+        given = {name.lower() for name in (self._options.get("headers") or {})}
+        return bool(self.credentials or self._options.get("cookies") or "authorization" in given)
+
+
+_Request = tuple[str, str, Body, Mapping[str, str] | None, aiohttp.ClientTimeout]
+
+
+class Stream:
+    """An answer that is read while it comes. An async context manager; leaving it frees the connection.
+
+    `meta` has the members around the rows once they are all read.
+    """
+
+    def __init__(self, remote: Remote, *request: *_Request) -> None:
+        self.meta: dict[str, Any] = {}
+        self._request = request
+        self._remote = remote
+        self._response: aiohttp.ClientResponse | None = None
+        self._rows = RowSplitter()
+        self._lines = LineSplitter()
+
+    async def __aenter__(self) -> Self:
+        self._response = await self._remote.open(*self._request)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._response is not None:
+            self._response.close()
+
+    @property
+    def response(self) -> HTTPResponse:
+        """Status and headers."""
+        return HTTPResponse(self._opened())
+
+    async def chunk(self) -> bytes:
+        """The next piece of the content, of any size; empty at the end."""
+        try:
+            return await self._opened().content.readany()
+        except _FOREIGN as error:
+            raise transport_error(error, self._facts()) from error
+
+    async def batch(self, decoder: SupportsDecode[list[T]]) -> list[T]:
+        """The rows of a list that the next piece of the body completes; empty at the end.
+
+        Raises `TruncatedError` when the body ends before the list does.
+        """
+        try:
+            while chunk := await self.chunk():
+                text = self._rows.feed(chunk)
+                if text is not None:
+                    return decoder.decode(text)
+            self._rows.close()
+        except DECODE_ERRORS as error:
+            self._broken(error)
+        except BrokenBodyError as error:
+            self._broken(error, error.answer)
+        self.meta = self._rows.meta
+        return []
+
+    async def lines(self) -> list[bytes]:
+        """The lines that the next piece of a continuous feed completes; empty at the end.
+
+        Heartbeats are left out. Raises `TruncatedError` when the feed ends inside of a line.
+        """
+        while chunk := await self.chunk():
+            if lines := self._lines.feed(chunk):
+                return lines
+        try:
+            self._lines.close()
+        except BrokenBodyError as error:
+            self._broken(error)
+        return []
+
+    def decode(self, line: bytes) -> Any:
+        """The value of a line. Raises `UnexpectedAnswerError` when it is no JSON."""
+        try:
+            return decode(line)
+        except DECODE_ERRORS as error:
+            self._broken(error)
+
+    def _broken(self, error: Exception, answer: dict[str, Any] | None = None) -> NoReturn:
+        facts = self._facts()
+        if answer is not None:
+            facts = facts._replace(error=str(answer.get("error")), reason=str(answer.get("reason")))
+            said = f"{facts.error}: {facts.reason}"
+            raise TruncatedError(
+                f"{facts.method} {facts.path}: the server broke off: {said}", facts
+            )
+        response = self.response
+        if "json" not in response.headers.get("Content-Type", "json"):
+            raise UnexpectedAnswerError(
+                f"{facts.method} {facts.path}: {_not_json(response)}", facts
+            )
+        raise TruncatedError(f"{facts.method} {facts.path}: {error}", facts) from error
+
+    def _facts(self) -> Facts:
+        facts = _facts(self._request[0], self._request[1])
+        if self._response is None:
+            return facts
+        return facts._replace(
+            status=self._response.status,
+            request_id=self._response.headers.get("X-Couch-Request-ID"),
+        )
+
+    def _opened(self) -> aiohttp.ClientResponse:
+        if self._response is None:
+            raise RuntimeError("a stream is read inside of 'async with'")
+        return self._response
+
+
+class SupportsDecode(Protocol[T_co]):
+    """A typed decoder of msgspec."""
+
+    def decode(self, buf: bytes, /) -> T_co:
+        """The value of a JSON text."""
+        ...
+
+
+def _facts(method: str, path: str) -> Facts:
+    return Facts(method, path.partition("?")[0])
+
+
+def _refusal(
+    method: str, path: str, response: aiohttp.ClientResponse, content: bytes
+) -> CouchDBError:
+    """The error for an answer with an error status."""
+    try:
+        said = decode(content)
+    except DECODE_ERRORS:
+        said = None
+    words = said if isinstance(said, dict) else {}
+    facts = _facts(method, path)._replace(
+        status=response.status,
+        error=_word(words.get("error")),
+        reason=_word(words.get("reason")) or response.reason,
+        request_id=response.headers.get("X-Couch-Request-ID"),
+    )
+    return response_error(facts, response.headers)
+
+
+def _word(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _split(server: str, given: Credentials | None) -> tuple[str, Credentials | None]:
+    """The URL without its credentials and without a slash at its end, and who we are."""
+    if not isinstance(server, str | URL):
+        raise InvalidTypeError(f"the server must be a URL, not {type(server).__name__}")
+    try:
+        url = URL(server)
+        user, password, port = url.user, url.password, url.port
+    except (ValueError, UnicodeError):
+        raise InvalidInputError("the server is no URL that can be read") from None
+    bare = url.with_user(None) if url.host else url
+    if url.scheme not in {"http", "https"} or not url.host or port is None:
+        raise InvalidInputError(f"the server must be an http or https URL with a host: {bare!s}")
+    if url.query_string or url.fragment:
+        raise InvalidInputError(f"the server's URL must have no query and no fragment: {bare!s}")
+    if user:
+        given = BasicAuth(user, password or "")
+    return str(bare).rstrip("/"), given
+
+
+def _session_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    for name in kwargs:
+        if name not in _SESSION_OPTIONS or name == "base_url":
+            raise InvalidTypeError(
+                f"unknown option {name!r}: neither ours nor aiohttp.ClientSession's"
+            )
+    options = dict(kwargs)
+    auth = options.pop("auth", None)
+    if auth is not None:
+        options["headers"] = {"Authorization": auth.encode(), **(options.get("headers") or {})}
+    return options

@@ -1,0 +1,320 @@
+"""Views, and `_all_docs`, which is one by id.
+
+The methods of old (`get`, `post`, `akeys`, `aitems`, `avalues`, `ids`, `docs`) pass a str that is given
+as `key`, `keys`, `startkey` or `endkey` through as JSON text, as ever, and encode anything else. The
+newer ones (`rows`, `row_keys`) encode every value. All but `get` and `post` read the rows as they come
+and hold a few of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+
+from aiocouch._wire.codec import DECODE_ERRORS, decode, encode
+from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
+from aiocouch._wire.options import VIEW, checked, json_keys, with_query
+from aiocouch._wire.rows import document_id
+from aiocouch.document import Document
+from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Iterable
+    from typing import Unpack
+
+    from aiocouch.database import Database
+    from aiocouch.remote import Stream
+    from aiocouch.typing import JsonDict, ViewOptions
+
+__all__ = ["AllDocsView", "View", "ViewResponse", "ViewRow"]
+
+
+class ViewRow(msgspec.Struct, frozen=True):
+    """A row of a view.
+
+    `id` is None in a reduced row. `error` says why there is no value, such as "not_found". `doc` is
+    the document, with `include_docs`.
+    """
+
+    id: str | None = None
+    key: Any = None
+    value: Any = None
+    error: str | None = None
+    doc: Document | None = None
+
+
+class _Row(msgspec.Struct):
+    id: str | None = None
+    key: Any = None
+    value: Any = None
+    error: str | None = None
+    doc: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _DocumentRow(msgspec.Struct):
+    id: str | None = None
+    key: Any = None
+    error: str | None = None
+    doc: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _IdRow(msgspec.Struct):
+    id: str | None = None
+    error: str | None = None
+
+
+_ROWS = msgspec.json.Decoder(list[_Row])
+_DOCUMENT_ROWS = msgspec.json.Decoder(list[_DocumentRow])
+_ID_ROWS = msgspec.json.Decoder(list[_IdRow])
+_NULL = b"null"
+
+
+@dataclass(frozen=True)
+class ViewResponse:
+    """The whole answer of a view. `offset` and `total_rows` are None for a reduced one."""
+
+    offset: int | None = None
+    rows: list[JsonDict] = field(default_factory=list)
+    total_rows: int | None = None
+    update_seq: str | None = None
+    database: Database | None = field(default=None, repr=False, compare=False)
+
+    def _good(self) -> Generator[JsonDict, None, None]:
+        return (row for row in self.rows if "error" not in row)
+
+    def keys(self) -> Generator[str, None, None]:
+        """The ids of the documents (not the keys of the rows, as ever)."""
+        return (row["id"] for row in self._good() if "id" in row)
+
+    def values(self) -> Generator[Any, None, None]:
+        """The values of the rows."""
+        return (row["value"] for row in self._good())
+
+    def items(self) -> Generator[tuple[Any, Any], None, None]:
+        """The keys and values of the rows."""
+        return ((row["key"], row["value"]) for row in self._good())
+
+    def docs(
+        self, *, create: bool = False, include_ddocs: bool = False
+    ) -> Generator[Document, None, None]:
+        """The documents; the answer must have been asked for with `include_docs`.
+
+        Raises `NotFoundError` for a row without a document, unless `create`.
+        """
+        if self.database is None:
+            raise InvalidInputError("the documents of a ViewResponse need its database")
+        for row in self.rows:
+            included = row.get("doc")
+            text = _NULL if included is None else encode(included)
+            found = _DocumentRow(row.get("id"), row.get("key"), row.get("error"), msgspec.Raw(text))
+            if include_ddocs or not (found.id or "").startswith("_design/"):
+                yield _document(self.database, found, create)
+
+
+class View:
+    """A view of a design document. Building one sends no request.
+
+    `design_doc` is the name of the design document, with or without `_design/`; `id` that of the view.
+    """
+
+    prefix_sentinel: ClassVar[str] = "\uffff"
+    """What follows every text that begins with a prefix, in the order of the view."""
+
+    _reduces: ClassVar[bool] = True
+
+    def __init__(self, database: Database, design_doc: str, id: str) -> None:
+        self.database = database
+        self.design_doc = design_doc
+        self.id = id
+        ddoc = quote_document_id(design_document_id(design_doc))
+        self.endpoint = f"{database.endpoint}/{ddoc}/_view/{quote_name(id, 'view name')}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.endpoint}>"
+
+    # -- whole answers ----------------------------------------------------------------------------
+
+    async def get(self, **params: Unpack[ViewOptions]) -> ViewResponse:
+        """The whole answer (`GET /{db}/_design/{ddoc}/_view/{view}`)."""
+        path = with_query(self.endpoint, checked(params, VIEW))
+        response = await self.database.remote.request("GET", path)
+        return self._response(response.json())
+
+    async def post(
+        self,
+        keys: Iterable[Any] | None = None,
+        *,
+        ids: Iterable[Any] | None = None,
+        **params: Any,
+    ) -> ViewResponse:
+        """The rows of these keys, whole (`POST /{db}/_design/{ddoc}/_view/{view}`).
+
+        `ids` is the older name of `keys`.
+        """
+        wanted = _listed(ids if keys is None else keys)
+        path = with_query(self.endpoint, checked(params, VIEW))
+        response = await self.database.remote.request("POST", path, body=encode({"keys": wanted}))
+        return self._response(response.json())
+
+    def _response(self, answer: JsonDict) -> ViewResponse:
+        names = ("offset", "total_rows", "update_seq")
+        return ViewResponse(
+            rows=answer["rows"],
+            database=self.database,
+            **{name: answer.get(name) for name in names},
+        )
+
+    # -- rows as they come ------------------------------------------------------------------------
+
+    async def rows(
+        self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
+    ) -> AsyncGenerator[ViewRow, None]:
+        """The rows, reduced ones and those with an `error` included. Keys are any JSON value."""
+        async with self._stream(None, prefix, json_keys(params)) as stream:
+            while batch := await stream.batch(_ROWS):
+                for row in batch:
+                    yield self._row(row)
+
+    def _row(self, row: _Row) -> ViewRow:
+        text = bytes(row.doc)
+        doc = None
+        if text != _NULL:
+            doc = Document.of_text(self.database, document_id(text), text)
+        return ViewRow(row.id, row.key, row.value, row.error, doc)
+
+    async def row_keys(
+        self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
+    ) -> AsyncGenerator[Any, None]:
+        """The keys of the rows. Keys that are given are any JSON value."""
+        async with aclosing(self.rows(prefix=prefix, **params)) as rows:
+            async for row in rows:
+                if row.error is None:
+                    yield row.key
+
+    async def akeys(self, **params: Any) -> AsyncGenerator[str, None]:
+        """The ids of the documents, as `ids`; the keys come from `row_keys`."""
+        async with aclosing(self.ids(**params)) as found:
+            async for id in found:
+                yield id
+
+    async def aitems(
+        self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
+    ) -> AsyncGenerator[tuple[Any, Any], None]:
+        """The keys and values of the rows."""
+        async with self._stream(None, prefix, params) as stream:
+            while batch := await stream.batch(_ROWS):
+                for row in batch:
+                    if row.error is None:
+                        yield row.key, row.value
+
+    async def avalues(
+        self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
+    ) -> AsyncGenerator[Any, None]:
+        """The values of the rows."""
+        async with aclosing(self.aitems(prefix=prefix, **params)) as items:
+            async for _, value in items:
+                yield value
+
+    async def ids(
+        self,
+        ids: Iterable[Any] | None = None,
+        *,
+        prefix: str | None = None,
+        **params: Unpack[ViewOptions],
+    ) -> AsyncGenerator[str, None]:
+        """The ids of the documents in the view, of some keys or of all whose key has the prefix."""
+        if _is_empty(ids):
+            return
+        async with self._stream(ids, prefix, self._unreduced(params)) as stream:
+            while batch := await stream.batch(_ID_ROWS):
+                for row in batch:
+                    if row.error is None and row.id is not None:
+                        yield row.id
+
+    async def docs(
+        self,
+        ids: Iterable[Any] | None = None,
+        create: bool = False,
+        prefix: str | None = None,
+        include_ddocs: bool = False,
+        **params: Unpack[ViewOptions],
+    ) -> AsyncGenerator[Document, None]:
+        """The documents in the view, of some keys or of all whose key has the prefix.
+
+        Raises `NotFoundError` when one does not exist; with `create` a new document stands for it.
+        Design documents are left out (here, so that `limit` counts them) unless `include_ddocs`.
+        """
+        if prefix is not None and (ids is not None or create):
+            raise InvalidInputError("prefix= cannot be used together with ids= or create=")
+        if _is_empty(ids):
+            return
+        options: JsonDict = {**self._unreduced(params), "include_docs": True}
+        async with self._stream(ids, prefix, options) as stream:
+            while batch := await stream.batch(_DOCUMENT_ROWS):
+                for row in batch:
+                    if include_ddocs or row.id is None or not row.id.startswith("_design/"):
+                        yield _document(self.database, row, create)
+
+    def _unreduced(self, params: Any) -> JsonDict:
+        """Only rows that are not reduced belong to a document."""
+        return {"reduce": False, **params} if self._reduces else params
+
+    def _stream(self, ids: Iterable[Any] | None, prefix: str | None, params: Any) -> Stream:
+        options = checked(params, VIEW)
+        if ids is None and isinstance(options.get("keys"), list | tuple):
+            ids = options.pop("keys")
+        if prefix is not None:
+            if not isinstance(prefix, str):
+                raise InvalidTypeError(f"the prefix must be a str, not {type(prefix).__name__}")
+            options["startkey"] = encode(prefix).decode()
+            options["endkey"] = encode(prefix + self.prefix_sentinel).decode()
+        path = with_query(self.endpoint, options)
+        if ids is None:
+            return self.database.remote.stream("GET", path)
+        return self.database.remote.stream("POST", path, body=encode({"keys": _listed(ids)}))
+
+
+class AllDocsView(View):
+    """All documents of a database by id (`/{db}/_all_docs`)."""
+
+    prefix_sentinel: ClassVar[str] = "\U0010fffe"
+
+    _reduces: ClassVar[bool] = False
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.design_doc = ""
+        self.id = "_all_docs"
+        self.endpoint = f"{database.endpoint}/_all_docs"
+
+
+def _document(database: Database, row: _DocumentRow, create: bool) -> Document:
+    text = bytes(row.doc)
+    if text != _NULL:
+        # Not the id of the row: a row may bring another document that it is linked to.
+        return Document.of_text(database, document_id(text), text)
+    missing = row.key if row.id is None else row.id
+    if create:
+        return Document(database, missing)
+    facts = Facts("GET", database.endpoint, 404, row.error or "not_found", "deleted or missing")
+    raise NotFoundError(f"the document {missing!r} does not exist in {database!r}", facts)
+
+
+def _is_empty(ids: Iterable[Any] | None) -> bool:
+    return isinstance(ids, Sized) and len(ids) == 0
+
+
+def _listed(keys: Iterable[Any] | None) -> list[Any]:
+    """The keys as a list; a str is JSON text, as in all methods of old."""
+    if isinstance(keys, str):
+        try:
+            keys = decode(keys)
+        except DECODE_ERRORS:
+            raise InvalidTypeError("ids and keys must be a list, not a str") from None
+    if keys is None or isinstance(keys, dict):
+        raise InvalidTypeError("ids and keys must be a list")
+    return list(keys)
