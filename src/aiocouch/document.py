@@ -22,6 +22,7 @@ from aiocouch.exception import (
     InvalidInputError,
     InvalidTypeError,
     NotFoundError,
+    RemoteResponseError,
     UnexpectedAnswerError,
 )
 
@@ -409,7 +410,14 @@ class SecurityDocument(Document):
         sent = self.to_send()
         if sent is None:
             return None
-        response = await self.database.remote.request("PUT", self.endpoint, body=sent[1])
+        try:
+            response = await self.database.remote.request("PUT", self.endpoint, body=sent[1])
+        except RemoteResponseError as error:
+            if error.reason != "no_majority":
+                raise
+            # So CouchDB refuses those who may not, and objects that it cannot use.
+            facts = Facts("PUT", self.endpoint, 500, error.error, error.reason)
+            raise ForbiddenError(f"{self!r} was not taken: only an admin may", facts) from error
         self.saved(sent[0], "")
         return response
 

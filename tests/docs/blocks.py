@@ -17,6 +17,7 @@ import inspect
 import io
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,10 +44,9 @@ def blocks_of(page: Path) -> list[Block]:
     """Read the blocks of ``python`` of a page."""
     text = page.read_text(encoding="utf-8")
     fences = list(_FENCE.finditer(text))
-    following = [*fences[1:], None]
     return [
         _block(page, text, fence, after)
-        for fence, after in zip(fences, following, strict=True)
+        for fence, after in zip_longest(fences, fences[1:])
         if fence[2] == "python"
     ]
 
