@@ -1,0 +1,63 @@
+"""How Erlang prints values: CouchDB puts what it does not understand into its error texts so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["printed", "written"]
+
+
+def written(value: Any) -> str:
+    """Print decoded JSON as `~w` does: strings are lists of bytes, `<<97,98>>`."""
+    if isinstance(value, str):
+        return f"<<{','.join(str(byte) for byte in value.encode())}>>"
+    if isinstance(value, list):
+        return f"[{','.join(map(written, value))}]"
+    if isinstance(value, dict):
+        pairs = ",".join(f"{{{written(name)},{written(item)}}}" for name, item in value.items())
+        return f"{{[{pairs}]}}"
+    return _plain(value)
+
+
+def printed(value: Any) -> str:
+    """Print decoded JSON as `~p` does: strings are readable where they can be."""
+    if isinstance(value, str):
+        return _printed_string(value)
+    if isinstance(value, list):
+        return _printed_list(value)
+    if isinstance(value, dict):
+        pairs = ",".join(f"{{{printed(name)},{printed(item)}}}" for name, item in value.items())
+        return f"{{[{pairs}]}}"
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _number(value)
+
+
+def _number(value: float) -> str:
+    text = repr(value)
+    mantissa, mark, exponent = text.partition("e")
+    if not mark:
+        return text
+    if "." not in mantissa:
+        mantissa += ".0"
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _printed_string(value: str) -> str:
+    if value and all(32 <= ord(character) < 127 for character in value):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'<<"{escaped}">>'
+    return written(value)
+
+
+def _printed_list(value: list[Any]) -> str:
+    if value and all(type(item) is int and 32 <= item < 127 for item in value):
+        text = "".join(map(chr, value)).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+    return f"[{','.join(map(printed, value))}]"

@@ -1,0 +1,140 @@
+"""The regular expressions of `$regex`, which CouchDB gives to PCRE, as Python's `re` takes them.
+
+They work on the bytes of UTF-8 as there: `.` is one byte of `é`. What PCRE writes differently is
+rewritten: `\\z`, `\\Z`, `\\h`, `\\R`, `\\Q…\\E`, `\\x{41}`, `(?<name>…)`, options in the middle
+`a(?i)b`, classes `[[:alpha:]]`. What Python cannot do (recursion, `\\K`, verbs) is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from functools import lru_cache
+
+__all__ = ["compile_pattern"]
+
+_CLASSES = {
+    "alpha": "a-zA-Z",
+    "digit": "0-9",
+    "alnum": "a-zA-Z0-9",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": r"\t\n\x0b\x0c\r ",
+    "blank": r"\t ",
+    "punct": r"!-/:-@\[-`{-~",
+    "print": " -~",
+    "graph": "!-~",
+    "cntrl": r"\x00-\x1f\x7f",
+    "xdigit": "0-9A-Fa-f",
+    "word": r"\w",
+    "ascii": r"\x00-\x7f",
+}
+_ESCAPES = {
+    "z": r"\Z",
+    "Z": r"(?=\n?\Z)",
+    "h": r"[\t \xa0]",
+    "H": r"[^\t \xa0]",
+    "R": r"(?:\r\n|[\n\x0b\x0c\r\x85])",
+    "N": r"[^\n]",
+    "e": r"\x1b",
+    "G": "",
+}
+_ESCAPES_IN_CLASS = {"h": r"\t \xa0", "e": r"\x1b"}
+_POSIX = re.compile(r"\[:(\^?)(\w+):\]")
+_OPTIONS = re.compile(r"\(\?([imsx]+)\)")
+_NAMED = re.compile(r"\(\?(?:<|')([A-Za-z_]\w*)[>']")
+_CODE = re.compile(r"\\x\{([0-9A-Fa-f]+)\}")
+
+
+@lru_cache(maxsize=256)
+def compile_pattern(pattern: str) -> re.Pattern[bytes]:
+    """Compile a pattern; ValueError when it is none (or one that Python cannot do)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.compile(_Rewriter(pattern).rewrite().encode("utf-8", "surrogatepass"))
+    except (re.error, OverflowError, RecursionError, IndexError) as error:
+        raise ValueError(str(error)) from error
+
+
+class _Rewriter:
+    """Walks over a pattern once."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self._place = 0
+        self._parts: list[str] = []
+        # For each open group, how many groups of ours end with it.
+        self._open = [0]
+
+    def rewrite(self) -> str:
+        while self._place < len(self._pattern):
+            self._step()
+        return "".join(self._parts) + ")" * self._open[-1]
+
+    def _step(self) -> None:
+        character = self._pattern[self._place]
+        if character == "\\":
+            self._escape()
+        elif character == "[":
+            self._class()
+        elif character == "(":
+            self._group()
+        elif character == ")":
+            self._close()
+        else:
+            self._take(character, 1)
+
+    def _take(self, text: str, size: int) -> None:
+        self._parts.append(text)
+        self._place += size
+
+    def _escape(self) -> None:
+        if match := _CODE.match(self._pattern, self._place):
+            self._take(re.escape(chr(int(match[1], 16))), match.end() - self._place)
+            return
+        following = self._pattern[self._place + 1 : self._place + 2]
+        if following == "Q":
+            end = self._pattern.find("\\E", self._place)
+            end = len(self._pattern) if end < 0 else end
+            self._take(re.escape(self._pattern[self._place + 2 : end]), end + 2 - self._place)
+        else:
+            self._take(_ESCAPES.get(following, "\\" + following), 2)
+
+    def _class(self) -> None:
+        """Copy a class up to its end; a bracket that comes first is a member."""
+        self._take("[", 1)
+        if self._pattern.startswith("^", self._place):
+            self._take("^", 1)
+        if self._pattern.startswith("]", self._place):
+            self._take(r"\]", 1)
+        while self._place < len(self._pattern) and self._pattern[self._place] != "]":
+            self._member()
+        self._take("]" if self._place < len(self._pattern) else "", 1)
+
+    def _member(self) -> None:
+        character = self._pattern[self._place]
+        if match := _POSIX.match(self._pattern, self._place):
+            if match[1] or match[2] not in _CLASSES:
+                raise re.error("unknown class")
+            self._take(_CLASSES[match[2]], match.end() - self._place)
+        elif character == "\\":
+            following = self._pattern[self._place + 1 : self._place + 2]
+            self._take(_ESCAPES_IN_CLASS.get(following, "\\" + following), 2)
+        else:
+            self._take("\\[" if character == "[" else character, 1)
+
+    def _group(self) -> None:
+        if match := _OPTIONS.match(self._pattern, self._place):
+            self._take(f"(?{match[1]}:", match.end() - self._place)
+            self._open[-1] += 1
+        elif match := _NAMED.match(self._pattern, self._place):
+            self._take(f"(?P<{match[1]}>", match.end() - self._place)
+            self._open.append(0)
+        else:
+            self._take("(", 1)
+            self._open.append(0)
+
+    def _close(self) -> None:
+        inner = self._open.pop() if len(self._open) > 1 else 0
+        self._take(")" * inner + ")", 1)
