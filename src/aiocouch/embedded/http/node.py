@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 import threading
+from hashlib import algorithms_guaranteed
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.errors import bad_request, method_not_allowed, not_found
@@ -54,7 +55,7 @@ async def node(exchange: Exchange) -> web.StreamResponse:
 async def _part(exchange: Exchange, path: list[str]) -> web.StreamResponse:
     handler = _PARTS.get("/".join(path)) or (_stats if path[0] == "_stats" else None)
     if handler is None:
-        raise not_found()
+        raise not_found("missing" if path[0].startswith("_") else "no_db_file")
     _allow_only(exchange, "POST" if path[0] == "_restart" else "GET")
     return await handler(exchange)
 
@@ -118,10 +119,15 @@ async def _versions(exchange: Exchange) -> web.StreamResponse:
     version = ".".join(str(part) for part in sys.version_info[:3])
     value = {
         "javascript_engine": {"name": "quickjs"},
+        "erlang": {"version": "none", "supported_hashes": sorted(algorithms_guaranteed)},
         "python": {"version": version},
         "collation_driver": {"name": "libicu"},
     }
     return exchange.answer(value)
+
+
+async def _all_dbs(exchange: Exchange) -> web.StreamResponse:
+    return exchange.answer(exchange.server.databases.names())
 
 
 async def _smoosh(exchange: Exchange) -> web.StreamResponse:
@@ -136,6 +142,7 @@ async def _restart(exchange: Exchange) -> web.StreamResponse:
 
 
 _PARTS: dict[str, Callable[[Exchange], Awaitable[web.StreamResponse]]] = {
+    "_all_dbs": _all_dbs,
     "_versions": _versions,
     "_system": _system,
     "_prometheus": _prometheus,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @database_route("_security", methods=("PUT", "GET"))
 async def security(exchange: Exchange) -> web.StreamResponse:
     """Answer GET and PUT of `/db/_security`."""
-    if exchange.method == "GET":
+    if exchange.method != "PUT":
         return exchange.answer(exchange.database.security)
     _check_editable(exchange)
     value = await exchange.json()

@@ -40,6 +40,11 @@ _NOT_CACHED = {
     "Expires": "Mon, 01 Jan 1990 00:00:00 GMT",
     "Pragma": "no-cache",
 }
+_POLICY = (
+    "child-src 'self' data: blob:; default-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "frame-src https://blog.couchdb.org;"
+)
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -110,7 +115,7 @@ async def membership(exchange: Exchange) -> web.StreamResponse:
 @server_route("_cluster_setup", methods=("GET", "POST"), json_post=True)
 async def cluster_setup(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_cluster_setup`: the node is set up already."""
-    if exchange.method == "GET":
+    if exchange.method != "POST":
         return exchange.answer({"state": "single_node_enabled"})
     value = await exchange.json()
     if not isinstance(value, dict):
@@ -142,10 +147,14 @@ async def reload_query_servers(exchange: Exchange) -> web.StreamResponse:
 @server_route("_utils", methods=_READ)
 async def utils(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_utils`: there is no administration interface here."""
-    if exchange.request.path_qs.partition("?")[0] == "/_utils":
+    if exchange.request.raw_path.partition("?")[0] == "/_utils":
         location = {"Location": exchange.url("_utils/")}
         return exchange.answer_bytes(b"", None, 301, location)
-    return _no_file(exchange, {"Cache-Control": "private, must-revalidate"})
+    headers = {"Cache-Control": "private, must-revalidate"}
+    if exchange.server.config.flag("csp", "utils_enable", default=True):
+        policy = exchange.server.config.text("csp", "utils_header_value", _POLICY)
+        headers["Content-Security-Policy"] = policy
+    return _no_file(exchange, headers)
 
 
 @server_route("favicon.ico", methods=_READ)
