@@ -1,0 +1,253 @@
+"""A document is a mapping that knows whether it was saved. No server is needed for this."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from aiocouch.design_document import DesignDocument
+
+from aiocouch import CouchDB, Database, Document
+from aiocouch.document import SecurityDocument
+from aiocouch.event import BaseChangeEvent, DeletedEvent
+
+
+@pytest.fixture
+def db() -> Database:
+    return Database(CouchDB("http://127.0.0.1:1"), "db")
+
+
+@pytest.fixture
+def doc(db: Database) -> Document:
+    return Document(db, "x", data={"a": 1, "b": [2]})
+
+
+# -- mapping
+
+
+def test_is_a_mutable_mapping(doc: Document) -> None:
+    assert isinstance(doc, MutableMapping)
+
+
+def test_reads_like_a_dict(doc: Document) -> None:
+    assert doc["a"] == 1
+    assert doc["_id"] == "x"
+    assert doc.get("b") == [2]
+    assert doc.get("none") is None
+    assert doc.get("none", 5) == 5
+    assert "a" in doc
+    assert "none" not in doc
+    with pytest.raises(KeyError, match="none"):
+        doc["none"]
+
+
+def test_length_iteration_and_views_agree(doc: Document) -> None:
+    assert list(doc) == list(doc.keys()) == ["a", "b", "_id"] or set(doc) == {"a", "b", "_id"}
+    assert len(doc) == 3
+    assert dict(doc.items()) == dict(doc) == {"_id": "x", "a": 1, "b": [2]}
+    assert len(list(doc.values())) == 3
+    assert {**doc} == dict(doc)
+
+
+def test_dict_of_it_is_a_copy(doc: Document) -> None:
+    copy = dict(doc)
+    copy["a"] = 5
+    assert doc["a"] == 1
+
+
+def test_writes_like_a_dict(doc: Document) -> None:
+    doc["c"] = 3
+    doc["a"] += 1
+    del doc["b"]
+    doc.update({"d": 4})
+    assert doc.setdefault("e", 5) == 5
+    assert doc.setdefault("e", 6) == 5
+    assert dict(doc) == {"_id": "x", "a": 2, "c": 3, "d": 4, "e": 5}
+
+
+def test_delete_of_a_missing_key(doc: Document) -> None:
+    with pytest.raises(KeyError, match="none"):
+        del doc["none"]
+
+
+def test_pop(doc: Document) -> None:
+    assert doc.pop("a") == 1
+    assert doc.pop("a", None) is None
+    with pytest.raises(KeyError):
+        doc.pop("a")
+    assert "a" not in doc
+
+
+def test_setdefault_without_a_value_stores_none(doc: Document) -> None:
+    assert doc.setdefault("n") is None
+    assert doc["n"] is None
+
+
+def test_update_takes_a_document(db: Database, doc: Document) -> None:
+    other = Document(db, "y", data={"a": "new", "z": 1})
+    doc.update({key: value for key, value in other.items() if not key.startswith("_")})
+    assert (doc["a"], doc["z"], doc["_id"]) == ("new", 1, "x")
+
+
+def test_values_are_held_not_copied(doc: Document) -> None:
+    doc["b"].append(3)
+    assert doc["b"] == [2, 3]
+
+
+# -- identity
+
+
+def test_equality_is_identity(db: Database) -> None:
+    one = Document(db, "x", data={"a": 1})
+    other = Document(db, "x", data={"a": 1})
+    assert one == one  # noqa: PLR0124
+    assert one != other
+    assert len({one, other, one}) == 2
+    assert one in [other, one]
+
+
+def test_hash_does_not_change_with_the_data(doc: Document) -> None:
+    before = hash(doc)
+    doc["a"] = "other"
+    assert hash(doc) == before
+
+
+def test_an_empty_document_is_true_enough_for_old_programs(db: Database) -> None:
+    # Without `__len__` (aiocouch 3 and 4) every document was true: `if doc:` tested for None.
+    assert Document(db, "x")
+    assert Document(db, "x", data={})
+    assert SecurityDocument(db)
+
+
+# -- what it knows of itself
+
+
+def test_new_document_does_not_exist(doc: Document) -> None:
+    assert doc.exists is False
+    assert doc.data is None
+    assert doc.json == {}
+    assert doc.rev is None
+    assert doc.id == "x"
+
+
+def test_revision_makes_it_exist(doc: Document) -> None:
+    doc.rev = "1-a"
+    assert (doc.exists, doc.rev, doc["_rev"]) == (True, "1-a", "1-a")
+    assert doc.data == {"_id": "x", "_rev": "1-a", "a": 1, "b": [2]}
+    assert doc.json == {"a": 1, "b": [2]}
+
+
+@pytest.mark.parametrize(("deleted", "exists"), [(True, False), (False, True)])
+def test_deleted_flag(db: Database, deleted: bool, exists: bool) -> None:
+    doc = Document(db, "x", data={"_rev": "1-a", "_deleted": deleted})
+    assert doc.exists is exists
+
+
+def test_json_leaves_out_every_member_of_couchdb(db: Database) -> None:
+    data: dict[str, Any] = {"_rev": "1-a", "_attachments": {}, "_conflicts": [], "a": 1}
+    assert Document(db, "x", data=data).json == {"a": 1}
+
+
+def test_own_dict_is_never_written_into(db: Database) -> None:
+    mine = {"a": 1}
+    doc = Document(db, "x", data=mine)
+    doc.rev = "1-a"
+    assert mine == {"a": 1}
+
+
+def test_id_inside_the_data_does_not_win(db: Database) -> None:
+    mine = {"_id": "other", "a": 1}
+    doc = Document(db, "x", data=mine)
+    assert doc["_id"] == doc.id == "x"
+    assert mine["_id"] == "other"
+
+
+def test_repr_is_short_and_shows_no_content(db: Database) -> None:
+    doc = Document(db, "the-id", data={"secret": "content" * 1000})
+    assert "the-id" in repr(doc)
+    assert "content" not in repr(doc)
+    assert len(repr(doc)) < 200
+
+
+def test_repr_of_strange_documents_works(db: Database) -> None:
+    for doc in (Document(db, ""), Document(db, "\ud800"), Document(db, "x", data={})):
+        assert isinstance(repr(doc), str)
+
+
+# -- security
+
+
+def security(db: Database) -> SecurityDocument:
+    return SecurityDocument(db)
+
+
+KINDS = {"member": "members", "member_role": "member_roles", "admin": "admins"} | {
+    "admin_role": "admin_roles"
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_security_names_come_and_go(db: Database, kind: str) -> None:
+    doc = security(db)
+    assert getattr(doc, KINDS[kind]) is None
+    assert getattr(doc, f"add_{kind}")("bond") is None
+    getattr(doc, f"add_{kind}")("fleming")
+    assert getattr(doc, KINDS[kind]) == ["bond", "fleming"]
+    assert getattr(doc, f"remove_{kind}")("bond") is None
+    assert getattr(doc, KINDS[kind]) == ["fleming"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_security_remove_of_an_absent_name(db: Database, kind: str) -> None:
+    with pytest.raises(KeyError):
+        getattr(security(db), f"remove_{kind}")("nobody")
+    doc = security(db)
+    getattr(doc, f"add_{kind}")("bond")
+    with pytest.raises(KeyError):
+        getattr(doc, f"remove_{kind}")("nobody")
+    assert getattr(doc, KINDS[kind]) == ["bond"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_security_lists_are_where_couchdb_wants_them(db: Database, kind: str) -> None:
+    doc = security(db)
+    getattr(doc, f"add_{kind}")("bond")
+    group = "members" if kind.startswith("member") else "admins"
+    assert doc[group]["roles" if kind.endswith("role") else "names"] == ["bond"]
+
+
+# -- design documents
+
+
+DESIGN = (
+    "language options filters updates validate_doc_update views rewrites lists shows indexes "
+    "nouveau autoupdate _rev _attachments"
+)
+
+
+@pytest.mark.parametrize("key", DESIGN.split())
+def test_design_document_takes_what_couchdb_knows(db: Database, key: str) -> None:
+    ddoc = DesignDocument(db, "d")
+    ddoc[key] = "value"
+    assert ddoc[key] == "value"
+
+
+def test_design_document_refuses_what_couchdb_does_not_know(db: Database) -> None:
+    ddoc = DesignDocument(db, "d")
+    with pytest.raises(KeyError, match="veiws"):
+        ddoc["veiws"] = {}
+    assert "veiws" not in ddoc
+
+
+def test_design_document_has_its_whole_id(db: Database) -> None:
+    assert DesignDocument(db, "d")["_id"] == "_design/d"
+
+
+# -- events
+
+
+def test_event_reads_its_json() -> None:
+    json = {"seq": "5-x", "id": "a", "changes": [{"rev": "2-b"}], "deleted": True}
+    event = DeletedEvent(json)
+    assert isinstance(event, BaseChangeEvent)
+    assert (event.id, event.rev, event.sequence) == ("a", "2-b", "5-x")
+    assert event.json == json

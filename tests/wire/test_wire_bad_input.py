@@ -1,0 +1,252 @@
+"""Bad input gets a clear error before anything is sent, and leaves the document as it was."""
+
+import datetime
+import decimal
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import aiocouch
+from aiocouch import CouchDB, Database, Document
+from aiocouch.exception import CouchDBError
+from tests.wire.canned import CannedServer, json_answer
+
+BAD_VALUES: dict[str, Any] = {
+    "nan": math.nan,
+    "infinity": math.inf,
+    "minus_infinity": -math.inf,
+    "nested_nan": [{"a": [None, math.nan]}],
+    "nan_among_nulls": [None, None, {"a": None, "b": math.nan}],
+    "surrogate": "a\ud800b",
+    "surrogate_key": {"\udfff": 1},
+    "object": object(),
+    "function": print,
+    "complex": 1j,
+    "exception": ValueError("x"),
+}
+
+
+def same(one: Any, other: Any) -> bool:
+    return repr(one) == repr(other)
+
+
+async def fetched(canned: CannedServer, base: Database) -> Document:
+    canned.say_json({"_id": "x", "_rev": "1-a", "n": 1})
+    doc = await base["x"]
+    canned.requests.clear()
+    return doc
+
+
+@pytest.mark.parametrize("kind", BAD_VALUES)
+async def test_save_refuses_what_is_no_json(
+    canned: CannedServer, base: Database, kind: str
+) -> None:
+    doc = await fetched(canned, base)
+    doc["n"] = BAD_VALUES[kind]
+    before = dict(doc)
+    with pytest.raises((ValueError, TypeError)) as caught:
+        await doc.save()
+    assert str(caught.value)
+    assert canned.requests == []
+    assert same(dict(doc), before)
+    canned.say_json({"ok": True, "id": "x", "rev": "2-b"}, 201)
+    doc["n"] = 2
+    await doc.save()
+    assert doc.rev == "2-b"
+
+
+@pytest.mark.parametrize("kind", BAD_VALUES)
+async def test_bulk_refuses_what_is_no_json(
+    canned: CannedServer, base: Database, kind: str
+) -> None:
+    async def write() -> None:
+        async with base.create_docs(["a", "b"]) as bulk:
+            for doc in bulk:
+                doc["n"] = BAD_VALUES[kind] if doc.id == "b" else 1
+
+    with pytest.raises((ValueError, TypeError)):
+        await write()
+    assert canned.requests == []
+
+
+@pytest.mark.parametrize("kind", BAD_VALUES)
+@pytest.mark.parametrize("call", ["find", "index", "bulk_docs", "view_post", "view_key", "default"])
+async def test_other_writers_refuse_what_is_no_json(
+    canned: CannedServer, base: Database, kind: str, call: str
+) -> None:
+    value = BAD_VALUES[kind]
+    canned.handler = lambda request: json_answer({"error": "not_found"}, 404)
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
+        "find": lambda: anext(base.find({"a": value})),
+        "index": lambda: base.index({"fields": [value]}),
+        "bulk_docs": lambda: base.bulk_docs([{"_id": "x", "a": value}]),
+        "view_post": lambda: base.view("d", "v").post([value]),
+        "view_key": lambda: base.view("d", "v").get(key=[value]),
+        "default": lambda: save_default(base, value),
+    }
+    with pytest.raises((ValueError, TypeError)):
+        await calls[call]()
+    assert [request for request in canned.requests if request.method != "GET"] == []
+
+
+async def save_default(db: Database, value: Any) -> None:
+    await (await db.get("x", {"a": value})).save()
+
+
+async def test_not_a_number_is_a_value_error(base: Database) -> None:
+    with pytest.raises(ValueError, match=r"(?i)nan|infinit|number"):
+        await Document(base, "x", data={"n": math.nan}).save()
+
+
+async def test_null_is_no_nan(canned: CannedServer, base: Database) -> None:
+    canned.say_json({"ok": True, "id": "x", "rev": "1-a"}, 201)
+    await Document(base, "x", data={"n": None, "text": "null NaN", "f": 1.5}).save()
+    assert canned.only().json() == {"_id": "x", "n": None, "text": "null NaN", "f": 1.5}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), decimal.Decimal("1.5"), b"bytes", {1, 2}],
+)
+async def test_values_that_json_module_refused_are_refused(
+    canned: CannedServer, base: Database, value: Any
+) -> None:
+    # msgspec would write them as text or lists, and they would come back as something else.
+    doc = await fetched(canned, base)
+    doc["n"] = value
+    with pytest.raises(TypeError):
+        await doc.save()
+    assert canned.requests == []
+
+
+async def test_data_that_holds_itself_is_refused(canned: CannedServer, base: Database) -> None:
+    doc = await fetched(canned, base)
+    loop: list[Any] = []
+    loop.append(loop)
+    doc["n"] = loop
+    with pytest.raises((ValueError, TypeError, RecursionError)):
+        await doc.save()
+    assert canned.requests == []
+
+
+@pytest.mark.parametrize("rev", [5, None, b"1-a", ["1-a"]])
+def test_revision_must_be_text(base: Database, rev: Any) -> None:
+    doc = Document(base, "x", data={"n": 1})
+    with pytest.raises(TypeError):
+        doc.rev = rev
+    assert doc.rev is None
+    assert dict(doc) == {"_id": "x", "n": 1}
+
+
+@pytest.mark.parametrize("data", [[1], "text", 5, b"x", {1, 2}, [("a", 1)]])
+def test_data_must_be_a_dict(base: Database, data: Any) -> None:
+    with pytest.raises(TypeError):
+        Document(base, "x", data=data)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda db: db.create("x", data=[1]),
+        lambda db: db.get("x", [1]),
+        lambda db: db.get("x", "text"),
+    ],
+)
+async def test_wrong_type_of_data_is_refused_before_sending(
+    canned: CannedServer, base: Database, call: Callable[[Database], Awaitable[Any]]
+) -> None:
+    canned.handler = lambda request: json_answer({"error": "not_found"}, 404)
+    with pytest.raises(TypeError):
+        await call(base)
+    assert canned.requests == []
+
+
+async def test_find_with_fields_is_refused(canned: CannedServer, base: Database) -> None:
+    with pytest.raises(ValueError, match="fields"):
+        await anext(base.find({}, fields=["a"]))  # type: ignore[call-arg]
+    assert canned.requests == []
+
+
+async def test_option_of_a_wrong_type_is_refused(canned: CannedServer, base: Database) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        await base.view("d", "v").get(limit=object())  # type: ignore[arg-type]
+    assert canned.requests == []
+
+
+@pytest.mark.parametrize("content", [None, 5, {"a": 1}, "text"])
+async def test_attachment_content_of_a_wrong_type_is_refused(
+    canned: CannedServer, base: Database, content: Any
+) -> None:
+    doc = await fetched(canned, base)
+    if content == "text":  # text was accepted by aiohttp; either way, not half of it
+        canned.handler = lambda request: json_answer({"ok": True, "id": "x", "rev": "2-b"}, 201)
+        await doc.attachment("a").save(content, "text/plain")
+        assert canned.requests[0].body == b"text"
+        return
+    with pytest.raises((TypeError, ValueError)):
+        await doc.attachment("a").save(content, "text/plain")
+    assert canned.requests == []
+
+
+async def test_line_break_in_a_content_type_is_refused(
+    canned: CannedServer, base: Database
+) -> None:
+    doc = await fetched(canned, base)
+    with pytest.raises((ValueError, TypeError, CouchDBError)):
+        await doc.attachment("a").save(b"x", "text/plain\r\nX-Evil: 1")
+    assert canned.requests == []
+
+
+async def test_fetch_of_a_dirty_document_is_refused(canned: CannedServer, base: Database) -> None:
+    doc = await fetched(canned, base)
+    doc["n"] = 2
+    with pytest.raises(aiocouch.ConflictError):
+        await doc.fetch()
+    with pytest.raises(aiocouch.ConflictError):
+        await doc.delete()
+    assert canned.requests == []
+    assert dict(doc) == {"_id": "x", "_rev": "1-a", "n": 2}
+    canned.say_json({"_id": "x", "_rev": "2-b", "n": 5})
+    await doc.fetch(discard_changes=True)
+    assert dict(doc) == {"_id": "x", "_rev": "2-b", "n": 5}
+
+
+async def test_delete_of_an_unsaved_document_is_refused(
+    canned: CannedServer, base: Database
+) -> None:
+    with pytest.raises(KeyError):
+        await Document(base, "x").delete(discard_changes=True)
+    assert canned.requests == []
+
+
+async def test_bulk_refuses_one_id_twice(canned: CannedServer, base: Database) -> None:
+    bulk = base.create_docs(["a"])
+    doc = bulk.create("b")
+    with pytest.raises(ValueError, match="b"):
+        bulk.append(doc)
+    with pytest.raises(ValueError, match="a"):
+        bulk.create("a")
+    with pytest.raises(ValueError, match="a"):
+        base.create_docs(["a", "a"])
+    assert [doc.id for doc in bulk] == ["a", "b"]
+    assert canned.requests == []
+
+
+async def test_unknown_session_option_is_refused(canned: CannedServer) -> None:
+    with pytest.raises(TypeError):
+        await use(CouchDB(canned.url, no_such_option=1))
+    assert canned.requests == []
+
+
+async def use(couchdb: CouchDB) -> None:
+    async with couchdb:
+        await couchdb.info()
+
+
+async def test_selector_that_is_no_dict_is_refused(canned: CannedServer, base: Database) -> None:
+    wrong: Any = "name"
+    with pytest.raises((TypeError, ValueError)):
+        await anext(base.find(wrong))
+    assert canned.requests == []

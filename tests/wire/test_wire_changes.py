@@ -1,0 +1,205 @@
+"""The changes feed: three kinds, heartbeats, long lines, the closing line, bad lines."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
+
+import aiocouch
+from aiocouch import Database
+from aiocouch.exception import CouchDBError
+from tests.wire.canned import Answer, CannedServer, cut_up, json_answer
+
+
+def change(seq: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"seq": seq, "id": name, "changes": [{"rev": "1-a"}], **more}
+
+
+CHANGES = [change("1-x", "a"), change("2-x", "b", deleted=True), change("3-x", "ü]}")]
+
+
+def feed(changes: list[dict[str, Any]]) -> bytes:
+    """A normal or longpoll feed, as CouchDB writes it."""
+    lines = ",\n".join(json.dumps(one) for one in changes)
+    return f'{{"results":[\n{lines}\n],\n"last_seq":"9-z","pending":4}}\n'.encode()
+
+
+def lines_of(changes: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in changes)
+
+
+CLOSING = b'{"last_seq":"9-z","pending":4}\n'
+
+
+async def collect(rows: Any) -> list[Any]:
+    return [row async for row in rows]
+
+
+def facts(events: list[BaseChangeEvent]) -> list[tuple[str, str, str, type]]:
+    return [(event.sequence, event.id, event.rev, type(event)) for event in events]
+
+
+EXPECTED = [
+    ("1-x", "a", "1-a", ChangedEvent),
+    ("2-x", "b", "1-a", DeletedEvent),
+    ("3-x", "ü]}", "1-a", ChangedEvent),
+]
+
+
+@pytest.mark.parametrize("kind", ["normal", "longpoll"])
+@pytest.mark.parametrize("size", [1, 5, 10**6])
+async def test_feed_that_ends(canned: CannedServer, base: Database, kind: str, size: int) -> None:
+    canned.say(Answer(pieces=cut_up(feed(CHANGES), size)))
+    events = await collect(base.changes(feed=kind))
+    assert facts(events) == EXPECTED
+    assert [event.json for event in events] == CHANGES
+    assert canned.only().query["feed"] == kind
+
+
+async def test_default_feed_is_normal_and_ends(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(body=feed(CHANGES)))
+    assert facts(await collect(base.changes())) == EXPECTED
+    assert canned.only().query.get("feed", "normal") == "normal"
+
+
+async def test_reformatted_feed(canned: CannedServer, base: Database) -> None:
+    body = json.dumps({"pending": 0, "last_seq": "9-z", "results": CHANGES}, indent=2)
+    canned.say(Answer(pieces=cut_up(body.encode(), 11)))
+    assert facts(await collect(base.changes())) == EXPECTED
+
+
+@pytest.mark.parametrize("size", [1, 5, 10**6])
+async def test_continuous_feed(canned: CannedServer, base: Database, size: int) -> None:
+    canned.say(Answer(pieces=cut_up(lines_of(CHANGES) + CLOSING, size)))
+    assert facts(await collect(base.changes(feed="continuous"))) == EXPECTED
+
+
+async def test_continuous_feed_with_windows_lines_and_heartbeats(
+    canned: CannedServer, base: Database
+) -> None:
+    body = b"\n\n" + lines_of(CHANGES).replace(b"\n", b"\r\n\n\r\n") + b"\n" + CLOSING
+    canned.say(Answer(pieces=cut_up(body, 9)))
+    assert facts(await collect(base.changes(feed="continuous"))) == EXPECTED
+
+
+async def test_events_come_as_they_are_sent(canned: CannedServer, base: Database) -> None:
+    more = asyncio.Event()
+
+    async def live() -> AsyncIterator[bytes]:
+        yield b"\n" + lines_of(CHANGES[:1])
+        await more.wait()
+        yield lines_of(CHANGES[1:]) + CLOSING
+
+    canned.say(Answer(pieces=live()))
+    events = base.changes(feed="continuous")
+    assert (await anext(events)).id == "a"
+    more.set()
+    assert [event.id async for event in events] == ["b", "ü]}"]
+
+
+async def test_closing_line_is_no_event(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(pieces=[CLOSING]), Answer(body=feed([])))
+    assert await collect(base.changes(feed="continuous")) == []
+    assert await collect(base.changes(feed="longpoll")) == []
+
+
+@pytest.mark.parametrize("kind", ["normal", "longpoll", "continuous"])
+@pytest.mark.parametrize("size", [600_000, 2_000_000])
+async def test_line_of_any_length(
+    canned: CannedServer, base: Database, kind: str, size: int
+) -> None:
+    text = "ü" * size
+    long = [change("1-x", "a", doc={"_id": "a", "_rev": "1-a", "text": text})]
+    body = lines_of(long) + CLOSING if kind == "continuous" else feed(long)
+    canned.say(Answer(pieces=cut_up(body, 60_000)))
+    (event,) = await collect(base.changes(feed=kind, include_docs=True))
+    assert (await event.doc())["text"] == text
+
+
+@pytest.mark.parametrize("bad", [b"{no json}\n", b"[1]\n", b'"text"\n', b'{"seq":"2-x"}\n'])
+async def test_bad_line_raises_after_the_good_ones(
+    canned: CannedServer, base: Database, bad: bytes
+) -> None:
+    canned.say(Answer(pieces=[lines_of(CHANGES[:1]), bad]))
+    events = base.changes(feed="continuous")
+    assert (await anext(events)).id == "a"
+    with pytest.raises(CouchDBError):
+        await anext(events)
+
+
+async def test_error_line_raises(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(pieces=[lines_of(CHANGES[:1]), b'{"error":"timeout","reason":"slow"}\n']))
+    events = base.changes(feed="continuous")
+    assert (await anext(events)).id == "a"
+    with pytest.raises(CouchDBError, match="timeout"):
+        await anext(events)
+
+
+@pytest.mark.parametrize("kind", ["normal", "continuous"])
+@pytest.mark.parametrize("honest", [True, False])
+async def test_feed_cut_in_the_middle_raises(
+    canned: CannedServer, base: Database, kind: str, honest: bool
+) -> None:
+    body = lines_of(CHANGES) if kind == "continuous" else feed(CHANGES)
+    canned.say(Answer(pieces=[body[: len(body) // 2]], cut=not honest))
+    with pytest.raises(CouchDBError):
+        await collect(base.changes(feed=kind))
+
+
+async def test_event_with_null_document(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(body=feed([change("1-x", "a", doc=None)])))
+    (event,) = await collect(base.changes(include_docs=True))
+    canned.say_json({"error": "not_found", "reason": "missing"}, 404)
+    with pytest.raises(aiocouch.NotFoundError):
+        await event.doc()
+
+
+async def test_event_with_document_is_clean_until_changed(
+    canned: CannedServer, base: Database
+) -> None:
+    doc = {"_id": "a", "_rev": "1-a", "n": 1}
+    canned.say(Answer(body=feed([change("1-x", "a", doc=doc)])))
+    (event,) = await collect(base.changes(include_docs=True))
+    found = await event.doc()
+    assert (found.id, found.rev, found["n"], found.exists) == ("a", "1-a", 1, True)
+    assert await found.save() is None
+    canned.say_json({"ok": True, "id": "a", "rev": "2-b"}, 201)
+    found["n"] = 2
+    assert await found.save() is not None
+
+
+async def test_sequences_may_be_null_or_numbers(canned: CannedServer, base: Database) -> None:
+    # seq_interval leaves null; CouchDB 1.x and some proxies send numbers.
+    body = {"results": [{**change("", "a"), "seq": None}, {**change("", "b"), "seq": 5}]}
+    canned.say(json_answer(body | {"last_seq": 5, "pending": 0}))
+    assert [event.sequence for event in await collect(base.changes())] == [None, 5]
+
+
+async def test_two_leaves_in_one_event(canned: CannedServer, base: Database) -> None:
+    both = {"seq": "1-x", "id": "a", "changes": [{"rev": "2-b"}, {"rev": "2-a"}]}
+    canned.say(Answer(body=feed([both])))
+    (event,) = await collect(base.changes(style="all_docs"))
+    assert event.rev == "2-b"
+    assert event.json["changes"][1]["rev"] == "2-a"
+
+
+async def test_leaving_the_loop_ends_the_request(canned: CannedServer, base: Database) -> None:
+    gone = asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield lines_of(CHANGES[:1])
+                await asyncio.sleep(0)
+        finally:
+            gone.set()
+
+    canned.say(Answer(pieces=endless()))
+    events = base.changes(feed="continuous")
+    await anext(events)
+    await events.aclose()
+    async with asyncio.timeout(5):
+        await gone.wait()

@@ -1,0 +1,178 @@
+"""Guards of speed that do not depend on the machine: frames, requests, imports, growth."""
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import aiocouch
+from aiocouch import Database, Document
+from tests.wire.canned import Answer, CannedServer, doc_row, json_answer, rows_answer
+
+OWN = str(Path(aiocouch.__file__).parent)
+IMPORT_SECONDS = 0.25
+STANDARD = sys.stdlib_module_names
+ALLOWED = {"aiohttp", "msgspec", "yarl", "multidict", "propcache", "frozenlist", "aiosignal"} | {
+    "attr",
+    "attrs",
+    "idna",
+    "aiohappyeyeballs",
+    "typing_extensions",
+    "aiodns",
+    "pycares",
+    "brotli",
+    "brotlicffi",
+    "_brotli",
+    "zstandard",
+    "backports",
+    "cffi",
+    "_cffi_backend",
+}
+
+
+@pytest.fixture
+def frames(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Our own frames, outermost first, at each moment when aiohttp is entered."""
+    seen: list[list[str]] = []
+    original = aiohttp.ClientSession._request  # noqa: SLF001 - every way into aiohttp ends there
+
+    async def request(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> Any:
+        frame, names = sys._getframe(1), []  # noqa: SLF001
+        while frame is not None:
+            if frame.f_code.co_filename.startswith(OWN):
+                names.append(f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_qualname}")
+            frame = frame.f_back  # type: ignore[assignment]
+        seen.append(names[::-1])
+        return await original(self, *args, **kwargs)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", request)
+    return seen
+
+
+async def first(rows: AsyncIterator[Any]) -> None:
+    async for _ in rows:
+        break
+
+
+CALLS: dict[str, tuple[int, Callable[[Database], Awaitable[Any]]]] = {
+    "item": (6, lambda db: db["x"]),
+    "get": (6, lambda db: db.get("x")),
+    "save": (4, lambda db: Document(db, "x").save()),
+    "delete": (4, lambda db: Document(db, "x", data={"_rev": "1-a"}).delete(discard_changes=True)),
+    "find": (4, lambda db: first(db.find({}, limit=1))),
+    "changes": (4, lambda db: first(db.changes())),
+    "docs": (5, lambda db: first(db.docs())),
+    "info": (4, lambda db: db.info()),
+}
+
+
+def answer(request: Any) -> Answer:
+    if request.path.endswith("_changes"):
+        return json_answer({"results": [], "last_seq": "0", "pending": 0})
+    if request.path.endswith("_all_docs"):
+        return rows_answer(doc_row("a"))
+    if request.path.endswith("_find"):
+        return json_answer({"docs": [], "bookmark": "nil"})
+    return json_answer({"_id": "x", "_rev": "1-a", "ok": True, "id": "x", "rev": "2-b"})
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_few_frames_down_to_aiohttp(
+    canned: CannedServer, base: Database, frames: list[list[str]], name: str
+) -> None:
+    canned.handler = answer
+    most, call = CALLS[name]
+    await call(base)
+    assert len(frames) == 1
+    assert 1 <= len(frames[0]) <= most, frames[0]
+
+
+async def test_bulk_is_linear(base: Database) -> None:
+    """Ten times the documents: about ten times the calls, not a hundred."""
+
+    def calls(count: int) -> int:
+        counted = 0
+
+        def profile(frame: object, event: str, arg: object) -> None:
+            nonlocal counted
+            counted += 1
+
+        bulk = base.create_docs()
+        sys.setprofile(profile)
+        try:
+            for at in range(count):
+                bulk.create(str(at), {"n": at})
+        finally:
+            sys.setprofile(None)
+        return counted
+
+    calls(10)
+    assert calls(2_000) < 12 * calls(200)
+
+
+async def test_duplicate_check_compares_no_documents(base: Database) -> None:
+    import time
+
+    bulk = base.create_docs()
+    began = time.process_time()
+    for at in range(20_000):
+        bulk.create(str(at))
+    assert time.process_time() - began < 2, "20,000 documents: a quadratic check takes minutes"
+
+
+async def test_untouched_document_costs_no_decoding(
+    canned: CannedServer, base: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document that is only passed on is not decoded and not encoded: the text stays lazy."""
+    canned.say(rows_answer(*(doc_row(f"d{at}", a=[at]) for at in range(50))))
+    docs = [doc async for doc in base.docs()]
+    assert await docs[7].save() is None
+    assert docs[7]["a"] == [7]
+
+
+PROBE = """
+import sys, time
+began = time.process_time()
+import aiocouch
+spent = time.process_time() - began
+import json
+print(json.dumps([spent, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def probe() -> tuple[float, set[str]]:
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", PROBE], capture_output=True, check=True, text=True
+    )
+    seconds, modules = json.loads(done.stdout)
+    return seconds, set(modules)
+
+
+def test_import_is_quick() -> None:
+    assert min(probe()[0] for _ in range(5)) < IMPORT_SECONDS
+
+
+def test_import_brings_aiohttp_and_msgspec_only() -> None:
+    foreign = probe()[1] - STANDARD - ALLOWED - {"aiocouch", "__mp_main__"}
+    # What a .pth file of the environment loads is loaded before us.
+    bare = subprocess.run(
+        [sys.executable, "-I", "-c", "import sys; print(*sys.modules)"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert foreign - {name.partition(".")[0] for name in bare.stdout.split()} == set()
+
+
+def test_import_leaves_the_server_and_the_command_line_out() -> None:
+    code = "import sys, aiocouch; print(*[m for m in sys.modules if m.startswith('aiocouch.')])"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, check=True, text=True
+    )
+    heavy = ("aiocouch.embedded", "aiocouch.cli", "aiocouch.testing")
+    assert [name for name in done.stdout.split() if name.startswith(heavy)] == []
