@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import re
 import time
@@ -42,6 +41,7 @@ WRONG = "Name or password is incorrect."
 
 _HANDLER = re.compile(r"(\w+?)_authenti(?:fi)?cation_handler")
 _DEFAULT_HANDLERS = ("cookie", "default")
+_NO_BASE64 = re.compile(r"[^\w+/=\x80-\U0010ffff]|_", re.ASCII)
 _COMMA = re.compile(r"\s*,\s*")
 
 
@@ -174,7 +174,7 @@ class Authenticator:
         if name is None or not self._is_trusted_proxy(request, name):
             return None
         roles = request.headers.get(self._proxy_header("roles", "Roles"))
-        listed = tuple(role for role in _COMMA.split(roles or "") if role)
+        listed = () if roles is None else tuple(_COMMA.split(roles))
         return Admission(User(name, listed, "proxy"))
 
     def _proxy_header(self, key: str, default: str) -> str:
@@ -221,14 +221,17 @@ class Authenticator:
 def basic_credentials(header: str | None) -> tuple[str, str] | None:
     """Give name and password of a Basic header; None when there is nothing of the kind in it.
 
-    Broken base64 is answered with 500, as CouchDB does. `_:_` means: not logged in.
+    Broken base64 is answered with 500 or 400, as CouchDB does. `_:_` means: not logged in.
     """
     if header is None or not header.startswith("Basic "):
         return None
+    encoded = "".join(header[6:].split())
+    if _NO_BASE64.search(encoded):
+        raise internal("badarg")
     try:
-        text = base64.b64decode("".join(header[6:].split()), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise internal("badarg") from error
+        text = base64.b64decode(encoded, validate=True).decode(errors="replace")
+    except ValueError as error:
+        raise bad_request("Authorization header has invalid base64 value") from error
     name, colon, password = text.partition(":")
     if not colon or (name, password) == ("_", "_"):
         return None

@@ -67,6 +67,8 @@ def _verified_claims(
     if len(parts) != 3:
         raise InvalidTokenError("Malformed token")
     header = _object(parts[0])
+    if header.get("typ", "JWT") != "JWT":
+        raise InvalidTokenError("Invalid typ header parameter")
     algorithm = _algorithm(header)
     claims = _object(parts[1])
     _check_claims(claims, required, now)

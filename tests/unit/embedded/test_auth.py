@@ -110,10 +110,13 @@ def test_basic_headers(header: str | None, given: tuple[str, str] | None) -> Non
     assert basic_credentials(header) == given
 
 
-def test_broken_base64_is_answered_as_couchdb_does() -> None:
+@pytest.mark.parametrize(
+    ("encoded", "status"), [("!!!notbase64", 500), ("YWRtaW46YWRtaW4", 400), ("\xff", 400)]
+)
+def test_broken_base64_is_answered_as_couchdb_does(encoded: str, status: int) -> None:
     with pytest.raises(CouchError) as caught:
-        basic_credentials("Basic !!!notbase64")
-    assert caught.value.status == 500
+        basic_credentials(f"Basic {encoded}")
+    assert caught.value.status == status
 
 
 async def test_requests_that_come_together_share_one_hash(

@@ -54,6 +54,7 @@ def test_a_good_token() -> None:
         (f"{_part([1])}.{_part({})}.x", "Not an object"),
         (f"{_part({})}.{_part({})}.x", "Missing alg header parameter"),
         (token({"sub": "m"}), "Missing exp claim"),
+        (token({"sub": "m", "exp": NOW + 1}, typ="X"), "Invalid typ header parameter"),
         (token({"sub": "m", "exp": NOW + 1}, b"wrong"), "Bad HMAC"),
         (token({"sub": "m", "exp": NOW + 1}, kid="none"), "Unknown kid"),
         (token({"sub": "m", "exp": NOW + 1}, kid="bad"), "Not a valid key"),
