@@ -45,10 +45,15 @@ class Database:
         self.couchdb = couchdb
         self.remote: Remote = couchdb.remote
         self.id = id
-        self.endpoint = f"/{quote_name(id, 'database name')}"
+        self._endpoint = f"/{quote_name(id, 'database name')}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r}>"
+
+    @property
+    def endpoint(self) -> str:
+        """The path of the database."""
+        return self._endpoint
 
     # -- the database itself ----------------------------------------------------------------------
 
@@ -148,7 +153,7 @@ class Database:
 
         They are read as they come, in constant memory. Raises `NotFoundError` for an id that does not
         exist, where with `create` a new document stands for it. Design documents are left out (here,
-        so that `limit` counts them) unless `include_ddocs`.
+        so that `limit` counts them) unless `include_ddocs`, or named in `ids`.
         """
         return self.all_docs.docs(ids, create, prefix, include_ddocs, **params)
 

@@ -8,6 +8,7 @@ compared, for `1 == True`. Nothing is encoded until somebody asks.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -231,6 +232,8 @@ class Document(MutableMapping[str, Any]):
         if rev is not None or options:
             path = with_query(path, checked({"rev": rev, **options}, DOCUMENT))
         response = await self.database.remote.request("GET", path)
+        if not response.body.startswith(b"{"):
+            response.json()
         self._take_text(response.body)
 
     async def save(self) -> HTTPResponse | None:
@@ -281,6 +284,11 @@ class Document(MutableMapping[str, Any]):
         """
         response = await self.database.remote.request("HEAD", self.endpoint)
         return {"ok": True, "id": self.id, "rev": response.etag}
+
+    async def fetch_info(self) -> JsonDict:
+        """Deprecated since 3.0: the older name of `info`."""
+        warnings.warn("Document.fetch_info is now info", DeprecationWarning, stacklevel=2)
+        return await self.info()
 
     async def conflicts(self) -> list[str]:
         """The revisions that lost against the winner, deleted ones left out."""

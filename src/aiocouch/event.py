@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import msgspec
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.document import Document
-from aiocouch.exception import InvalidInputError, InvalidTypeError, TruncatedError
+from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundError, TruncatedError
 
 if TYPE_CHECKING:
     from aiocouch.database import Database
@@ -72,10 +72,13 @@ class ChangedEvent(BaseChangeEvent):
         included = self.json.get("doc")
         if included is not None:
             return Document.of_text(self.database, self.id, encode(included))
-        return await self.database.get(self.id)
+        try:
+            return await self.database.get(self.id, rev=self.rev)
+        except NotFoundError:  # compacted meanwhile
+            return await self.database.get(self.id)
 
 
-class ChangesFeed(AsyncIterator["ChangedEvent | DeletedEvent"]):
+class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
     """The events of one `_changes` request, an async iterator.
 
     `last_sequence` is where a next feed goes on: that of the last event, and of the closing line once
@@ -94,6 +97,14 @@ class ChangesFeed(AsyncIterator["ChangedEvent | DeletedEvent"]):
 
     async def __anext__(self) -> ChangedEvent | DeletedEvent:
         return await anext(self._events)
+
+    async def asend(self, value: None) -> ChangedEvent | DeletedEvent:
+        """The next event, as `anext`."""
+        return await self._events.asend(value)
+
+    async def athrow(self, *error: Any) -> ChangedEvent | DeletedEvent:
+        """Raise an error inside of the feed, which ends it."""
+        return await self._events.athrow(*error)
 
     async def aclose(self) -> None:
         """Stop, and free the connection."""

@@ -199,6 +199,8 @@ def response_error(facts: Facts, headers: Mapping[str, str] | None = None) -> Co
 
 def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
     """The error for a failure below HTTP: of ours, and of the class of `cause` as well."""
+    if isinstance(cause, aiohttp.ClientResponseError):
+        _hide_request(cause, facts)
     words = str(cause) or type(cause).__name__
     message = f"{facts.method} {facts.path}: no whole answer: {words}"
     error_class = _transport_class(type(cause))
@@ -214,6 +216,13 @@ def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
 
 
 _transport_classes: dict[type[Exception], type[TransportError]] = {}
+
+
+def _hide_request(cause: aiohttp.ClientResponseError, facts: Facts) -> None:
+    """Take the request's headers out of aiohttp's error, which shows them."""
+    cause.request_info = _request_info(facts)
+    cause.history = ()
+    cause.args = (cause.request_info, ())
 
 
 def _transport_class(foreign: type[Exception]) -> type[TransportError]:

@@ -32,7 +32,7 @@ from aiocouch.exception import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["HTTPResponse", "Remote", "Stream"]
+__all__ = ["HTTPResponse", "Remote", "RemoteServer", "Stream"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -40,6 +40,7 @@ Body = bytes | AsyncIterable[bytes] | None
 
 JSON = {"Content-Type": "application/json"}
 _LARGE = 1 << 20
+_SAFE = frozenset({"GET", "HEAD"})
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
 _SESSION_OPTIONS = frozenset(inspect.signature(aiohttp.ClientSession).parameters)
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=300)
@@ -116,11 +117,15 @@ class Remote:
             content = await response.read()
         except _FOREIGN as error:
             raise transport_error(error, _facts(method, path)) from error
-        if response.status >= 400:
+        if response.status >= 300:
             raise _refusal(method, path, response, content)
         if response.cookies:
             self._renew(response)
-        return HTTPResponse(response, content)
+        answer = HTTPResponse(response, content)
+        if method != "HEAD" and response.headers.get("Content-Type", "").startswith("text/html"):
+            facts = _facts(method, path)._replace(status=response.status)
+            raise UnexpectedAnswerError(f"{method} {facts.path}: {_not_json(answer)}", facts)
+        return answer
 
     def stream(
         self,
@@ -145,7 +150,7 @@ class Remote:
         """The answer's head. An error status raises; the caller closes the response."""
         try:
             response = await self._open(method, path, body, headers, timeout=timeout)
-            if response.status < 400:
+            if response.status < 300:
                 return response
             content = await response.read()
         except _FOREIGN as error:
@@ -170,6 +175,8 @@ class Remote:
         session = self._session
         if session is None or self._closed:
             session = self._start(method, path)
+        if method not in _SAFE:
+            options["allow_redirects"] = False  # a redirected write would be repeated as a GET
         if type(body) is bytes:
             headers = {**JSON, **headers} if headers else JSON
             if len(body) > _LARGE:  # aiohttp warns of large bytes, and would write them at once
@@ -270,6 +277,8 @@ class Stream:
         except BrokenBodyError as error:
             self._broken(error, error.answer)
         self.meta = self._rows.meta
+        if "error" in self.meta:
+            self._broken(BrokenBodyError("an error behind the rows"), self.meta)
         return []
 
     async def lines(self) -> list[bytes]:
@@ -321,6 +330,9 @@ class Stream:
         if self._response is None:
             raise RuntimeError("a stream is read inside of 'async with'")
         return self._response
+
+
+RemoteServer = Remote  # its name of old
 
 
 class SupportsDecode(Protocol[T_co]):

@@ -20,7 +20,13 @@ from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
 from aiocouch._wire.rows import document_id
 from aiocouch.document import Document
-from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, NotFoundError
+from aiocouch.exception import (
+    Facts,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+    TruncatedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
@@ -161,6 +167,11 @@ class View:
         return self._response(response.json())
 
     def _response(self, answer: JsonDict) -> ViewResponse:
+        if "error" in answer or "rows" not in answer:
+            said = f"{answer.get('error', 'no rows')}: {answer.get('reason', '')}"
+            raise TruncatedError(
+                f"{self!r}: the server broke off: {said}", Facts("GET", self.endpoint)
+            )
         names = ("offset", "total_rows", "update_seq")
         return ViewResponse(
             rows=answer["rows"],
@@ -246,8 +257,10 @@ class View:
         """The documents in the view, of some keys or of all whose key has the prefix.
 
         Raises `NotFoundError` when one does not exist; with `create` a new document stands for it.
-        Design documents are left out (here, so that `limit` counts them) unless `include_ddocs`.
+        Design documents are left out (here, so that `limit` counts them) unless `include_ddocs`, or
+        named in `ids`.
         """
+        include_ddocs = include_ddocs or ids is not None
         if prefix is not None and (ids is not None or create):
             raise InvalidInputError("prefix= cannot be used together with ids= or create=")
         if _is_empty(ids):
