@@ -119,6 +119,10 @@ class Compression(msgspec.Struct, frozen=True):
         patterns = (text.strip() for text in self.types.split(","))
         return any(_type_matches(pattern, content_type) for pattern in patterns if pattern)
 
+    def encoder(self, content_type: str) -> Encoder:
+        """Give an encoder for plain bytes of this type."""
+        return Encoder(level=self.level if self.applies_to(content_type) else None)
+
 
 def _type_matches(pattern: str, content_type: str) -> bool:
     body = ".*".join(re.escape(piece) for piece in pattern.split("*"))
@@ -170,8 +174,7 @@ class Encoder:
 
 def encode_content(data: bytes, content_type: str, compression: Compression) -> Content:
     """Return the stored form of content that is in memory."""
-    level = compression.level if compression.applies_to(content_type) else None
-    encoder = Encoder(level=level)
+    encoder = compression.encoder(content_type)
     stored = encoder.feed(data) + encoder.finish()
     return encoder.content(data=stored)
 

@@ -45,8 +45,8 @@ class Leaf(NamedTuple):
 class Filter(Protocol):
     """Decides which leaves of a change are listed."""
 
-    ids: Sequence[str] | None
-    """Look at these documents only; None for all."""
+    def ids(self, database: Database) -> Sequence[str] | None:
+        """Give the documents to look at, None for all."""
 
     def wants(self, doc_id: str) -> bool:
         """Whether a document can pass at all; asked first, so it must be quick."""
@@ -58,13 +58,17 @@ class Filter(Protocol):
 class Everything:
     """The filter that keeps all."""
 
-    ids: Sequence[str] | None = None
+    def ids(self, database: Database) -> Sequence[str] | None:
+        """Look at all documents."""
+        del database
 
     def wants(self, doc_id: str) -> bool:
+        """Any document passes."""
         del doc_id
         return True
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
+        """Keep all leaves."""
         return [True] * len(leaves)
 
 
@@ -145,8 +149,9 @@ def _complete(view: View, cursor: Cursor, until: int, left: int) -> None:
 async def _chunks(
     database: Database, view: View, since: int, until: int, limit: int
 ) -> AsyncIterator[list[Entry]]:
-    if view.filter.ids is not None:
-        yield _chosen(database, view, since, until)
+    ids = view.filter.ids(database)
+    if ids is not None:
+        yield _chosen(database, ids, since, until, descending=view.descending)
         return
     place = until + 1 if view.descending else since
     # A small limit is likely to need a small chunk; a filter may need many, so they grow.
@@ -165,10 +170,12 @@ async def _chunks(
         size = min(CHUNK, size * 2)
 
 
-def _chosen(database: Database, view: View, since: int, until: int) -> list[Entry]:
-    found = database.get_many(view.filter.ids or ())
+def _chosen(
+    database: Database, ids: Sequence[str], since: int, until: int, *, descending: bool
+) -> list[Entry]:
+    found = database.get_many(ids)
     entries = [entry for entry in found.values() if since < entry.seq <= until]
-    return sorted(entries, key=_sequence, reverse=view.descending)
+    return sorted(entries, key=_sequence, reverse=descending)
 
 
 def _sequence(entry: Entry) -> int:

@@ -66,6 +66,8 @@ class Database(Owner):
         self.reader = connection if path is None else schema.connect(path)
         self.closed = False
         self.compacting = False
+        self.uploads: set[int] = set()
+        """Contents of attachments that belong to no document yet; compaction leaves them."""
         self._listeners: dict[object, Callable[[Database], None]] = {}
         self._counters = Counters()
         self.committed = Counters()

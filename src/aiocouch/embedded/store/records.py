@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.attachment import decode_list, stub_member
+from aiocouch.embedded.codec import encode
 from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.revtree import RevTree
 
@@ -97,14 +98,5 @@ def splice(head: bytes, body: bytes) -> bytes:
 
 def stubs(attachments: bytes) -> bytes:
     """Give the text of `_attachments` as a plain read shows it: every attachment a stub."""
-    shown = {
-        name: {
-            "content_type": info["content_type"],
-            "revpos": info["revpos"],
-            "digest": info["digest"],
-            "length": info["length"],
-            "stub": True,
-        }
-        for name, info in decode(attachments).items()
-    }
-    return encode(shown)
+    members = {item.name: stub_member(item) for item in decode_list(attachments)}
+    return encode(members)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.identity import ADMINS_ONLY
+from aiocouch.embedded.store import attachments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,7 @@ def create_tables(connection: sqlite3.Connection, origin: Origin) -> None:
     """Make the tables of a new database and its first settings, in one transaction."""
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {FORMAT};")
+    attachments.create(connection)
     connection.executemany("INSERT INTO meta VALUES (?, ?)", _settings(origin).items())
     connection.execute("COMMIT")
 

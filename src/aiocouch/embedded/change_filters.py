@@ -1,0 +1,74 @@
+"""The filters of a changes feed: by id, design documents, selector, view, JavaScript function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiocouch.embedded.changes import Leaf
+    from aiocouch.embedded.store.database import Database
+
+MOST_IDS_LOOKED_UP = 100
+"""Up to so many ids are looked up one by one; more are picked from all changes."""
+
+
+class ById:
+    """Keeps the changes of the documents named (`_doc_ids`)."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        self._ids = frozenset(ids)
+
+    def ids(self, database: Database) -> Sequence[str] | None:
+        """Give the ids, unless there are so many that going over all changes is better."""
+        del database
+        return sorted(self._ids) if len(self._ids) <= MOST_IDS_LOOKED_UP else None
+
+    def wants(self, doc_id: str) -> bool:
+        """Whether the id was named."""
+        return doc_id in self._ids
+
+    async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
+        """Keep all leaves of these documents."""
+        return [True] * len(leaves)
+
+
+class DesignDocuments:
+    """Keeps the changes of design documents (`_design`)."""
+
+    def ids(self, database: Database) -> Sequence[str]:
+        """Give the ids of all design documents, deleted ones too."""
+        rows = database.reader.execute(
+            "SELECT id FROM docs WHERE id >= '_design/' AND id < '_design0'"
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def wants(self, doc_id: str) -> bool:
+        """Whether it is a design document."""
+        return doc_id.startswith("_design/")
+
+    async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
+        """Keep all their leaves."""
+        return [True] * len(leaves)
+
+
+class ByDocument:
+    """Keeps the leaves whose documents, as JSON text, a function says yes to."""
+
+    def __init__(self, ask: Callable[[Sequence[bytes]], Awaitable[Sequence[bool]]]) -> None:
+        self._ask = ask
+
+    def ids(self, database: Database) -> Sequence[str] | None:
+        """Look at all documents."""
+        del database
+        return None
+
+    def wants(self, doc_id: str) -> bool:
+        """Any document may pass."""
+        del doc_id
+        return True
+
+    async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
+        """Ask about all the leaves at once."""
+        return await self._ask([leaf.text() for leaf in leaves]) if leaves else []

@@ -1,0 +1,159 @@
+"""Which filter a request for changes asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded.change_filters import ByDocument, ById, DesignDocuments
+from aiocouch.embedded.changes import Everything
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.errors import CouchError, bad_request, internal, not_found
+from aiocouch.embedded.http.request_object import request_object
+from aiocouch.embedded.javascript.queryserver import design_unit
+from aiocouch.embedded.selector import normalize, parse_field
+from aiocouch.embedded.selector_match import compile_selector
+from aiocouch.embedded.store.records import render
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiocouch.embedded.changes import Filter
+    from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.javascript.pool import Unit
+
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A filter, and what its `fields` make of the text of a document shown in a row."""
+
+    filter: Filter
+    project: Callable[[bytes], bytes] | None = None
+
+
+async def read_filter(exchange: Exchange, body: dict[str, Any]) -> Chosen:
+    """Read the option `filter` and what belongs to it, from the query and the body of a POST."""
+    name = exchange.query.text("filter") or ""
+    if name == "_selector":
+        return _selector(exchange, body)
+    return Chosen(await _plain_filter(exchange, name, body))
+
+
+def _selector(exchange: Exchange, body: dict[str, Any]) -> Chosen:
+    if exchange.method != "POST":
+        raise bad_request("Selector must be specified in POST payload")
+    selector = body.get("selector")
+    if not isinstance(selector, dict):
+        raise bad_request("Selector error: expected a JSON object")
+    fields = body.get("fields")
+    if "fields" in body and not isinstance(fields, list):
+        raise bad_request("Selector error: fields must be JSON array")
+    return Chosen(ByDocument(_asking(_compiled(selector))), _projection(fields))
+
+
+def _compiled(selector: dict[str, Any]) -> Callable[[Any], bool]:
+    try:
+        return compile_selector(normalize(selector))
+    except CouchError as error:
+        # A feed says bad_request where _find has a word for each mistake.
+        raise bad_request(error.reason or error.error) from error
+
+
+def _asking(matches: Callable[[Any], bool]) -> Callable[[Sequence[bytes]], Awaitable[list[bool]]]:
+    async def ask(documents: Sequence[bytes]) -> list[bool]:
+        return [matches(decode(text)) for text in documents]
+
+    return ask
+
+
+def _projection(fields: list[Any] | None) -> Callable[[bytes], bytes] | None:
+    if not fields:
+        return None
+    paths = [parse_field(field) for field in fields if isinstance(field, str)]
+    return lambda text: encode(_projected(decode(text), paths))
+
+
+def _projected(document: dict[str, Any], paths: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Keep the members of a document that the paths name."""
+    result: dict[str, Any] = {}
+    for path in paths:
+        value: Any = document
+        for name in path:
+            value = value.get(name, _ABSENT) if isinstance(value, dict) else _ABSENT
+        if value is not _ABSENT:
+            place = result
+            for name in path[:-1]:
+                place = place.setdefault(name, {})
+            place[path[-1]] = value
+    return result
+
+
+async def _plain_filter(exchange: Exchange, name: str, body: dict[str, Any]) -> Filter:
+    if not name:
+        return Everything()
+    if name == "_doc_ids":
+        return ById(_doc_ids(exchange, body))
+    if name == "_design":
+        return DesignDocuments()
+    if name == "_view":
+        return _by_view(exchange)
+    if name.startswith("_"):
+        raise bad_request("unknown builtin filter name")
+    return await _by_function(exchange, name)
+
+
+def _doc_ids(exchange: Exchange, body: dict[str, Any]) -> list[str]:
+    ids = body.get("doc_ids") if exchange.method == "POST" else None
+    if exchange.method != "POST" and "doc_ids" in exchange.query:
+        ids = exchange.query.json("doc_ids")
+    if not isinstance(ids, list) or not all(isinstance(item, str) for item in ids):
+        raise bad_request("`doc_ids` filter parameter is not a list of doc ids.")
+    return ids
+
+
+def _by_view(exchange: Exchange) -> ByDocument:
+    text = exchange.query.text("view")
+    if not text:
+        raise bad_request("`view` filter parameter is not provided.")
+    parts = text.split("/")
+    if len(parts) != 2:
+        raise internal(text, "case_clause")
+    design, name = _function(exchange, parts[0], "views", parts[1])
+    javascript = exchange.server.javascript
+
+    async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
+        return await javascript.filter_view(design, name, documents)
+
+    return ByDocument(ask)
+
+
+async def _by_function(exchange: Exchange, text: str) -> ByDocument:
+    parts = text.split("/")
+    if len(parts) != 2:
+        raise bad_request("`filter` must be of the form `designname/filtername`")
+    design, name = _function(exchange, parts[0], "filters", parts[1])
+    request = encode(await request_object(exchange))
+    javascript = exchange.server.javascript
+
+    async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
+        return await javascript.filter(design, name, documents, request)
+
+    return ByDocument(ask)
+
+
+def _function(exchange: Exchange, design: str, member: str, name: str) -> tuple[Unit, str]:
+    """Find a function of a design document; raises 404 when there is none."""
+    database = exchange.database
+    entry = database.get(f"_design/{design}")
+    if entry is None or entry.deleted:
+        raise not_found("missing" if entry is None else "deleted")
+    functions = decode(entry.body).get(member)
+    if not isinstance(functions, dict):
+        raise not_found(f"missing json key: {member}")
+    if name not in functions:
+        raise not_found(f"missing json key: {name}")
+    unit = design_unit(database.uuid, entry.id, entry.rev, render(entry))
+    return unit, name

@@ -1,0 +1,286 @@
+"""`/db/_changes`: all feeds and filters."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded import feeds
+from aiocouch.embedded.attachment_texts import Shown, members_text
+from aiocouch.embedded.changes import (
+    ALL_DOCS,
+    MAIN_ONLY,
+    NO_LIMIT,
+    Cursor,
+    View,
+    walk,
+)
+from aiocouch.embedded.errors import bad_request, internal
+from aiocouch.embedded.http.change_filters import read_filter
+from aiocouch.embedded.http.routes import database_route
+from aiocouch.embedded.revision import format_revision
+from aiocouch.embedded.store.records import render
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import web
+
+    from aiocouch.embedded.changes import Row
+    from aiocouch.embedded.http.change_filters import Chosen
+    from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry
+
+_FEEDS = "Supported `feed` types: normal, continuous, live, longpoll, eventsource"
+_BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
+
+
+@dataclass(slots=True)
+class _Options:
+    feed: str = feeds.NORMAL
+    since: str = "0"
+    limit: int = NO_LIMIT
+    style: str = MAIN_ONLY
+    descending: bool = False
+    seq_interval: int = 1
+    timeout: str | None = None
+    heartbeat: str | None = None
+    include_docs: bool = False
+    conflicts: bool = False
+    shown: Shown = field(default_factory=Shown)
+
+
+@database_route("_changes", methods=("GET", "POST", "HEAD"), json_post=True)
+async def changes(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/db/_changes`."""
+    body = await _body(exchange)
+    options = _read_options(exchange)
+    patience = _patience(exchange, options)
+    chosen = await read_filter(exchange, body)
+    database = exchange.database
+    cursor = Cursor(_since(database, options.since), options.limit)
+    feed = _Feed(exchange, options, chosen, cursor)
+    if options.feed != feeds.NORMAL:
+        return await feed.follow(patience)
+    etag = _etag(database)
+    if exchange.has_etag(etag):
+        return exchange.not_modified(etag)
+    return await feed.once(etag)
+
+
+async def _body(exchange: Exchange) -> dict[str, Any]:
+    if exchange.method != "POST" or not await exchange.body():
+        return {}
+    return await exchange.json_object()
+
+
+def _read_options(exchange: Exchange) -> _Options:
+    """Read the query; names are compared without case, an option given twice counts last."""
+    options = _Options()
+    flags = {name.lower(): value == "true" for name, value in exchange.query.pairs}
+    for name, value in exchange.query.pairs:
+        reader = _READERS.get(name.lower())
+        if reader is not None:
+            reader(options, value)
+    options.descending = flags.get("descending", False)
+    options.include_docs = flags.get("include_docs", False)
+    options.conflicts = flags.get("conflicts", False)
+    options.shown = Shown(
+        data=flags.get("attachments", False),
+        encoding_info=flags.get("att_encoding_info", False),
+    )
+    if options.feed == feeds.EVENTSOURCE and "Last-Event-ID" in exchange.headers:
+        # A browser that reconnects says in the header how far it got.
+        options.since = exchange.headers["Last-Event-ID"]
+    return options
+
+
+def _read_feed(options: _Options, value: str) -> None:
+    kind = feeds.CONTINUOUS if value == "live" else value
+    if kind not in feeds.KINDS:
+        raise bad_request(_FEEDS)
+    options.feed = kind
+
+
+def _read_since(options: _Options, value: str) -> None:
+    options.since = value
+
+
+def _read_limit(options: _Options, value: str) -> None:
+    limit = _whole(value)
+    options.limit = limit if limit >= 0 else NO_LIMIT
+
+
+def _read_style(options: _Options, value: str) -> None:
+    if value not in {MAIN_ONLY, ALL_DOCS}:
+        raise internal("function_clause", "error")
+    options.style = value
+
+
+def _read_interval(options: _Options, value: str) -> None:
+    try:
+        options.seq_interval = int(value)
+    except ValueError:
+        options.seq_interval = 0
+    if options.seq_interval <= 0:
+        raise bad_request("invalid_seq_interval")
+
+
+def _read_timeout(options: _Options, value: str) -> None:
+    _whole(value)
+    options.timeout = value
+
+
+def _read_heartbeat(options: _Options, value: str) -> None:
+    options.heartbeat = value
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise internal("badarg") from None
+
+
+_READERS: dict[str, Callable[[_Options, str], None]] = {
+    "feed": _read_feed,
+    "since": _read_since,
+    "last-event-id": _read_since,
+    "limit": _read_limit,
+    "style": _read_style,
+    "seq_interval": _read_interval,
+    "timeout": _read_timeout,
+    "heartbeat": _read_heartbeat,
+}
+
+
+def _patience(exchange: Exchange, options: _Options) -> feeds.Patience:
+    longest = exchange.server.config.integer("chttpd", "changes_timeout", 60_000) / 1000
+    return feeds.read_patience(options.timeout, options.heartbeat, longest)
+
+
+def _since(database: Database, text: str) -> int:
+    """Read a sequence: `now`, `0`, or one that this database gave."""
+    if text == "now":
+        return database.update_seq
+    text = text.strip('"')
+    number, _, opaque = text.partition("-")
+    if text == "0" or (number.isdecimal() and opaque):
+        return min(int(number), database.update_seq) if _ours(database, text, number) else 0
+    raise bad_request(_BAD_SINCE)
+
+
+def _ours(database: Database, text: str, number: str) -> bool:
+    if text == "0" or text == database.sequence(int(number)):
+        return True
+    raise bad_request(_BAD_SINCE)
+
+
+def _etag(database: Database) -> str:
+    state = f"{database.uuid}-{database.update_seq}-{database.purge_seq}"
+    digest = hashlib.md5(state.encode(), usedforsecurity=False).hexdigest()
+    return f'"{digest[:25].upper()}"'
+
+
+class _Feed:
+    """One answer to a request for changes."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        options: _Options,
+        chosen: Chosen,
+        cursor: Cursor,
+    ) -> None:
+        self._exchange = exchange
+        self._database = exchange.database
+        self._framing = feeds.framing(options.feed)
+        self._longpoll = options.feed == feeds.LONGPOLL
+        self._headers = {"Cache-Control": self._framing.cache_control}
+        self._cursor = cursor
+        self._response: web.StreamResponse | None = None
+        self._view = View(
+            chosen.filter,
+            options.style,
+            options.descending,
+            options.seq_interval,
+            _documents(self._database, options, chosen) if options.include_docs else None,
+        )
+
+    async def once(self, etag: str) -> web.StreamResponse:
+        """Send what there is and end."""
+        self._headers["ETag"] = etag
+        if self._exchange.method != "HEAD":
+            await self._pass()
+        return await self._end()
+
+    async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
+        """Send what there is, and what comes, until the feed's end."""
+        cursor = self._cursor
+        while True:
+            await self._pass()
+            if cursor.limit <= 0 or (self._longpoll and cursor.sent):
+                break
+            if self._view.descending and self._longpoll:
+                break
+            await self._open()
+            if not await feeds.wait_for_news(self._news, patience, self._beat):
+                break
+        return await self._end()
+
+    async def _news(self) -> bool:
+        return await self._database.changed_since(self._cursor.last)
+
+    async def _pass(self) -> None:
+        async for rows in walk(self._database, self._view, self._cursor):
+            await self._send(rows)
+
+    async def _send(self, rows: list[Row]) -> None:
+        if rows:
+            await self._write(b"".join(self._framing.row(row.text, row.seq) for row in rows))
+
+    async def _beat(self) -> None:
+        await self._write(self._framing.beat)
+
+    async def _open(self) -> web.StreamResponse:
+        """Send the headers; done late, so that an error in the first rows can still be told."""
+        if self._response is None:
+            kind = self._framing.content_type
+            self._response = await self._exchange.begin(200, self._headers, kind)
+            if self._exchange.method != "HEAD":
+                await self._response.write(self._framing.head)
+        return self._response
+
+    async def _write(self, data: bytes) -> None:
+        response = await self._open()
+        if data:
+            await response.write(data)
+
+    async def _end(self) -> web.StreamResponse:
+        response = await self._open()
+        if self._exchange.method != "HEAD":
+            last = self._database.sequence(self._cursor.last)
+            await self._write(
+                self._framing.tail({"last_seq": last, "pending": self._cursor.pending or 0})
+            )
+        await response.write_eof()
+        return response
+
+
+def _documents(
+    database: Database, options: _Options, chosen: Chosen
+) -> Callable[[Entry], Awaitable[bytes]]:
+    async def document(entry: Entry) -> bytes:
+        extra = []
+        if options.conflicts and not entry.has_one_leaf:
+            revs = [format_revision(node.rev) for node in entry.tree.conflicts]
+            extra = [("_conflicts", revs)] if revs else []
+        members = None
+        if entry.attachments is not None:
+            members = members_text(database.reader, entry.attachments, options.shown)
+        text = render(entry, extra, members)
+        return text if chosen.project is None else chosen.project(text)
+
+    return document
