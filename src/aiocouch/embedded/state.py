@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch.embedded.auth import Authenticator
 from aiocouch.embedded.config import Configuration
+from aiocouch.embedded.db_updates import DatabaseUpdates
 from aiocouch.embedded.hooks import Hooks
 from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
@@ -30,6 +31,7 @@ class Server:
     ) -> None:
         self.folder = folder
         self.databases = Databases(folder)
+        self.updates = DatabaseUpdates(self.databases)
         self.config = Configuration(None if folder is None else folder / "local.ini", overrides)
         self.uuid = self.config.ensure_secret("couchdb", "uuid")
         self.uuids = Uuids(self.config)

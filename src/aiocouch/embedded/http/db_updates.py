@@ -1,0 +1,137 @@
+"""`/_db_updates`: what happened to databases, in all kinds of feeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded import feeds
+from aiocouch.embedded.codec import encode
+from aiocouch.embedded.db_updates import descending
+from aiocouch.embedded.errors import bad_request
+from aiocouch.embedded.http.routes import server_route
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from aiocouch.embedded.db_updates import DatabaseUpdates, Update
+    from aiocouch.embedded.http.exchange import Exchange
+
+_FEEDS = "Supported `feed` types: normal, continuous, longpoll, eventsource"
+_BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
+
+
+@server_route("_db_updates", methods=("GET",))
+async def db_updates(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/_db_updates`."""
+    kind = exchange.query.text("feed", feeds.NORMAL) or feeds.NORMAL
+    if kind not in feeds.KINDS:
+        raise bad_request(_FEEDS)
+    patience = _patience(exchange)
+    feed = _Feed(exchange, kind)
+    if kind != feeds.NORMAL:
+        return await feed.follow(patience)
+    etag = f'"{exchange.server.uuid[:20]}{exchange.server.updates.seq}"'
+    if exchange.has_etag(etag):
+        return exchange.not_modified(etag)
+    return await feed.once(etag)
+
+
+def _patience(exchange: Exchange) -> feeds.Patience:
+    _integer(exchange, "timeout")
+    query = exchange.query
+    return feeds.read_patience(
+        query.text("timeout"), query.text("heartbeat"), feeds.DEFAULT_TIMEOUT
+    )
+
+
+def _integer(exchange: Exchange, name: str, default: int | None = None) -> int | None:
+    text = exchange.query.text(name)
+    if text is None:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise bad_request("invalid_integer") from None
+
+
+def _since(exchange: Exchange) -> int:
+    updates = exchange.server.updates
+    text = (exchange.query.text("since") or "0").strip('"')
+    if text == "now":
+        return updates.seq
+    number = text.partition("-")[0]
+    if text == "0" or (number.isdecimal() and text == _sequence(exchange, int(number))):
+        return int(number)
+    raise bad_request(_BAD_SINCE)
+
+
+def _sequence(exchange: Exchange, number: int) -> str:
+    return f"{number}-g1{exchange.server.uuid}"
+
+
+class _Feed:
+    def __init__(self, exchange: Exchange, kind: str) -> None:
+        self._exchange = exchange
+        self._updates: DatabaseUpdates = exchange.server.updates
+        self._framing = feeds.framing(kind)
+        self._longpoll = kind == feeds.LONGPOLL
+        self._last = _since(exchange)
+        self._limit = _integer(exchange, "limit")
+        self._descending = exchange.query.is_true("descending")
+        self._headers = {"Cache-Control": self._framing.cache_control}
+        self._response: web.StreamResponse | None = None
+        self._sent = 0
+
+    async def once(self, etag: str) -> web.StreamResponse:
+        self._headers["ETag"] = etag
+        await self._pass()
+        return await self._end()
+
+    async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
+        while True:
+            await self._pass()
+            if self._limit == 0 or (self._longpoll and self._sent):
+                break
+            if not await feeds.wait_for_news(self._news, patience, self._beat):
+                break
+        return await self._end()
+
+    async def _news(self) -> bool:
+        return await self._updates.changed_since(self._last)
+
+    async def _pass(self) -> None:
+        found = self._updates.since(self._last)
+        if self._descending:
+            found = descending(self._updates.since(0))
+        if self._limit is not None:
+            found = found[: max(self._limit, 0)]
+            self._limit -= len(found)
+        await self._write(b"".join(map(self._row, found)))
+        self._sent += len(found)
+        self._last = found[-1].seq if found else self._last
+
+    def _row(self, update: Update) -> bytes:
+        seq = _sequence(self._exchange, update.seq)
+        row = {"db_name": update.database, "type": update.kind, "seq": seq}
+        return self._framing.row(encode(row), encode(seq))
+
+    async def _beat(self) -> None:
+        await self._write(self._framing.beat)
+
+    async def _open(self) -> web.StreamResponse:
+        if self._response is None:
+            kind = self._framing.content_type
+            self._response = await self._exchange.begin(200, self._headers, kind)
+            await self._response.write(self._framing.head)
+        return self._response
+
+    async def _write(self, data: bytes) -> None:
+        response = await self._open()
+        if data:
+            await response.write(data)
+
+    async def _end(self) -> web.StreamResponse:
+        await self._write(self._framing.tail({"last_seq": _sequence(self._exchange, self._last)}))
+        response = await self._open()
+        await response.write_eof()
+        return response
