@@ -21,9 +21,11 @@ _ROOMS = (
     "partitions",
     "replication",
     "reshard",
+    "search",
     "security",
     "server_info",
     "session",
+    "shards",
     "views",
 )
 

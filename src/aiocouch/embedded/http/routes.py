@@ -28,6 +28,21 @@ class Route:
     json_post: bool
 
 
+# Of these CouchDB knows the path of two segments only; what is longer names an attachment.
+_WITHOUT_MORE = frozenset(
+    {
+        "_bulk_docs",
+        "_bulk_get",
+        "_ensure_full_commit",
+        "_missing_revs",
+        "_purge",
+        "_purged_infos",
+        "_purged_infos_limit",
+        "_revs_diff",
+        "_revs_limit",
+        "_security",
+    }
+)
 _server: dict[str, Route] = {}
 _database: dict[str, Route] = {}
 _design: dict[str, Route] = {}
@@ -103,7 +118,9 @@ def find_database_route(segments: list[str]) -> Route:
     if len(segments) >= 4 and segments[1] == "_design" and segments[3] in _design:
         return _design[segments[3]]
     special = _database.get(segments[1])
-    return special or _default[_kind(segments)]
+    if special is None or (len(segments) > 2 and segments[1] in _WITHOUT_MORE):
+        return _default[_kind(segments)]
+    return special
 
 
 def _kind(segments: list[str]) -> str:

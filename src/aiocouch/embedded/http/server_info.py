@@ -12,7 +12,6 @@ from aiocouch.embedded.errors import (
     CouchError,
     bad_request,
     internal,
-    not_found,
 )
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.tasks import NODE
@@ -167,17 +166,3 @@ async def favicon(exchange: Exchange) -> web.StreamResponse:
 
 def _no_file(exchange: Exchange, headers: dict[str, str]) -> web.StreamResponse:
     return exchange.answer_bytes(b"Not found.", "text/plain", 404, headers)
-
-
-@server_route("_search_analyze", methods=("POST",))
-async def search_analyze(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/_search_analyze`: no search is installed."""
-    del exchange
-    raise CouchError(503, "service unavailable", "Search is not available")
-
-
-@server_route("_nouveau_analyze", methods=("POST",))
-async def nouveau_analyze(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/_nouveau_analyze`: no search is installed."""
-    del exchange
-    raise not_found()
