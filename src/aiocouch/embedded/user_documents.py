@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.codec import decode
+from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.users import check_writer, hash_password, user_id, validate
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.registry import Databases
 
+_MOST_REMEMBERED = 10_000
+
 
 class UserDocuments:
     """Reads and guards the database that the setting `chttpd_auth/authentication_db` names."""
@@ -24,6 +27,8 @@ class UserDocuments:
     def __init__(self, config: Configuration, databases: Databases) -> None:
         self._config = config
         self._databases = databases
+        self._found: dict[str, Mapping[str, Any] | None] = {}
+        self._found_at: tuple[str, int] | None = None
 
     @property
     def name(self) -> str:
@@ -33,13 +38,15 @@ class UserDocuments:
     def find(self, name: str) -> Mapping[str, Any] | None:
         """Give a user's document, with `_conflicts` where it has some; None when it is missing."""
         database = self._databases.open(self.name)
-        entry = None if database is None else database.get(user_id(name))
-        if entry is None or entry.deleted:
+        if database is None:
             return None
-        document: dict[str, Any] = {"_id": entry.id, "_rev": entry.rev, **decode(entry.body)}
-        if not entry.has_one_leaf and entry.tree.conflicts:
-            document["_conflicts"] = [str(leaf.rev) for leaf in entry.tree.conflicts]
-        return document
+        # what was found holds until anything in the database changes
+        now = (database.uuid, database.update_seq)
+        if now != self._found_at or len(self._found) > _MOST_REMEMBERED:
+            self._found, self._found_at = {}, now
+        if name not in self._found:
+            self._found[name] = _read(database, user_id(name))
+        return self._found[name]
 
     def install(self, hooks: Hooks, hasher: Hasher) -> None:
         """Put the rules of the database between a request and its write."""
@@ -52,6 +59,16 @@ class UserDocuments:
 
         hooks.before_write[self.name] = before_write
         hooks.rules[self.name] = _rule
+
+
+def _read(database: Database, doc_id: str) -> Mapping[str, Any] | None:
+    entry = database.get(doc_id)
+    if entry is None or entry.deleted:
+        return None
+    document: dict[str, Any] = {"_id": entry.id, "_rev": entry.rev, **decode(entry.body)}
+    if not entry.has_one_leaf and entry.tree.conflicts:
+        document["_conflicts"] = [format_revision(leaf.rev) for leaf in entry.tree.conflicts]
+    return document
 
 
 async def _rule(
