@@ -23,6 +23,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITH_CODE = [page for page in PAGES if any(not b.is_test_file for b in blocks_of(page))]
 TEST_FILES = [block for page in PAGES for block in blocks_of(page) if block.is_test_file]
 
+INI = """\
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+"""
+
 
 @pytest.fixture
 async def clean_server(couchdb: CouchDB) -> AsyncIterator[None]:
@@ -60,7 +66,7 @@ async def test_page(
 def test_test_file(block: Block, couchdb_server: CouchDBServer, tmp_path: Path) -> None:
     """The test files that the documentation shows pass in a pytest of their own."""
     (tmp_path / "test_shown.py").write_text(block.code, encoding="utf-8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error", "--rootdir", tmp_path],
