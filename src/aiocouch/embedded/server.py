@@ -13,6 +13,7 @@ from aiocouch.embedded.state import Server
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
     from types import TracebackType
 
 _LONGEST_LINE = 1 << 20
@@ -26,7 +27,9 @@ class EmbeddedCouchDB:
 
     `path` is the folder that keeps the databases, None keeps them in memory. `port` 0 takes any
     free port. `admin` is the name and password of the server admin, None leaves the server to
-    the admins of its configuration. Raises FolderInUseError when another process has the folder.
+    the admins of its configuration. `settings` are sections of the configuration for this run,
+    such as `{"chttpd_auth": {"iterations": "10"}}`; they win over what the folder keeps and are
+    not written there. Raises FolderInUseError when another process has the folder.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class EmbeddedCouchDB:
         host: str = "127.0.0.1",
         port: int = 0,
         admin: tuple[str, str] | None = ("admin", "admin"),
+        settings: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
         self._host = host
         self._port = port
         self.admin = admin
+        self._settings = settings or {}
         self._server: Server | None = None
         self._runner: web.ServerRunner | None = None
 
@@ -50,8 +55,7 @@ class EmbeddedCouchDB:
 
     async def start(self) -> EmbeddedCouchDB:
         """Open the folder and listen; `url` works from here on."""
-        overrides = {"admins": {self.admin[0]: self.admin[1]}} if self.admin else {}
-        server = Server(self._path, overrides)
+        server = Server(self._path, self._overrides())
         self._server = server
         try:
             server.create_system_databases()
@@ -60,6 +64,12 @@ class EmbeddedCouchDB:
             await self.stop()
             raise
         return self
+
+    def _overrides(self) -> dict[str, Mapping[str, str]]:
+        if self.admin is None:
+            return dict(self._settings)
+        name, password = self.admin
+        return {**self._settings, "admins": {**self._settings.get("admins", {}), name: password}}
 
     async def _listen(self, server: Server) -> None:
         web_server = web.Server(
@@ -76,6 +86,8 @@ class EmbeddedCouchDB:
         await site.start()
         self._port = self._runner.addresses[0][1]
         server.address = f"{self._host}:{self._port}"
+        server.config.put("chttpd", "bind_address", self._host, persist=False)
+        server.config.put("chttpd", "port", str(self._port), persist=False)
 
     async def stop(self) -> None:
         """Answer what is under way, then close the databases."""
