@@ -8,13 +8,27 @@ import inspect
 from typing import Any
 
 import pytest
+
+import aiocouch.attachment
+import aiocouch.bulk
+import aiocouch.design_document
+import aiocouch.document
+import aiocouch.event
+import aiocouch.view
+from aiocouch import CouchDB, Database, Document
 from aiocouch.bulk import BulkCreateOperation
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
 from aiocouch.view import ViewResponse
 
-from aiocouch import CouchDB, Database, Document
-
+MODULES = [
+    aiocouch.attachment,
+    aiocouch.bulk,
+    aiocouch.design_document,
+    aiocouch.document,
+    aiocouch.event,
+    aiocouch.view,
+]
 SERVER = "http://127.0.0.1:1"
 
 OBJECTS = """
@@ -193,17 +207,19 @@ def space() -> dict[str, Any]:
     couchdb = CouchDB(SERVER)
     db = Database(couchdb, "db")
     doc = Document(db, "x", data={"a": 1})
-    return dict(
-        globals(),
-        couchdb=couchdb,
-        db=db,
-        doc=doc,
-        ddoc=DesignDocument(db, "x"),
-        security=SecurityDocument(db),
-        attachment=doc.attachment("a"),
-        view=db.view("d", "v"),
-        all_docs=db.all_docs,
-    )
+    names: dict[str, Any] = {"CouchDB": CouchDB, "Database": Database}
+    for module in MODULES:
+        names.update(vars(module))
+    return names | {
+        "couchdb": couchdb,
+        "db": db,
+        "doc": doc,
+        "ddoc": DesignDocument(db, "x"),
+        "security": SecurityDocument(db),
+        "attachment": doc.attachment("a"),
+        "view": db.view("d", "v"),
+        "all_docs": db.all_docs,
+    }
 
 
 def lines(text: str) -> list[str]:
@@ -236,7 +252,6 @@ async def test_generator(expression: str) -> None:
     [
         ("db.get('x', unknown=1)", TypeError),
         ("db.create('x', unknown=1)", TypeError),
-        ("doc.fetch(unknown=1)", TypeError),
         ("doc.delete(unknown=1)", TypeError),
         ("db.update_docs(['a'], unknown=1)", TypeError),
         ("Document(db)", TypeError),
@@ -247,6 +262,31 @@ async def test_generator(expression: str) -> None:
 def test_refused_at_once(call: str, refused: type[Exception]) -> None:
     with pytest.raises(refused):
         eval(call, space())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "couchdb.create('db', unknown=1)",
+        "couchdb.keys(unknown=1)",
+        "doc.fetch(True, unknown=1)",
+        "db.index({}, unknown=1)",
+        "view.get(unknown=1)",
+        "view.post([], unknown=1)",
+        "anext(view.ids(unknown=1))",
+        "anext(view.docs(unknown=1))",
+        "anext(db.docs(unknown=1))",
+        "anext(db.akeys(unknown=1))",
+        "anext(db.find({}, unknown=1))",
+        "anext(db.changes(unknown=1))",
+    ],
+)
+async def test_unknown_option_is_refused_before_anything_is_sent(call: str) -> None:
+    async def run() -> None:
+        await eval(call, space())
+
+    with pytest.raises(TypeError, match="unknown"):
+        await run()
 
 
 def test_the_session_is_built_without_a_running_loop() -> None:

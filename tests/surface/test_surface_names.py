@@ -37,7 +37,6 @@ PATHS = [
     "aiocouch.view.AllDocsView",
     "aiocouch.view.ViewResponse",
     "aiocouch.remote.HTTPResponse",
-    "aiocouch.remote.RemoteServer",
     "aiocouch.exception.BadRequestError",
     "aiocouch.exception.UnauthorizedError",
     "aiocouch.exception.ForbiddenError",

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-Pieces = Iterable[bytes] | AsyncIterable[bytes]
+Pieces = Iterable[bytes] | AsyncGenerator[bytes, None]
 
 REASONS = {200: "OK", 201: "Created", 202: "Accepted", 302: "Found", 404: "Object Not Found"}
 
@@ -219,18 +219,20 @@ async def send(writer: asyncio.StreamWriter, answer: Answer, request: Request) -
 
 
 async def send_pieces(writer: asyncio.StreamWriter, answer: Answer) -> None:
-    async for piece in each(answer.pieces or ()):
-        if piece:
-            writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-            await writer.drain()
+    async with aclosing(each(answer.pieces or ())) as pieces:
+        async for piece in pieces:
+            if piece:
+                writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+                await writer.drain()
     if not (answer.cut or answer.reset):
         writer.write(b"0\r\n\r\n")
 
 
-async def each(pieces: Pieces) -> AsyncIterator[bytes]:
-    if isinstance(pieces, AsyncIterable):
-        async for piece in pieces:
-            yield piece
+async def each(pieces: Pieces) -> AsyncGenerator[bytes, None]:
+    if isinstance(pieces, AsyncGenerator):
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
     else:
         for piece in pieces:
             yield piece

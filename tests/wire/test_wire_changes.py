@@ -2,16 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 
 import aiocouch
 from aiocouch import Database
+from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError
-from tests.wire.canned import Answer, CannedServer, cut_up, json_answer
+from tests.wire.canned import Answer, CannedServer, cut_up, error_answer, json_answer
 
 
 def change(seq: str, name: str, **more: Any) -> dict[str, Any]:
@@ -88,7 +88,7 @@ async def test_continuous_feed_with_windows_lines_and_heartbeats(
 async def test_events_come_as_they_are_sent(canned: CannedServer, base: Database) -> None:
     more = asyncio.Event()
 
-    async def live() -> AsyncIterator[bytes]:
+    async def live() -> AsyncGenerator[bytes, None]:
         yield b"\n" + lines_of(CHANGES[:1])
         await more.wait()
         yield lines_of(CHANGES[1:]) + CLOSING
@@ -152,7 +152,9 @@ async def test_feed_cut_in_the_middle_raises(
 async def test_event_with_null_document(canned: CannedServer, base: Database) -> None:
     canned.say(Answer(body=feed([change("1-x", "a", doc=None)])))
     (event,) = await collect(base.changes(include_docs=True))
+    # Neither in the revision of the event nor in any other.
     canned.say_json({"error": "not_found", "reason": "missing"}, 404)
+    canned.handler = lambda request: error_answer(404)
     with pytest.raises(aiocouch.NotFoundError):
         await event.doc()
 
@@ -189,7 +191,7 @@ async def test_two_leaves_in_one_event(canned: CannedServer, base: Database) -> 
 async def test_leaving_the_loop_ends_the_request(canned: CannedServer, base: Database) -> None:
     gone = asyncio.Event()
 
-    async def endless() -> AsyncIterator[bytes]:
+    async def endless() -> AsyncGenerator[bytes, None]:
         try:
             while True:
                 yield lines_of(CHANGES[:1])

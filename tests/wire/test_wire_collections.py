@@ -5,12 +5,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+
+from aiocouch import CouchDB, Database, Document
 from aiocouch.bulk import BulkOperation
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
 from aiocouch.event import ChangedEvent
-
-from aiocouch import CouchDB, Database, Document
 from tests.wire.canned import Answer, CannedServer, doc_row, json_answer, row, rows_answer
 
 # -- security, design

@@ -5,10 +5,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiocouch.document import SecurityDocument
 
 import aiocouch
 from aiocouch import CouchDB, Database, Document
+from aiocouch.document import SecurityDocument
 from aiocouch.exception import CouchDBError, RemoteResponseError
 from tests.wire.canned import Answer, CannedServer, error_answer, json_answer
 
@@ -178,7 +178,9 @@ async def test_session_maps_every_status(
     canned: CannedServer, session: CouchDB, name: str, status: int
 ) -> None:
     canned.handler = lambda request: error_answer(status, "some_error", "because of things")
-    with pytest.raises(CLASSES[status], match="because of things"):
+    # CouchDB answers 400 to a cookie that it cannot read: such credentials did not take.
+    refused = 401 if (name, status) == ("check_credentials", 400) else status
+    with pytest.raises(CLASSES[refused], match="because of things"):
         await SESSION_CALLS[name](session)
 
 

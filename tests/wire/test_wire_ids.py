@@ -5,9 +5,9 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 import pytest
-from aiocouch.design_document import DesignDocument
 
 from aiocouch import CouchDB, Database, Document
+from aiocouch.design_document import DesignDocument
 from aiocouch.exception import CouchDBError
 from tests.wire.canned import Answer, CannedServer, json_answer, rows_answer
 
