@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
+from aiocouch.auth import CookieAuth
 from aiocouch.database import Database
 from aiocouch.exception import (
     BadRequestError,
@@ -70,6 +71,8 @@ class CouchDB:
         try:
             response = await self.remote.request("GET", "/_session")
         except BadRequestError as error:
+            if not isinstance(self.remote.credentials, CookieAuth):
+                raise
             # CouchDB answers 400 to a cookie that it cannot read.
             raise UnauthorizedError(str(error), Facts("GET", "/_session", 400)) from error
         context = response.json().get("userCtx", {})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseChangeEvent", "ChangedEvent", "ChangesFeed", "DeletedEvent"]
 
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
+_EVENT = {"seq", "id", "changes"}
 _FEEDS = frozenset({"normal", "longpoll", "continuous"})
 _HEARTBEAT_MS = 60_000  # CouchDB's own, for heartbeat=true
 _CONNECT_SECONDS = 30
@@ -113,8 +114,11 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
     async def _follow(self) -> AsyncGenerator[ChangedEvent | DeletedEvent, None]:
         continuous = self._options.get("feed") == "continuous"
         async with self._request() as stream:
-            while batch := await (_lines(stream) if continuous else stream.batch(_ROWS)):
-                for row in batch:
+            while batch := await (stream.lines() if continuous else stream.batch(_ROWS)):
+                for line in batch:
+                    row = stream.decode(line) if isinstance(line, bytes) else line
+                    if not isinstance(row, dict) or not ("last_seq" in row or row.keys() >= _EVENT):
+                        stream.refuse(row)
                     if "last_seq" in row:
                         stream.meta = row
                         break
@@ -145,10 +149,6 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
             body=encode(asked) if asked else None,
             timeout=_timeout(options),
         )
-
-
-async def _lines(stream: Stream) -> list[JsonDict]:
-    return [stream.decode(line) for line in await stream.lines()]
 
 
 def _checked(options: JsonDict) -> JsonDict:

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode
-from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter
+from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, error_at_end
 from aiocouch.auth import BasicAuth, Credentials, credentials
 from aiocouch.exception import (
     CouchDBError,
@@ -266,6 +266,7 @@ class Stream:
 
         Raises `TruncatedError` when the body ends before the list does.
         """
+        text = None
         try:
             while chunk := await self.chunk():
                 text = self._rows.feed(chunk)
@@ -273,7 +274,7 @@ class Stream:
                     return decoder.decode(text)
             self._rows.close()
         except DECODE_ERRORS as error:
-            self._broken(error)
+            self._broken(error, error_at_end(text) if text else None)
         except BrokenBodyError as error:
             self._broken(error, error.answer)
         self.meta = self._rows.meta
@@ -301,6 +302,11 @@ class Stream:
             return decode(line)
         except DECODE_ERRORS as error:
             self._broken(error)
+
+    def refuse(self, row: Any) -> NoReturn:
+        """Raise for what is no row: an error that the server has written, or nonsense."""
+        answer = row if isinstance(row, dict) and "error" in row else None
+        self._broken(BrokenBodyError("a row that CouchDB does not send"), answer)
 
     def _broken(self, error: Exception, answer: dict[str, Any] | None = None) -> NoReturn:
         facts = self._facts()

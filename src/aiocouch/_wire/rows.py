@@ -21,6 +21,7 @@ _SPACE = b" \t\r\n"
 _TOKEN = re.compile(rb'[\[\]{}"]')
 _QUOTED = re.compile(rb'\\.|"', re.DOTALL)
 _CLOSE = ord("]")
+_ROWS_MEMBER = re.compile(rb'"(?:rows|docs|results)"\s*:\s*\[')
 _ID = re.compile(rb'\{"_id":"([^"\\]*)"')
 _STRING_END = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -70,18 +71,10 @@ class RowSplitter:
             raise BrokenBodyError("the body ended before it was complete") from None
 
     def _broken(self) -> BrokenBodyError:
-        text = (
-            b"".join(self._rest)
-            if self._head is None
-            else b"".join(self._rest).rpartition(b"\n")[2]
-        )
-        try:
-            answer = decode(text)
-        except DECODE_ERRORS:
-            return BrokenBodyError("the body ended before it was complete")
-        if isinstance(answer, dict) and "error" in answer:
+        answer = error_at_end(b"".join(self._rest))
+        if answer is not None:
             return BrokenBodyError("the server broke off", answer)
-        return BrokenBodyError("the body is no list of rows")
+        return BrokenBodyError("the body is no list of rows, or ended before it was complete")
 
     def _begin(self, chunk: bytes) -> bytes | None:
         self._rest.append(chunk)
@@ -94,12 +87,12 @@ class RowSplitter:
         if match and _LINE_HEAD.match(rest):
             self._head, self._rest = match[1], []
             return self._lines(rest)
-        if match or len(text) > _MAX_HEAD or _first_bracket(text) is not None:
+        if match or len(text) > _MAX_HEAD or _rows_bracket(text) is not None:
             return self._begin_scan(text)
         return None
 
     def _begin_scan(self, text: bytes) -> bytes | None:
-        start = _first_bracket(text)
+        start = _rows_bracket(text)
         if start is None:
             raise self._broken()
         self._by_line = False
@@ -128,18 +121,20 @@ class RowSplitter:
         return b"[" + b",".join(rows) + b"]" if rows else None
 
 
-def _first_bracket(text: bytes) -> int | None:
-    """Where the list of rows begins: the first array outside of strings."""
-    place = 0
+def _rows_bracket(text: bytes) -> int | None:
+    """Where the list of rows begins: the array that is a member of the outermost object."""
+    depth = place = 0
     while match := _TOKEN.search(text, place):
-        if match[0] == b"[":
-            return match.start()
         place = match.end()
-        if match[0] == b'"':
-            string = _STRING_END.match(text, place)
-            if string is None:
-                return None
-            place = string.end()
+        if match[0] != b'"':
+            depth += 1 if match[0] in b"[{" else -1
+            continue
+        if depth == 1 and (found := _ROWS_MEMBER.match(text, match.start())):
+            return found.end() - 1
+        string = _STRING_END.match(text, place)
+        if string is None:
+            return None
+        place = string.end()
     return None
 
 
@@ -199,6 +194,15 @@ def document_id(text: bytes) -> str:
     if not isinstance(found, str):
         raise BrokenBodyError("a document without an _id")
     return found
+
+
+def error_at_end(text: bytes) -> dict[str, Any] | None:
+    """The error object that a server writes behind the rows when it cannot go on, if there is one."""
+    try:
+        answer = decode(text.strip(_SPACE + b"]").rpartition(b"\n")[2])
+    except DECODE_ERRORS:
+        return None
+    return answer if isinstance(answer, dict) and "error" in answer else None
 
 
 class LineSplitter:
