@@ -21,13 +21,14 @@ _GRACE = 2.0
 class Limits:
     """What one call may use: seconds of CPU, bytes of memory. `processes` run at most at once.
 
-    `idle` processes stay alive when nobody needs them.
+    `idle` processes stay alive when nobody needs them; others end after `linger` seconds.
     """
 
     seconds: float = 5.0
     memory: int = 128 * 1024 * 1024
     processes: int = 16
     idle: int = 2
+    linger: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class WorkerPool:
         self._slots: asyncio.Semaphore | None = None
         self._idle: list[WorkerProcess] = []
         self._busy: set[WorkerProcess] = set()
+        self._trimming: asyncio.TimerHandle | None = None
 
     async def call(self, unit: Unit, door: str, text: str, mapping: Mapping | None = None) -> Reply:
         """Go through a door of a unit.
@@ -97,13 +99,23 @@ class WorkerPool:
 
     def _give_back(self, process: WorkerProcess) -> None:
         self._busy.discard(process)
-        if len(self._idle) < self.limits.idle:
-            self._idle.append(process)
-        else:
+        self._idle.append(process)
+        if len(self._idle) > self.limits.idle and self._trimming is None:
+            loop = asyncio.get_running_loop()
+            self._trimming = loop.call_later(self.limits.linger, self._trim)
+
+    def _trim(self) -> None:
+        self._trimming = None
+        surplus = len(self._idle) - self.limits.idle
+        for process in self._idle[: max(surplus, 0)]:
+            self._idle.remove(process)
             process.kill()
 
     def close(self) -> None:
         """End all processes; calls under way fail."""
+        if self._trimming is not None:
+            self._trimming.cancel()
+            self._trimming = None
         for process in [*self._idle, *self._busy]:
             process.kill()
         self._idle.clear()

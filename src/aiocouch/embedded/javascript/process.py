@@ -16,6 +16,7 @@ from aiocouch.embedded.javascript.protocol import HEADER, Order, Reply
 
 _PROGRAM = Path(__file__).with_name("worker.py")
 _UNITS = 24
+_BUFFER = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Reply).decode
 
@@ -45,16 +46,18 @@ class WorkerProcess:
     async def start(self) -> None:
         """Start the process; it is ready when it answers."""
         ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         with theirs:
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - takes about 1 ms
                 [sys.executable, "-I", str(_PROGRAM)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 env=_environment(),
             )
         ours.setblocking(False)
-        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
+        self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
 
     async def call(self, order: Order, setup: tuple[str, str], seconds: float) -> Reply:
         """Send an order and wait for its reply, at most so long (wall clock).

@@ -83,7 +83,7 @@ class QueryServer:
         """Ask `validate_doc_update` about `[new, old, userCtx, security]` for each edit."""
         text = b"[%b]" % b",".join(edits)
         answers = _decode_refusals(await self._call(design, "validate", text))
-        return [answer and _error(answer.error, answer.reason) for answer in answers]
+        return [None if each is None else _error(each.error, each.reason) for each in answers]
 
     async def filter(
         self, design: Unit, name: str, documents: Iterable[bytes], request: bytes

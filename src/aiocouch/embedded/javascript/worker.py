@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import quickjs
+import quickjs  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,206 @@
+"""Reducing ranges and groups of rows, with as few rows read as possible."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from aiocouch.embedded.codec import encode
+from aiocouch.embedded.collation import raw_sort_key, sort_key
+from aiocouch.embedded.views.pages import SIZE, cut
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from aiocouch.embedded.views.reducers import Outcome, ReduceFunction
+    from aiocouch.embedded.views.tables import IndexRow, Place, Snapshot
+
+EXACT = -1
+"""The group level of `group=true`: equal keys."""
+
+_GROUPS_AT_ONCE = 200
+_LONG = 2 * SIZE
+_decode = msgspec.json.Decoder().decode
+
+
+class Range(NamedTuple):
+    """Rows from `first` to before `last`, from the end when `descending`."""
+
+    first: Place
+    last: Place
+    descending: bool = False
+
+
+class Group(NamedTuple):
+    """A group: its key as JSON, and what its rows reduce to."""
+
+    key: bytes
+    outcome: Outcome
+
+
+class Grouping(NamedTuple):
+    """How rows fall into groups: by `level` members of array keys, or by EXACT keys.
+
+    `prefix` bytes at the front of each sort key (the partition) are no part of the key.
+    """
+
+    level: int
+    raw: bool = False
+    prefix: int = 0
+
+    def bounds(self, row: IndexRow) -> tuple[bytes, Place, Place]:
+        """Give the key of the group that a row is in, and the range of that group."""
+        if self.level != EXACT and row.json.startswith(b"["):
+            key = _decode(row.json)
+            if len(key) >= self.level:
+                return self._array_bounds(row.key, key[: self.level])
+        return row.json, (row.key, "", 0), (row.key + b"\x00", "", 0)
+
+    def _array_bounds(self, whole: bytes, shown: list[object]) -> tuple[bytes, Place, Place]:
+        # The last byte of the key of an array ends it; without it all longer arrays match.
+        make = raw_sort_key if self.raw else sort_key
+        head = whole[: self.prefix] + make(shown)[:-1]
+        return encode(shown), (head, "", 0), (head + b"\xff", "", 0)
+
+
+@dataclass(slots=True)
+class _Parts:
+    """A group that is not reduced yet: reduced pages and chunks of rows, in order."""
+
+    key: bytes
+    values: list[bytes | list[IndexRow]] = field(default_factory=list)
+
+
+def parts_of(snapshot: Snapshot, tree: int, range_: Range, number: int) -> list[bytes | list[IndexRow]]:
+    """Give reduced pages and rows that make up a range, in order of their keys."""
+    whole = cut(snapshot, tree, range_.first, range_.last, number)
+    parts: list[bytes | list[IndexRow]] = _chunks(snapshot, tree, *whole.head)
+    ends = [page.start for page in whole.pages[1:]]
+    ends.append(whole.tail[0] if whole.tail else range_.last)
+    for page, end in zip(whole.pages, ends, strict=bool(whole.pages)):
+        if page.value is not None:
+            parts.append(page.value)
+        else:
+            parts += _chunks(snapshot, tree, page.start, end)
+    if whole.tail:
+        parts += _chunks(snapshot, tree, *whole.tail)
+    return parts
+
+
+def _chunks(
+    snapshot: Snapshot, tree: int, first: Place, last: Place
+) -> list[bytes | list[IndexRow]]:
+    return [*snapshot.rows(tree, first, last)] if first < last else []
+
+
+async def reduce_parts(
+    function: ReduceFunction, groups: Sequence[Sequence[bytes | list[IndexRow]]]
+) -> list[Outcome]:
+    """Reduce groups; each has one part at least."""
+    chunks = [part for group in groups for part in group if isinstance(part, list)]
+    reduced = iter(await function.reducer.reduce(chunks) if chunks else ())
+    values = [
+        [next(reduced) if isinstance(part, list) else part for part in group] for group in groups
+    ]
+    return [function.finish(each) for each in await function.reducer.combine(values)]
+
+
+async def reduce_range(
+    snapshot: Snapshot, tree: int, range_: Range, function: ReduceFunction
+) -> Outcome | None:
+    """Reduce a range to one value, None when it has no rows."""
+    parts = parts_of(snapshot, tree, range_, function.number)
+    if not parts:
+        return None
+    return (await reduce_parts(function, [parts]))[0]
+
+
+async def reduce_groups(
+    snapshot: Snapshot, tree: int, range_: Range, function: ReduceFunction, grouping: Grouping
+) -> AsyncIterator[Group]:
+    """Give the groups of a range in order, each with its value."""
+    waiting: list[_Parts] = []
+    for group in _groups(snapshot, tree, range_, function.number, grouping):
+        waiting.append(group)
+        if len(waiting) == _GROUPS_AT_ONCE:
+            for each in await _reduced(function, waiting):
+                yield each
+            waiting = []
+            await asyncio.sleep(0)
+    if waiting:
+        for each in await _reduced(function, waiting):
+            yield each
+
+
+async def _reduced(function: ReduceFunction, groups: list[_Parts]) -> list[Group]:
+    outcomes = await reduce_parts(function, [group.values for group in groups])
+    return [
+        Group(group.key, outcome) for group, outcome in zip(groups, outcomes, strict=True)
+    ]
+
+
+def _groups(
+    snapshot: Snapshot, tree: int, range_: Range, number: int, grouping: Grouping
+) -> Iterator[_Parts]:
+    """Read rows one after the other; jump over the rest of a group that is long."""
+    first, last, descending = range_
+    while first < last:
+        reader = _GroupReader(snapshot, tree, Range(first, last, descending), number, grouping)
+        yield from reader.groups()
+        if reader.jump is None:
+            return
+        first, last = (first, reader.jump) if descending else (reader.jump, last)
+
+
+class _GroupReader:
+    """Splits rows into groups until a group gets long; `jump` is where to go on then."""
+
+    def __init__(
+        self, snapshot: Snapshot, tree: int, range_: Range, number: int, grouping: Grouping
+    ) -> None:
+        self._snapshot = snapshot
+        self._tree = tree
+        self._range = range_
+        self._number = number
+        self._grouping = grouping
+        self._rows: list[IndexRow] = []
+        self._key = b""
+        self._low: Place = range_.first
+        self._high: Place = range_.last
+        self.jump: Place | None = None
+
+    def groups(self) -> Iterator[_Parts]:
+        """Give groups, the last of which may be a long one."""
+        first, last, descending = self._range
+        for batch in self._snapshot.rows(self._tree, first, last, descending=descending):
+            for row in batch:
+                if self._rows and self._low <= row.place < self._high:
+                    self._rows.append(row)
+                    continue
+                if self._rows:
+                    yield self._group()
+                self._begin(row)
+            if len(self._rows) > _LONG:
+                yield self._long_group()
+                return
+        if self._rows:
+            yield self._group()
+
+    def _begin(self, row: IndexRow) -> None:
+        self._key, low, high = self._grouping.bounds(row)
+        self._low = max(low, self._range.first)
+        self._high = min(high, self._range.last)
+        self._rows = [row]
+
+    def _group(self) -> _Parts:
+        rows = self._rows[::-1] if self._range.descending else self._rows
+        self._rows = []
+        return _Parts(self._key, [rows])
+
+    def _long_group(self) -> _Parts:
+        whole = Range(self._low, self._high)
+        self.jump = self._low if self._range.descending else self._high
+        return _Parts(self._key, parts_of(self._snapshot, self._tree, whole, self._number))

@@ -1,0 +1,320 @@
+"""An index that follows a database: built in chunks from the change sequence, never all at once.
+
+One task at a time brings an index up to date; who needs it waits for that task. A mapper turns
+documents into rows: JavaScript in worker processes for views, Python for Mango.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from aiocouch.embedded.errors import no_database
+from aiocouch.embedded.revision import format_revision
+from aiocouch.embedded.store.records import render
+from aiocouch.embedded.views.pages import Pages
+from aiocouch.embedded.views.tables import State, Tables
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from aiocouch.embedded.javascript.protocol import Mapped
+    from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry
+    from aiocouch.embedded.views.tables import Snapshot
+
+_BATCH = 400
+_BATCH_BYTES = 4 * 1024 * 1024
+_AHEAD = 2
+_BATCHES_A_COMMIT = 25
+_LOG_LIMIT = 32 * 1024 * 1024
+
+
+class Document(NamedTuple):
+    """A document to be mapped: its id and its whole JSON text."""
+
+    id: str
+    text: bytes
+
+
+class Mapper(Protocol):
+    """Turns documents into rows, for each of them, in their order."""
+
+    async def __call__(self, documents: Sequence[Document], /) -> Mapped:
+        """Give the rows of all documents (`done` is their number)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which documents go into an index and what is told of them.
+
+    `include_design`: design documents as well. `local_seq`: with `_local_seq`.
+    """
+
+    include_design: bool = False
+    local_seq: bool = False
+
+
+@dataclass(slots=True)
+class _Batch:
+    entries: list[Entry]
+    documents: list[Document]
+    mapped: asyncio.Task[Mapped] | None = None
+
+
+class Index:
+    """Rows of all trees of one mapper over one database.
+
+    Wait for `refresh()`, then read from `snapshot()`.
+    """
+
+    def __init__(
+        self, database: Database, tables: Tables, mapper: Mapper, options: Options | None = None
+    ) -> None:
+        self._database = database
+        self._mapper = mapper
+        self._options = options or Options()
+        self._updating: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
+        self._waiting = 0
+        self.tables = tables
+        self.pages = Pages(tables)
+        self.closed = False
+
+    @property
+    def state(self) -> State:
+        """Give how far the index is."""
+        return self.tables.state
+
+    @property
+    def is_updating(self) -> bool:
+        """Tell whether the index is being brought up to date right now."""
+        return self._updating is not None and not self._updating.done()
+
+    @property
+    def waiting(self) -> int:
+        """Give how many requests wait for the index."""
+        return self._waiting
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether the index has seen every change of the database."""
+        database = self._database
+        state = self.state
+        return state.seq == database.update_seq and state.purge_seq == database.purge_seq
+
+    async def refresh(self) -> None:
+        """Bring the index up to date with what is committed now, or wait until it is.
+
+        Raises what the mapper raises (CouchError), and 404 when the database goes away.
+        """
+        target = self._database.update_seq, self._database.purge_seq
+        self._waiting += 1
+        try:
+            while not self._reached(*target):
+                await asyncio.shield(self.start_refresh())
+        finally:
+            self._waiting -= 1
+
+    def _reached(self, seq: int, purge_seq: int) -> bool:
+        if self.closed:
+            raise no_database()
+        state = self.state
+        return seq <= state.seq <= self._database.update_seq and state.purge_seq >= purge_seq
+
+    def start_refresh(self) -> asyncio.Task[None]:
+        """Begin to bring the index up to date in the background; gives the task that does it."""
+        if self._updating is None or self._updating.done():
+            self._updating = asyncio.create_task(self._update())
+            self._updating.add_done_callback(_look_at)
+        return self._updating
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Give the rows as they are now."""
+        return self.tables.snapshot()
+
+    @contextlib.asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Keep others from writing to the tables."""
+        async with self._writing:
+            if self.closed:
+                raise no_database()
+            yield
+
+    async def close(self) -> None:
+        """Stop the updater and close the tables."""
+        if self.closed:
+            return
+        self.closed = True
+        if self._updating is not None:
+            self._updating.cancel()
+            await asyncio.wait([self._updating])
+        async with self._writing:
+            self.tables.close()
+
+    # bringing it up to date
+
+    async def _update(self) -> None:
+        async with self.writing():
+            until = self._database.update_seq
+            if self.state.seq > until or self._has_missed_purges():
+                self._start_over()
+            self._purge()
+            async with contextlib.aclosing(self._mapped_batches(self.state.seq, until)) as batches:
+                while await self._take(batches, until):
+                    pass
+        await self._checkpoint()
+
+    async def _take(self, batches: AsyncIterator[tuple[_Batch, Mapped]], until: int) -> bool:
+        """Put some batches into the index, in one transaction; False at the end."""
+        with self.tables.transaction():
+            for _ in range(_BATCHES_A_COMMIT):
+                batch = await anext(batches, None)
+                if batch is None:
+                    self.tables.save_state(replace(self.state, seq=until))
+                    return False
+                self._apply(*batch)
+                await asyncio.sleep(0)
+        return True
+
+    async def _mapped_batches(
+        self, since: int, until: int
+    ) -> AsyncGenerator[tuple[_Batch, Mapped], None]:
+        """Give batches in order, while the next ones are being mapped."""
+        ahead: deque[_Batch] = deque()
+        reading = self._batches(since, until)
+        try:
+            while True:
+                while len(ahead) < _AHEAD and (batch := next(reading, None)) is not None:
+                    ahead.append(self._start_mapping(batch))
+                if not ahead:
+                    return
+                first = ahead[0]
+                assert first.mapped is not None
+                mapped = await first.mapped
+                ahead.popleft()
+                yield first, mapped
+        finally:
+            await _abandon(ahead)
+
+    def _start_mapping(self, batch: _Batch) -> _Batch:
+        batch.mapped = asyncio.create_task(self._map(batch.documents))
+        return batch
+
+    async def _map(self, documents: list[Document]) -> Mapped:
+        return await self._mapper(documents)
+
+    def _batches(self, since: int, until: int) -> Iterator[_Batch]:
+        limit = _BATCH
+        while entries := self._database.changes(since, until, limit):
+            since = entries[-1].seq
+            yield self._batch(entries)
+            size = sum(len(entry.body) for entry in entries)
+            limit = max(1, min(_BATCH, _BATCH_BYTES * len(entries) // max(size, 1)))
+
+    def _batch(self, entries: list[Entry]) -> _Batch:
+        wanted = [entry for entry in entries if self._wants(entry)]
+        return _Batch(entries, [Document(entry.id, self._text(entry)) for entry in wanted])
+
+    def _wants(self, entry: Entry) -> bool:
+        if entry.deleted:
+            return False
+        return self._options.include_design or not entry.id.startswith("_design/")
+
+    def _text(self, entry: Entry) -> bytes:
+        if entry.tree_blob is None and not self._options.local_seq:
+            return render(entry)
+        return render(entry, extra_members(entry, local_seq=self._options.local_seq))
+
+    def _apply(self, batch: _Batch, mapped: Mapped) -> None:
+        """Replace the rows of the documents of a batch. Runs without a break."""
+        tables = self.tables
+        rows = self._take_out([entry.id for entry in batch.entries])
+        for tree, added in enumerate(mapped.rows):
+            added.sort()
+            tables.put_in(tree, added)
+            rows[tree] += len(added)
+            self.pages.touch(tree, added)
+        ids = [document.id for document in batch.documents]
+        tables.remember(zip(ids, mapped.references, strict=True))
+        tables.save_state(replace(self.state, seq=batch.entries[-1].seq, rows=rows))
+
+    def _take_out(self, ids: list[str]) -> list[int]:
+        """Delete the rows of documents; gives how many rows each tree has left."""
+        tables = self.tables
+        rows = list(self.state.rows)
+        if not any(rows):
+            return rows
+        found = {id_: places for id_, places in tables.places(ids)}
+        for tree in range(tables.trees):
+            keys = {(key, id_) for id_, places in found.items() for at, key in places if at == tree}
+            if keys:
+                rows[tree] -= tables.take_out(tree, keys)
+                self.pages.touch(tree, ((key, id_, 0, b"", b"") for key, id_ in keys))
+        tables.forget(list(found))
+        return rows
+
+    # what else may have happened
+
+    def _has_missed_purges(self) -> bool:
+        purge_seq = self.state.purge_seq
+        if self.state.seq == 0 or purge_seq == self._database.purge_seq:
+            return False
+        (oldest,) = self._database.reader.execute("SELECT min(seq) FROM purges").fetchone()
+        return oldest is None or oldest > purge_seq + 1
+
+    def _purge(self) -> None:
+        """Take out documents that were purged; what is left of them comes in as a change."""
+        state = self.state
+        purge_seq = self._database.purge_seq
+        if state.purge_seq == purge_seq:
+            return
+        with self.tables.transaction():
+            purged = self._database.reader.execute(
+                "SELECT DISTINCT id FROM purges WHERE seq > ?", (state.purge_seq,)
+            ).fetchall()
+            rows = self._take_out([id_ for (id_,) in purged])
+            self.tables.save_state(replace(state, purge_seq=purge_seq, rows=rows))
+
+    def _start_over(self) -> None:
+        self.tables.clear()
+        self.pages.forget()
+
+    async def _checkpoint(self) -> None:
+        if self.tables.log_size() > _LOG_LIMIT:
+            await asyncio.to_thread(self.tables.checkpoint)
+
+
+def extra_members(entry: Entry, *, local_seq: bool = False) -> list[tuple[str, object]]:
+    """Give what a map function sees besides the document: conflicts, and `_local_seq`."""
+    members: list[tuple[str, object]] = []
+    if not entry.has_one_leaf:
+        tree = entry.tree
+        for name, nodes in (
+            ("_conflicts", tree.conflicts),
+            ("_deleted_conflicts", tree.deleted_conflicts),
+        ):
+            if nodes:
+                members.append((name, [format_revision(node.rev) for node in nodes]))
+    if local_seq:
+        members.append(("_local_seq", entry.seq))
+    return members
+
+
+async def _abandon(batches: deque[_Batch]) -> None:
+    tasks = [batch.mapped for batch in batches if batch.mapped is not None]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    # Whoever waits gets the error; a background refresh has nobody to tell.
+    if not task.cancelled():
+        task.exception()

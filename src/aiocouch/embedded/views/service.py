@@ -1,0 +1,142 @@
+"""All view indexes of one server: opened when asked for, closed with their database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded.javascript.pool import Unit
+from aiocouch.embedded.views.definition import unknown_language
+from aiocouch.embedded.views.index import Index, Options
+from aiocouch.embedded.views.mappers import ScriptMapper
+from aiocouch.embedded.views.reducers import ReduceFunction, reduce_functions
+from aiocouch.embedded.views.tables import StaleIndexError, Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from aiocouch.embedded.javascript.queryserver import QueryServer
+    from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.views.definition import Definition
+    from aiocouch.embedded.views.index import Mapper
+
+_FOLDER = "indexes"
+
+
+class ViewIndex:
+    """The index of the views of a design document, and their reduce functions by source."""
+
+    def __init__(self, index: Index, functions: dict[str, ReduceFunction]) -> None:
+        self.index = index
+        self.functions = functions
+
+
+class Indexes:
+    """The indexes of all databases of a server, by signature."""
+
+    def __init__(self, queries: QueryServer) -> None:
+        self._queries = queries
+        self._indexes: dict[str, dict[str, Index]] = {}
+        self._views: dict[Index, ViewIndex] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def views(self, database: Database, definition: Definition) -> ViewIndex:
+        """Give the index of the views of a design document.
+
+        Raises CouchError(500, "unknown_query_language") where they are not JavaScript.
+        """
+        index = self.find(database, definition.signature)
+        if index is None:
+            if definition.language != "javascript":
+                raise unknown_language(definition.language)
+            index = self._open_views(database, definition)
+        return self._views[index]
+
+    def _open_views(self, database: Database, definition: Definition) -> Index:
+        unit = Unit(f"views:{definition.signature}", "views", definition.unit_text().decode())
+        mapper = ScriptMapper(self._queries, unit, definition)
+        options = Options(definition.include_design, definition.local_seq)
+        trees = len(definition.trees)
+        index = self.open(database, definition.signature, trees, mapper, options)
+        functions = reduce_functions(definition, self._queries, unit)
+        self._views[index] = ViewIndex(index, functions)
+        return index
+
+    def find(self, database: Database, signature: str) -> Index | None:
+        """Give an index that is open, or None."""
+        return self._indexes.get(database.uuid, {}).get(signature)
+
+    def open(
+        self,
+        database: Database,
+        signature: str,
+        trees: int,
+        mapper: Mapper,
+        options: Options | None = None,
+    ) -> Index:
+        """Give the index of this signature, opened or created; `mapper` fills its `trees`."""
+        index = self.find(database, signature)
+        if index is None:
+            tables = _open_tables(database, signature, trees)
+            index = Index(database, tables, mapper, options)
+            self._keep(database, signature, index)
+        return index
+
+    def _keep(self, database: Database, signature: str, index: Index) -> None:
+        if database.uuid not in self._indexes:
+            self._indexes[database.uuid] = {}
+            database.subscribe(self._look_after)
+        self._indexes[database.uuid][signature] = index
+
+    def _look_after(self, database: Database) -> None:
+        if database.closed:
+            for index in self._indexes.pop(database.uuid, {}).values():
+                self._start_closing(index)
+
+    def _start_closing(self, index: Index) -> None:
+        self._views.pop(index, None)
+        task = asyncio.ensure_future(index.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def clean(self, database: Database, wanted: Collection[str]) -> None:
+        """Delete the indexes of a database whose signature is not wanted."""
+        known = self._indexes.get(database.uuid, {})
+        for signature in [each for each in known if each not in wanted]:
+            index = known.pop(signature)
+            self._views.pop(index, None)
+            await index.close()
+        if database.folder is not None:
+            for path in (database.folder / _FOLDER).glob("*.sqlite"):
+                if path.stem not in wanted:
+                    _delete(path)
+
+    async def close(self) -> None:
+        """Close all indexes."""
+        for indexes in self._indexes.values():
+            for index in indexes.values():
+                self._start_closing(index)
+        self._indexes.clear()
+        while self._closing:
+            await asyncio.gather(*self._closing)
+
+
+def _open_tables(database: Database, signature: str, trees: int) -> Tables:
+    if database.folder is None:
+        return Tables(None, trees, database.uuid)
+    folder = database.folder / _FOLDER
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{signature}.sqlite"
+    try:
+        return Tables(path, trees, database.uuid)
+    except StaleIndexError:
+        _delete(path)
+        return Tables(path, trees, database.uuid)
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).unlink()
