@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     #: (database, user, whole new document, whole old document or None)
     Validate = Callable[[Database, User, dict[str, Any], dict[str, Any] | None], Awaitable[None]]
 
+    #: Raises CouchError(400, "invalid_design_doc" or "compilation_error", …) for a bad design
+    #: document. (database, whole document)
+    CheckDesign = Callable[[Database, dict[str, Any]], Awaitable[None]]
+
 
 class Hooks:
     """Functions that the parts of a server register at start.
@@ -32,6 +36,7 @@ class Hooks:
         self.validate: Validate | None = None
         self.rules: dict[str, Validate] = {}
         self.reload_javascript: Callable[[], Awaitable[None]] | None = None
+        self.compile_design: CheckDesign | None = None
         self.needs_validation: Callable[[Database], bool] = lambda _: False
 
     def must_check(self, database: Database) -> bool:
@@ -47,3 +52,8 @@ class Hooks:
             await rule(database, user, new, old)
         if self.validate is not None and self.needs_validation(database):
             await self.validate(database, user, new, old)
+
+    async def check_design(self, database: Database, document: dict[str, Any]) -> None:
+        """Raise CouchError for a design document that CouchDB refuses to store."""
+        if self.compile_design is not None:
+            await self.compile_design(database, document)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.auth import Authenticator
 from aiocouch.embedded.config import Configuration
@@ -15,7 +16,7 @@ from aiocouch.embedded.user_documents import UserDocuments
 from aiocouch.embedded.uuids import Uuids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
 
@@ -37,6 +38,7 @@ class Server:
         self.uuids = Uuids(self.config)
         self.hooks = Hooks()
         self.address = ""
+        self._later: set[asyncio.Task[None]] = set()
         self.tasks = ActiveTasks()
         self.statistics = Statistics()
         self.reshard_state: tuple[str, str | None] = ("running", None)
@@ -50,9 +52,16 @@ class Server:
             if name not in self.databases:
                 self.databases.create(name)
 
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in the background; `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
     async def close(self) -> None:
         """Stop all that runs in the background and close the databases."""
         await self.auth.close()
+        await asyncio.gather(*self._later, return_exceptions=True)
         await self.databases.close()
 
     async def reload_javascript(self) -> None:

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from aiocouch.embedded.errors import bad_request, method_not_allowed, no_database
+from aiocouch.embedded.http.attachments import compression
+from aiocouch.embedded.http.documents import answer_batch, check_size, location
 from aiocouch.embedded.http.routes import default_route
+from aiocouch.embedded.incoming import read_edit
+from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -28,6 +32,8 @@ async def database(exchange: Exchange) -> web.StreamResponse:
         return exchange.answer(info(exchange.database))
     if exchange.method == "DELETE":
         return await _delete(exchange)
+    if exchange.method == "POST":
+        return await _post(exchange)
     raise method_not_allowed(_METHODS)
 
 
@@ -46,6 +52,21 @@ async def _delete(exchange: Exchange) -> web.StreamResponse:
     if not await exchange.server.databases.delete(exchange.segments[0]):
         raise no_database()
     return exchange.answer({"ok": True})
+
+
+async def _post(exchange: Exchange) -> web.StreamResponse:
+    """Write a document that says its id itself, or gets one."""
+    exchange.require_json_type()
+    edit = read_edit(await exchange.json(), compression(exchange.server.config))
+    check_size(exchange, edit, edit.id)
+    if edit.id == "":
+        edit.id = exchange.server.uuids.new()
+    update = Update(exchange.server, exchange.database, exchange.user)
+    if exchange.query.text("batch") == "ok":
+        return answer_batch(exchange, update, edit)
+    outcome = await update.write(edit)
+    answer = {"ok": True, "id": edit.id, "rev": outcome.rev}
+    return exchange.answer(answer, 201, {"Location": location(exchange, edit.id)})
 
 
 def info(database: Database) -> dict[str, Any]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SERVER_NAME = "CouchDB/3.5.0 (aiocouch)"
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
-_MISSING_BODY = "Missing request body"
 
 
 class Exchange:
@@ -96,6 +95,13 @@ class Exchange:
         """Give the body in pieces as they come, as sent (not decompressed)."""
         return self.request.content.iter_any()
 
+    @property
+    def size(self) -> int:
+        """Give the number of bytes of the body: what was read of it, or what the client says."""
+        if self._body is not None:
+            return len(self._body)
+        return self.request.content_length or 0
+
     async def body(self) -> bytes:
         """Read the whole body, decompressed where the client says `Content-Encoding: gzip`.
 
@@ -135,10 +141,7 @@ class Exchange:
 
     async def json(self) -> Any:
         """Read the body as JSON of any type; an empty or bad one raises 400."""
-        body = await self.body()
-        if not body:
-            raise bad_request(_MISSING_BODY)
-        return decode(body)
+        return decode(await self.body())
 
     async def json_object(self) -> dict[str, Any]:
         """Read the body as a JSON object; anything else raises 400."""
@@ -185,11 +188,7 @@ class Exchange:
         headers: Mapping[str, str] | None = None,
     ) -> web.Response:
         """Answer with bytes of any type."""
-        sent = self.default_headers()
-        if content_type is not None:
-            sent["Content-Type"] = content_type
-        if headers:
-            sent.update(headers)
+        sent = self._headers(content_type, headers)
         return web.Response(body=body, status=status, headers=sent)
 
     def not_modified(self, etag: str) -> web.Response:
@@ -222,17 +221,25 @@ class Exchange:
         Without a `Content-Length` among the headers the body is chunked. The handler ends with
         `await response.write_eof()` and returns the response.
         """
-        sent = self.default_headers()
-        if content_type is not None:
-            sent["Content-Type"] = content_type
-        if headers:
-            sent.update(headers)
+        sent = self._headers(content_type, headers)
         response = web.StreamResponse(status=status, headers=sent)
         if "Content-Length" not in sent and self.request.version >= (1, 1):
             response.enable_chunked_encoding()
         await response.prepare(self.request)
         self.response = response
         return response
+
+    def _headers(
+        self, content_type: str | None, headers: Mapping[str, str] | None
+    ) -> dict[str, str]:
+        sent = self.default_headers()
+        if content_type is None or content_type.startswith("multipart/"):
+            del sent["Cache-Control"]
+        if content_type is not None:
+            sent["Content-Type"] = content_type
+        if headers:
+            sent.update(headers)
+        return sent
 
     def default_headers(self) -> dict[str, str]:
         """Give the headers that every answer has."""
@@ -248,11 +255,9 @@ class Exchange:
         return headers
 
     def has_etag(self, etag: str) -> bool:
-        """Tell whether the client holds this version; `etag` with its quotes."""
+        """Tell whether the client holds this version; `etag` with its quotes. `*` is none."""
         sent = self.headers.get("If-None-Match")
-        if sent is None:
-            return False
-        return sent.strip() == "*" or etag in [part.strip() for part in sent.split(",")]
+        return sent is not None and etag in [part.strip() for part in sent.split(",")]
 
 
 def _request_id(sent: str | None) -> str:

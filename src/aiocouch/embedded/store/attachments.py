@@ -9,7 +9,6 @@ All functions take a connection and run in its transaction.
 
 from __future__ import annotations
 
-
 from typing import TYPE_CHECKING
 
 import msgspec

@@ -1,0 +1,185 @@
+"""Documents as clients send them: what is checked and taken apart before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from aiocouch.embedded.attachment import (
+    Incoming,
+    InvalidAttachmentError,
+    InvalidMembersError,
+    read_members,
+)
+from aiocouch.embedded.errors import CouchError, bad_request
+from aiocouch.embedded.revision import Rev, parse_revision
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiocouch.embedded.attachment import Compression, Follows
+
+DESIGN = "_design/"
+LOCAL = "_local/"
+
+_IGNORED = frozenset({"_id", "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq"})
+_KEPT = frozenset(
+    {
+        "_access",
+        "_replication_id",
+        "_replication_state",
+        "_replication_state_time",
+        "_replication_state_reason",
+        "_replication_stats",
+    }
+)
+_NO_IDS: tuple[Rev, ...] = ()
+
+
+@dataclass(slots=True)
+class Edit:
+    """A document to write.
+
+    `body` is without underscore members. `revs` is a path, newest first: what an edit is based
+    on, or for a replicated document its own revision and what that descends from. `generation`
+    of a `_local` document is that of `revs`. `members` are the attachments as sent; whoever
+    takes the bytes of a multipart body replaces `Follows` by `Incoming`.
+    """
+
+    id: str
+    body: dict[str, Any]
+    deleted: bool = False
+    revs: tuple[Rev, ...] = _NO_IDS
+    members: list[Incoming | Follows] = field(default_factory=list)
+
+    @property
+    def is_local(self) -> bool:
+        """Tell whether it goes to the documents that are not replicated."""
+        return self.id.startswith(LOCAL)
+
+    @property
+    def is_design(self) -> bool:
+        """Tell whether it is a design document."""
+        return self.id.startswith(DESIGN)
+
+    @property
+    def incoming(self) -> list[Incoming]:
+        """Give the attachments; those whose bytes should have followed are stubs by now."""
+        return [item for item in self.members if isinstance(item, Incoming)]
+
+
+def read_edit(value: object, compression: Compression, *, doc_id: str | None = None) -> Edit:
+    """Take a document apart. `doc_id` (of the path) wins over its `_id`; without any, the id is "".
+
+    Raises CouchError 400 with the words of CouchDB for what no document may hold.
+    """
+    if not isinstance(value, dict):
+        raise bad_request("Document must be a JSON object")
+    if "_id" in value:
+        check_id(value["_id"])
+    if doc_id is None:
+        doc_id = value.get("_id", "")
+    special = [name for name in value if name[:1] == "_"]
+    if not special or special == ["_id"]:
+        body = value if not special else {k: v for k, v in value.items() if k != "_id"}
+        return Edit(doc_id, body)
+    return _read_special(value, special, Edit(doc_id, {}), compression)
+
+
+def _read_special(
+    value: dict[str, Any], special: list[str], edit: Edit, compression: Compression
+) -> Edit:
+    for name in special:
+        reader = _READERS.get(name)
+        if reader is not None:
+            reader(edit, value[name])
+        elif name == "_attachments":
+            edit.members = read_attachments(value[name], compression)
+        elif name not in _IGNORED and name not in _KEPT:
+            raise _invalid(f"Bad special document member: {name}")
+    if "_revisions" in value:
+        _read_revisions(edit, value["_revisions"])
+    edit.body = {k: v for k, v in value.items() if k[:1] != "_" or k in _KEPT}
+    return edit
+
+
+def read_attachments(value: object, compression: Compression) -> list[Incoming | Follows]:
+    """Read the member `_attachments`; raises CouchError 400 for a bad one."""
+    try:
+        return read_members(value, compression)
+    except InvalidMembersError as error:
+        raise _invalid(str(error)) from error
+    except InvalidAttachmentError as error:
+        raise bad_request(str(error)) from error
+
+
+def _invalid(reason: str) -> CouchError:
+    return CouchError(400, "doc_validation", reason)
+
+
+def _read_rev(edit: Edit, value: object) -> None:
+    edit.revs = (read_rev(value),)
+
+
+def _read_deleted(edit: Edit, value: object) -> None:
+    if not isinstance(value, bool):
+        raise _invalid("Bad special document member: _deleted")
+    edit.deleted = value
+
+
+def _read_revisions(edit: Edit, value: object) -> None:
+    if not isinstance(value, dict):
+        raise _invalid("Bad special document member: _revisions")
+    start, ids = value.get("start"), value.get("ids")
+    if not isinstance(start, int) or isinstance(start, bool):
+        raise _invalid("_revisions.start isn't an integer.")
+    if not isinstance(ids, list):
+        raise _invalid("_revisions.ids isn't a array.")
+    if not all(isinstance(item, str) for item in ids):
+        raise _invalid("RevId isn't a string")
+    if ids:
+        edit.revs = tuple(read_rev(f"{start - n}-{item}") for n, item in enumerate(ids))
+
+
+_READERS: dict[str, Callable[[Edit, Any], None]] = {
+    "_rev": _read_rev,
+    "_deleted": _read_deleted,
+    "_revisions": lambda _edit, _value: None,
+}
+
+
+def read_rev(value: object) -> Rev:
+    """Read a revision; anything else is the 400 that CouchDB answers."""
+    if isinstance(value, str):
+        try:
+            return parse_revision(value)
+        except ValueError:
+            pass
+    _refuse_rev()
+
+
+def _refuse_rev() -> NoReturn:
+    raise bad_request("Invalid rev format")
+
+
+def check_id(value: object) -> None:
+    """Raise 400 unless the value can be the id of a document."""
+    if not isinstance(value, str):
+        raise _illegal("Document id must be a string")
+    if value == "":
+        raise _illegal("Document id must not be empty")
+    if value[0] == "_":
+        _check_reserved(value)
+
+
+def _check_reserved(doc_id: str) -> None:
+    if doc_id == DESIGN:
+        raise _illegal("Illegal document id `_design/`")
+    if doc_id == LOCAL:
+        raise _illegal("Illegal document id `_local/`")
+    if not doc_id.startswith((DESIGN, LOCAL)):
+        raise _illegal("Only reserved document ids may start with underscore.")
+
+
+def _illegal(reason: str) -> CouchError:
+    return CouchError(400, "illegal_docid", reason)

@@ -1,0 +1,249 @@
+"""From documents as sent to documents on disk: who may, what is valid, which revision they get."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiocouch.embedded.access import not_database_admin
+from aiocouch.embedded.attachment import MissingStubError, decode_list, resolve, stub_member
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.errors import CouchError, bad_request, conflict
+from aiocouch.embedded.identity import is_database_admin
+from aiocouch.embedded.revision import format_revision, next_revision
+from aiocouch.embedded.store.edits import NewRevision, base_of, store, store_local
+from aiocouch.embedded.store.records import render
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from aiocouch.embedded.attachment import Attachment
+    from aiocouch.embedded.identity import User
+    from aiocouch.embedded.incoming import Edit
+    from aiocouch.embedded.state import Server
+    from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry, Revision
+
+    Resolved = list[tuple[Attachment, bytes | None]]
+
+_SLICE = 500
+
+
+class Outcome(NamedTuple):
+    """What became of one document: its new revision, or why it was not written."""
+
+    id: str
+    rev: str
+    error: CouchError | None = None
+
+
+class _LocalRevision(NamedTuple):
+    """A `_local` document that is ready to be written; `body` None removes it."""
+
+    id: str
+    rev: int
+    body: bytes | None
+
+
+_Ready = NewRevision | _LocalRevision | CouchError
+
+
+class Update:
+    """One request to write documents into a database.
+
+    `replicated`: the documents bring their revisions along (`new_edits=false`), nothing is a
+    conflict.
+    """
+
+    def __init__(
+        self, server: Server, database: Database, user: User, *, replicated: bool = False
+    ) -> None:
+        self._database = database
+        self._user = user
+        self._replicated = replicated
+        self._hooks = server.hooks
+        self._before_write = server.hooks.before_write.get(database.name)
+        self._must_check = server.hooks.must_check(database)
+
+    async def run(self, edits: Sequence[Edit]) -> list[Outcome]:
+        """Write documents and give one outcome for each, in order.
+
+        An error of one document does not stop the others, save for what CouchDB answers for the
+        whole request: that is raised, before anything is written. When this returns, what was
+        written is on disk.
+        """
+        self._refuse(edits)
+        slices = [edits[start : start + _SLICE] for start in range(0, len(edits), _SLICE)]
+        if len(slices) == 1:
+            return await self._run_slice(slices[0])
+        done = await asyncio.gather(*map(self._run_slice, slices))
+        return [outcome for outcomes in done for outcome in outcomes]
+
+    async def write(self, edit: Edit) -> Outcome:
+        """Write one document; what is wrong with it is raised."""
+        outcome = (await self.run([edit]))[0]
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
+
+    def _refuse(self, edits: Sequence[Edit]) -> None:
+        if self._database.partitioned:
+            for edit in edits:
+                check_partition(edit)
+
+    async def _run_slice(self, edits: Sequence[Edit]) -> list[Outcome]:
+        ready = []
+        for edit in edits:
+            ready.append(await self._prepare(edit) if self._is_watched(edit) else self._take(edit))
+        await asyncio.sleep(0)
+
+        def job(connection: sqlite3.Connection) -> list[Outcome]:
+            return [self._store(connection, edit, item) for edit, item in zip(edits, ready)]
+
+        return await self._database.write(job)
+
+    def _is_watched(self, edit: Edit) -> bool:
+        """Tell whether anybody wants to look at a document before it is written."""
+        if edit.is_local:
+            return False
+        return self._must_check or self._before_write is not None or edit.is_design
+
+    # without anybody looking
+
+    def _take(self, edit: Edit) -> _Ready:
+        if edit.is_local:
+            return _local_revision(edit)
+        return self._revise(edit, self._database.get(edit.id))
+
+    def _revise(self, edit: Edit, entry: Entry | None) -> _Ready:
+        if self._replicated:
+            return self._revise_replicated(edit, entry)
+        base = base_of(entry, edit.revs, deleted=edit.deleted)
+        if base is None:
+            return conflict()
+        parent = base[0] if base else None
+        attachments: Resolved = []
+        if edit.members:
+            kept = self._database.revision(entry, parent) if entry and parent else None
+            generation = parent[0] + 1 if parent else 1
+            attachments = _resolve(edit, kept, generation)
+        digests = [(item.name, item.content_type, item.md5) for item, _ in attachments]
+        rev = next_revision(parent, edit.body, deleted=edit.deleted, attachments=digests)
+        return NewRevision(edit.id, (rev, *base), edit.deleted, encode(edit.body), attachments)
+
+    def _revise_replicated(self, edit: Edit, entry: Entry | None) -> NewRevision:
+        attachments: Resolved = []
+        if edit.members:
+            attachments = _resolve(edit, self._ancestor(edit, entry), None)
+        return NewRevision(
+            edit.id, edit.revs, edit.deleted, encode(edit.body), attachments, replicated=True
+        )
+
+    def _ancestor(self, edit: Edit, entry: Entry | None) -> Revision | None:
+        """Give the nearest revision in the path whose body is there, the document's own included."""
+        for rev in edit.revs if entry is not None else ():
+            assert entry is not None
+            found = self._database.revision(entry, rev)
+            if found is not None:
+                return found
+        return None
+
+    # with somebody looking
+
+    async def _prepare(self, edit: Edit) -> _Ready:
+        try:
+            await self._let_change(edit)
+            entry = self._database.get(edit.id)
+            ready = self._revise(edit, entry)
+            if isinstance(ready, NewRevision):
+                await self._check(edit, ready, entry)
+        except CouchError as error:
+            if error.error == "missing_stub":
+                raise
+            return error
+        return ready
+
+    async def _let_change(self, edit: Edit) -> None:
+        if self._before_write is not None:
+            edit.body = await self._before_write(
+                self._database, self._user, edit.id, edit.body, edit.deleted
+            )
+
+    async def _check(self, edit: Edit, new: NewRevision, entry: Entry | None) -> None:
+        if edit.is_design:
+            if not is_database_admin(self._user, self._database.security):
+                raise not_database_admin(self._user)
+            await self._hooks.check_design(self._database, _whole(new, edit))
+        elif self._must_check:
+            old = self._replaced(new, entry)
+            shown = None if old is None else decode(render(old))
+            await self._hooks.check(self._database, self._user, _whole(new, edit), shown)
+
+    def _replaced(self, new: NewRevision, entry: Entry | None) -> Revision | None:
+        if entry is None or len(new.path) < 2 or (entry.deleted and not self._replicated):
+            return None
+        return self._database.revision(entry, new.path[1])
+
+    # in the transaction
+
+    def _store(self, connection: sqlite3.Connection, edit: Edit, ready: _Ready) -> Outcome:
+        if isinstance(ready, NewRevision):
+            if store(self._database, connection, ready):
+                return Outcome(edit.id, format_revision(ready.rev))
+            ready = conflict()
+        if isinstance(ready, CouchError):
+            return Outcome(edit.id, "", ready)
+        store_local(connection, ready.id, ready.rev, ready.body)
+        return Outcome(edit.id, f"0-{ready.rev}")
+
+
+def check_partition(edit: Edit) -> None:
+    """Raise 400 unless the id says which partition a document belongs to."""
+    if edit.is_local or edit.is_design:
+        return
+    partition, colon, rest = edit.id.partition(":")
+    if not colon:
+        raise _illegal("Doc id must be of form partition:id")
+    if not partition:
+        raise bad_request("Partition must not be empty", "illegal_partition")
+    if not rest:
+        raise _illegal("Document id must not be empty")
+
+
+def _illegal(reason: str) -> CouchError:
+    return bad_request(reason, "illegal_docid")
+
+
+def _resolve(edit: Edit, parent: Revision | None, generation: int | None) -> Resolved:
+    known = [] if parent is None else decode_list(parent.attachments)
+    try:
+        return resolve(edit.incoming, known, generation)
+    except MissingStubError as error:
+        reason = f"Invalid attachment stub in {edit.id} for {error.name}"
+        raise CouchError(412, "missing_stub", reason) from error
+
+
+def _local_revision(edit: Edit) -> _LocalRevision | CouchError:
+    """Count up the revision that the edit names, without a look at the one that is there."""
+    if edit.deleted:
+        return _LocalRevision(edit.id, 0, None)
+    number = 0
+    if edit.revs:
+        generation, digits = edit.revs[0]
+        if generation or not digits.isdigit():
+            return CouchError(400, "error", "Invalid rev format")
+        number = int(digits)
+    return _LocalRevision(edit.id, number + 1, encode(edit.body))
+
+
+def _whole(new: NewRevision, edit: Edit) -> dict[str, Any]:
+    """Give a document as validate functions see it."""
+    generation = new.rev[0]
+    ids = [format_revision(rev).partition("-")[2] for rev in new.path]
+    shown: dict[str, Any] = {"_id": edit.id, "_rev": format_revision(new.rev)}
+    if new.deleted:
+        shown["_deleted"] = True
+    if new.attachments:
+        shown["_attachments"] = {item.name: stub_member(item) for item, _ in new.attachments}
+    return {**shown, "_revisions": {"start": generation, "ids": ids}, **edit.body}
