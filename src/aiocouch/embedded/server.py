@@ -20,7 +20,7 @@ _LONGEST_LINE = 1 << 20
 
 
 class EmbeddedCouchDB:
-    """A server that speaks CouchDB 3.5's HTTP API.
+    """A server that speaks CouchDB 3.5's HTTP API::
 
         async with EmbeddedCouchDB() as server:
             couchdb = CouchDB(server.url, *server.admin)
