@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 from aiocouch.embedded.auth import Authenticator
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.db_updates import DatabaseUpdates
+from aiocouch.embedded.design_documents import DesignFunctions
 from aiocouch.embedded.hooks import Hooks
+from aiocouch.embedded.javascript.queryserver import QueryServer
+from aiocouch.embedded.mango.mapper import FieldMapper
 from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
 from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.user_documents import UserDocuments
 from aiocouch.embedded.uuids import Uuids
+from aiocouch.embedded.views.service import Indexes
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -42,6 +46,10 @@ class Server:
         self.tasks = ActiveTasks()
         self.statistics = Statistics()
         self.reshard_state: tuple[str, str | None] = ("running", None)
+        self.javascript = QueryServer()
+        self.indexes = Indexes(self.javascript)
+        self.indexes.languages["query"] = FieldMapper
+        DesignFunctions(self.javascript).install(self.hooks)
         self.users = UserDocuments(self.config, self.databases)
         self.auth = Authenticator(self.config, self.users.find)
         self.users.install(self.hooks, self.auth.hasher)
@@ -62,7 +70,9 @@ class Server:
         """Stop all that runs in the background and close the databases."""
         await self.auth.close()
         await asyncio.gather(*self._later, return_exceptions=True)
+        await self.indexes.close()
         await self.databases.close()
+        self.javascript.close()
 
     async def reload_javascript(self) -> None:
         """Let design functions start afresh."""

@@ -71,7 +71,7 @@ class Definition:
             {
                 "lib": self.lib or {},
                 "freezes": any(may_change(tree.map) for tree in self.trees),
-                "maps": [tree.map for tree in self.trees],
+                "maps": [tree.map for tree in self.trees] if self.language == "javascript" else [],
                 "reduces": self.custom_reduces(),
             }
         )

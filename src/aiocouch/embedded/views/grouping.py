@@ -74,7 +74,9 @@ class _Parts:
     values: list[bytes | list[IndexRow]] = field(default_factory=list)
 
 
-def parts_of(snapshot: Snapshot, tree: int, range_: Range, number: int) -> list[bytes | list[IndexRow]]:
+def parts_of(
+    snapshot: Snapshot, tree: int, range_: Range, number: int
+) -> list[bytes | list[IndexRow]]:
     """Give reduced pages and rows that make up a range, in order of their keys."""
     whole = cut(snapshot, tree, range_.first, range_.last, number)
     parts: list[bytes | list[IndexRow]] = _chunks(snapshot, tree, *whole.head)
@@ -137,9 +139,7 @@ async def reduce_groups(
 
 async def _reduced(function: ReduceFunction, groups: list[_Parts]) -> list[Group]:
     outcomes = await reduce_parts(function, [group.values for group in groups])
-    return [
-        Group(group.key, outcome) for group, outcome in zip(groups, outcomes, strict=True)
-    ]
+    return [Group(group.key, outcome) for group, outcome in zip(groups, outcomes, strict=True)]
 
 
 def _groups(

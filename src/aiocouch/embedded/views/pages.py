@@ -117,9 +117,7 @@ class Pages:
         ).fetchall()
         ends = [page[:3] for page in pages[1:]] + [LAST]
         return [
-            (page[:3], end)
-            for page, end in zip(pages, ends, strict=True)
-            if page[3] == _UNKNOWN
+            (page[:3], end) for page, end in zip(pages, ends, strict=True) if page[3] == _UNKNOWN
         ]
 
     async def ensure_reduced(self, tree: int, number: int, reducer: Reducer) -> None:

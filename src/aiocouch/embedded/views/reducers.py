@@ -46,7 +46,7 @@ class ReduceFunction:
 
 
 def reduce_functions(
-    definition: Definition, queries: QueryServer | None, unit: Unit | None
+    definition: Definition, queries: QueryServer, unit: Unit
 ) -> dict[str, ReduceFunction]:
     """Give the reduce functions of all views by source; equal sources share their values."""
     custom = definition.custom_reduces()
@@ -56,7 +56,7 @@ def reduce_functions(
         if source.startswith("_"):
             native = builtin(source)
             functions[source] = ReduceFunction(number, BuiltinReducer(native), native)
-        elif queries is not None and unit is not None:
+        else:
             script = ScriptReducer(queries, unit, custom.index(source))
             functions[source] = ReduceFunction(number, script, None)
     return functions
@@ -142,10 +142,7 @@ def checked(value: bytes, size: int) -> bytes:
     """
     if len(value) <= _OVERFLOW_SIZE or len(value) * _OVERFLOW_RATIO <= size:
         return value
-    reason = (
-        "Reduce output must shrink more rapidly: "
-        f"input size: {size} output size: {len(value)}"
-    )
+    reason = f"Reduce output must shrink more rapidly: input size: {size} output size: {len(value)}"
     return _OVERFLOW + encode(reason)
 
 

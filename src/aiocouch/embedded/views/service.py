@@ -14,7 +14,7 @@ from aiocouch.embedded.views.reducers import ReduceFunction, reduce_functions
 from aiocouch.embedded.views.tables import StaleIndexError, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from aiocouch.embedded.javascript.queryserver import QueryServer
@@ -34,10 +34,14 @@ class ViewIndex:
 
 
 class Indexes:
-    """The indexes of all databases of a server, by signature."""
+    """The indexes of all databases of a server, by signature.
+
+    `languages` makes the mapper of views in a language; JavaScript is there from the start.
+    """
 
     def __init__(self, queries: QueryServer) -> None:
         self._queries = queries
+        self.languages: dict[str, Callable[[Definition], Mapper]] = {"javascript": self._script}
         self._indexes: dict[str, dict[str, Index]] = {}
         self._views: dict[Index, ViewIndex] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -45,24 +49,22 @@ class Indexes:
     def views(self, database: Database, definition: Definition) -> ViewIndex:
         """Give the index of the views of a design document.
 
-        Raises CouchError(500, "unknown_query_language") where they are not JavaScript.
+        Raises CouchError(500, "unknown_query_language") for a language that is not known.
         """
         index = self.find(database, definition.signature)
-        if index is None:
-            if definition.language != "javascript":
+        if index is None or index not in self._views:
+            make = self.languages.get(definition.language)
+            if make is None:
                 raise unknown_language(definition.language)
-            index = self._open_views(database, definition)
+            options = Options(definition.include_design, definition.local_seq)
+            trees = len(definition.trees)
+            index = self.open(database, definition.signature, trees, make(definition), options)
+            functions = reduce_functions(definition, self._queries, _unit(definition))
+            self._views[index] = ViewIndex(index, functions)
         return self._views[index]
 
-    def _open_views(self, database: Database, definition: Definition) -> Index:
-        unit = Unit(f"views:{definition.signature}", "views", definition.unit_text().decode())
-        mapper = ScriptMapper(self._queries, unit, definition)
-        options = Options(definition.include_design, definition.local_seq)
-        trees = len(definition.trees)
-        index = self.open(database, definition.signature, trees, mapper, options)
-        functions = reduce_functions(definition, self._queries, unit)
-        self._views[index] = ViewIndex(index, functions)
-        return index
+    def _script(self, definition: Definition) -> Mapper:
+        return ScriptMapper(self._queries, _unit(definition), definition)
 
     def find(self, database: Database, signature: str) -> Index | None:
         """Give an index that is open, or None."""
@@ -121,6 +123,10 @@ class Indexes:
         self._indexes.clear()
         while self._closing:
             await asyncio.gather(*self._closing)
+
+
+def _unit(definition: Definition) -> Unit:
+    return Unit(f"views:{definition.signature}", "views", definition.unit_text().decode())
 
 
 def _open_tables(database: Database, signature: str, trees: int) -> Tables:
