@@ -211,6 +211,8 @@ class Accounts:
         """Start writing a fresh hash when the stored one was made with other settings."""
         if account.document is None or self._outdated is None:
             return
+        if "_attachments" in account.document:
+            return  # a rewrite would have to carry them along
         if not self._config.flag("chttpd_auth", "upgrade_hash_on_auth", default=True):
             return
         if needs_upgrade(account.document, HashSettings.of(self._config)):

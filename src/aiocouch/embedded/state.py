@@ -10,14 +10,18 @@ from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.db_updates import DatabaseUpdates
 from aiocouch.embedded.design_documents import DesignFunctions
 from aiocouch.embedded.hooks import Hooks
+from aiocouch.embedded.identity import SYSTEM
+from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.javascript.queryserver import QueryServer
 from aiocouch.embedded.mango.mapper import FieldMapper
+from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
 from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.user_documents import UserDocuments
 from aiocouch.embedded.uuids import Uuids
 from aiocouch.embedded.views.service import Indexes
+from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -51,7 +55,7 @@ class Server:
         self.indexes.languages["query"] = FieldMapper
         DesignFunctions(self.javascript).install(self.hooks)
         self.users = UserDocuments(self.config, self.databases)
-        self.auth = Authenticator(self.config, self.users.find)
+        self.auth = Authenticator(self.config, self.users.find, self._rewrite_user)
         self.users.install(self.hooks, self.auth.hasher)
 
     def create_system_databases(self) -> None:
@@ -73,6 +77,13 @@ class Server:
         await self.indexes.close()
         await self.databases.close()
         self.javascript.close()
+
+    async def _rewrite_user(self, document: dict[str, Any]) -> None:
+        database = self.databases.open(self.users.name)
+        if database is not None:
+            base = parse_revision(document["_rev"])
+            body = {name: value for name, value in document.items() if name[:1] != "_"}
+            await Update(self, database, SYSTEM).write(Edit(document["_id"], body, revs=(base,)))
 
     async def reload_javascript(self) -> None:
         """Let design functions start afresh."""

@@ -36,7 +36,10 @@ class UserDocuments:
         return self._config.text("chttpd_auth", "authentication_db", "_users")
 
     def find(self, name: str) -> Mapping[str, Any] | None:
-        """Give a user's document, with `_conflicts` where it has some; None when it is missing."""
+        """Give a user's document, None when it is missing.
+
+        `_conflicts` are listed where there are any, `_attachments` is true.
+        """
         database = self._databases.open(self.name)
         if database is None:
             return None
@@ -66,6 +69,8 @@ def _read(database: Database, doc_id: str) -> Mapping[str, Any] | None:
     if entry is None or entry.deleted:
         return None
     document: dict[str, Any] = {"_id": entry.id, "_rev": entry.rev, **decode(entry.body)}
+    if entry.attachments is not None:
+        document["_attachments"] = True
     if not entry.has_one_leaf and entry.tree.conflicts:
         document["_conflicts"] = [format_revision(leaf.rev) for leaf in entry.tree.conflicts]
     return document
