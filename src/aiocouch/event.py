@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import msgspec
 
 from aiocouch._wire.codec import encode
@@ -16,7 +15,7 @@ from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundErro
 
 if TYPE_CHECKING:
     from aiocouch.database import Database
-    from aiocouch.remote import Stream
+    from aiocouch.remote import Stream, Timeout
     from aiocouch.typing import JsonDict
 
 __all__ = ["BaseChangeEvent", "ChangedEvent", "ChangesFeed", "DeletedEvent"]
@@ -25,7 +24,6 @@ _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
 _EVENT = {"seq", "id", "changes"}
 _FEEDS = frozenset({"normal", "longpoll", "continuous"})
 _HEARTBEAT_MS = 60_000  # CouchDB's own, for heartbeat=true
-_CONNECT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,7 @@ def _checked(options: JsonDict) -> JsonDict:
     return given
 
 
-def _timeout(options: JsonDict) -> aiohttp.ClientTimeout | None:
+def _timeout(options: JsonDict) -> Timeout | None:
     """How long a feed may be silent: three heartbeats. None: as other streams."""
     if options.get("feed", "normal") == "normal":
         return None
@@ -175,4 +173,4 @@ def _timeout(options: JsonDict) -> aiohttp.ClientTimeout | None:
     quiet = None
     if beat and options.get("timeout") is None:
         quiet = 3 * (_HEARTBEAT_MS if beat is True else int(beat)) / 1000
-    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=quiet)
+    return silent_for(quiet)

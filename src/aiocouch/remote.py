@@ -6,10 +6,11 @@ come. Both map every error to a class of `aiocouch.exception`. No other module k
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import io
 from collections.abc import AsyncIterable, Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -32,7 +33,7 @@ from aiocouch.exception import (
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["HTTPResponse", "Remote", "RemoteServer", "Stream"]
+__all__ = ["HTTPResponse", "Remote", "RemoteServer", "Stream", "Timeout", "silent_for"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -40,10 +41,22 @@ Body = bytes | AsyncIterable[bytes] | None
 
 JSON = {"Content-Type": "application/json"}
 _LARGE = 1 << 20
+_SMALL_PIECE = 1 << 15
+_PATIENCE = 8  # small pieces that are taken as they come: short answers must not wait
+_REST_SECONDS = 0.002
 _SAFE = frozenset({"GET", "HEAD"})
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
 _SESSION_OPTIONS = frozenset(inspect.signature(aiohttp.ClientSession).parameters)
-_STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=300)
+
+Timeout: TypeAlias = aiohttp.ClientTimeout
+
+
+def silent_for(seconds: float | None) -> Timeout:
+    """How long a stream may be silent, in seconds; None: for ever. It may last as long as it likes."""
+    return Timeout(total=None, sock_connect=30, sock_read=seconds)
+
+
+_STREAM_TIMEOUT = silent_for(300)
 
 
 class HTTPResponse:
@@ -134,7 +147,7 @@ class Remote:
         *,
         body: Body = None,
         headers: Mapping[str, str] | None = None,
-        timeout: aiohttp.ClientTimeout | None = None,
+        timeout: Timeout | None = None,
     ) -> Stream:
         """An answer that is read while it comes: `async with remote.stream(…) as stream`."""
         return Stream(self, method, path, body, headers, timeout or self._stream_timeout)
@@ -145,7 +158,7 @@ class Remote:
         path: str,
         body: Body,
         headers: Mapping[str, str] | None,
-        timeout: aiohttp.ClientTimeout,
+        timeout: Timeout,
     ) -> aiohttp.ClientResponse:
         """The answer's head. An error status raises; the caller closes the response."""
         try:
@@ -219,7 +232,7 @@ class Remote:
         return bool(self.credentials or self._options.get("cookies") or "authorization" in given)
 
 
-_Request = tuple[str, str, Body, Mapping[str, str] | None, aiohttp.ClientTimeout]
+_Request = tuple[str, str, Body, Mapping[str, str] | None, Timeout]
 
 
 class Stream:
@@ -234,6 +247,7 @@ class Stream:
         self._remote = remote
         self._response: aiohttp.ClientResponse | None = None
         self._rows = RowSplitter()
+        self._small_pieces = 0
         self._lines = LineSplitter()
 
     async def __aenter__(self) -> Self:
@@ -261,6 +275,21 @@ class Stream:
         except _FOREIGN as error:
             raise transport_error(error, self._facts()) from error
 
+    async def _gathered(self) -> bytes:
+        """As `chunk`, but of a long body that comes in small pieces it waits for a few of them.
+
+        CouchDB sends each few rows by themselves. To wake up for each costs several times what it
+        takes to decode them, so the socket is left alone for a moment and then read in one go.
+        """
+        chunk = await self.chunk()
+        if len(chunk) >= _SMALL_PIECE:
+            return chunk
+        self._small_pieces += 1
+        connection = self._opened().connection
+        if self._small_pieces > _PATIENCE and connection is not None and connection.transport is not None:
+            await _rest(connection.transport)
+        return chunk
+
     async def batch(self, decoder: SupportsDecode[list[T]]) -> list[T]:
         """The rows of a list that the next piece of the body completes; empty at the end.
 
@@ -268,7 +297,7 @@ class Stream:
         """
         text = None
         try:
-            while chunk := await self.chunk():
+            while chunk := await self._gathered():
                 text = self._rows.feed(chunk)
                 if text is not None:
                     return decoder.decode(text)
@@ -339,6 +368,15 @@ class Stream:
 
 
 RemoteServer = Remote  # its name of old
+
+
+async def _rest(transport: asyncio.Transport) -> None:
+    """Let the kernel gather what comes."""
+    transport.pause_reading()
+    try:
+        await asyncio.sleep(_REST_SECONDS)
+    finally:
+        transport.resume_reading()
 
 
 class SupportsDecode(Protocol[T_co]):
