@@ -12,6 +12,7 @@ from aiocouch._wire.codec import encode
 from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundError, TruncatedError
+from aiocouch.remote import silent_for
 
 if TYPE_CHECKING:
     from aiocouch.database import Database
