@@ -16,6 +16,7 @@ _ROOMS = (
     "design",
     "documents",
     "find",
+    "indexes",
     "maintenance",
     "node",
     "partitions",
