@@ -3,10 +3,10 @@
 import warnings
 
 import pytest
-from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 
 import aiocouch
 from aiocouch import Database, Document
+from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 
 
 async def fill(db: Database, *names: str) -> None:

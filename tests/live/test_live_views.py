@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from aiocouch.design_document import DesignDocument
 
 import aiocouch
 from aiocouch import Database, View
+from aiocouch.design_document import DesignDocument
 from aiocouch.view import AllDocsView, ViewResponse
 
 BY_KIND = "function (doc) { if (doc.kind) { emit(doc.kind, doc.size); } }"
