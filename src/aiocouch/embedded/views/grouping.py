@@ -13,7 +13,7 @@ from aiocouch.embedded.collation import raw_sort_key, sort_key
 from aiocouch.embedded.views.pages import SIZE, cut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from aiocouch.embedded.views.reducers import Outcome, ReduceFunction
     from aiocouch.embedded.views.tables import IndexRow, Place, Snapshot
@@ -122,7 +122,7 @@ async def reduce_range(
 
 async def reduce_groups(
     snapshot: Snapshot, tree: int, range_: Range, function: ReduceFunction, grouping: Grouping
-) -> AsyncIterator[Group]:
+) -> AsyncGenerator[Group, None]:
     """Give the groups of a range in order, each with its value."""
     waiting: list[_Parts] = []
     for group in _groups(snapshot, tree, range_, function.number, grouping):

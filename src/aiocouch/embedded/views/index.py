@@ -16,7 +16,6 @@ from aiocouch.embedded.errors import no_database
 from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.pages import Pages
-from aiocouch.embedded.views.tables import State, Tables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.javascript.protocol import Mapped
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
-    from aiocouch.embedded.views.tables import Snapshot
+    from aiocouch.embedded.views.tables import Snapshot, State, Tables
 
 _BATCH = 400
 _BATCH_BYTES = 4 * 1024 * 1024
@@ -250,7 +249,7 @@ class Index:
         rows = list(self.state.rows)
         if not any(rows):
             return rows
-        found = {id_: places for id_, places in tables.places(ids)}
+        found = dict(tables.places(ids))
         for tree in range(tables.trees):
             keys = {(key, id_) for id_, places in found.items() for at, key in places if at == tree}
             if keys:

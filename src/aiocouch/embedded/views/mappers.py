@@ -48,7 +48,7 @@ def _append(total: Mapped, mapped: Mapped) -> None:
     total.done += mapped.done
     total.references += mapped.references
     for rows, more in zip(total.rows, mapped.rows, strict=True):
-        rows += more
+        rows.extend(more)
 
 
 def _portions(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:

@@ -285,6 +285,15 @@ class Snapshot:
         with contextlib.closing(cursor):
             yield from iter(_fetcher(cursor), [])
 
+    def has_rows(self, tree: int, first: Place, last: Place) -> bool:
+        """Tell whether a range has any rows."""
+        row = self.connection.execute(
+            f"SELECT 1 FROM rows_{tree} WHERE (key, id, n) >= (?, ?, ?)"
+            " AND (key, id, n) < (?, ?, ?) LIMIT 1",
+            (*first, *last),
+        ).fetchone()
+        return row is not None
+
     def count(self, tree: int, first: Place = FIRST, last: Place = LAST) -> int:
         """Count the rows of a range one by one."""
         (number,) = self.connection.execute(

@@ -1,0 +1,317 @@
+"""The options of a view query, read as CouchDB reads them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.collation import raw_sort_key, sort_key
+from aiocouch.embedded.erlang_text import written
+from aiocouch.embedded.errors import CouchError, bad_request, query_parse_error
+from aiocouch.embedded.views.grouping import EXACT, Range
+from aiocouch.embedded.views.tables import LAST_NUMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_LARGEST_LIMIT = 576460752303423487
+
+
+class _Unset:
+    """The type of UNSET."""
+
+
+UNSET: Final = _Unset()
+"""Stands for a key that is not given, as null is a key."""
+
+
+@dataclass(slots=True)
+class ViewOptions:
+    """What a query asks for.
+
+    `start` and `end` are decoded keys or UNSET, `keys` a list of keys or None. `reduce` None
+    leaves it to the view. `group_level` 0 is one group, EXACT is `group=true`. `update` is
+    "true" (first bring the index up to date), "false", or "lazy" (afterwards).
+    """
+
+    start: Any = UNSET
+    end: Any = UNSET
+    start_id: str | None = None
+    end_id: str | None = None
+    keys: list[Any] | None = None
+    limit: int = _LARGEST_LIMIT
+    skip: int = 0
+    descending: bool = False
+    inclusive_end: bool = True
+    reduce: bool | None = None
+    group_level: int = 0
+    include_docs: bool = False
+    conflicts: bool = False
+    attachments: bool = False
+    att_encoding_info: bool = False
+    update_seq: bool = False
+    sorted: bool = True
+    update: Literal["true", "false", "lazy"] = "true"
+    partition: str | None = None
+
+    def apply_text(self, pairs: Iterable[tuple[str, str]]) -> ViewOptions:
+        """Take options from a query string; later ones win."""
+        for name, value in pairs:
+            option = _OPTIONS.get(name)
+            if option is not None:
+                option.store(self, option.from_text(value))
+        return self
+
+    def apply_json(self, members: Mapping[str, Any]) -> ViewOptions:
+        """Take options from a JSON object."""
+        for name, value in members.items():
+            option = _OPTIONS.get(name)
+            if option is not None:
+                option.store(self, option.from_json(value))
+        return self
+
+    def set_key(self, value: Any) -> None:
+        """Ask for one key."""
+        self.start = self.end = value
+        self.keys = None
+
+    def set_keys(self, values: list[Any]) -> None:
+        """Ask for several keys, in that order; a single one is an ordinary range."""
+        if len(values) == 1:
+            self.set_key(values[0])
+        else:
+            self.keys = values
+
+    def check(self, *, has_reduce: bool) -> None:
+        """Raise 400 query_parse_error for options that do not go together."""
+        if self.limit > _LARGEST_LIMIT:
+            raise query_parse_error(f"Limit is too large, must not exceed {_LARGEST_LIMIT}")
+        if self.reduce and not has_reduce:
+            raise query_parse_error("Reduce is invalid for map-only views.")
+        reduces = self.reduces(has_reduce=has_reduce)
+        if self.group_level and not reduces:
+            raise query_parse_error("Invalid use of grouping on a map view.")
+        if self.keys is not None:
+            self._check_keys(reduces)
+        if reduces:
+            self._check_reduce()
+
+    def _check_keys(self, reduces: bool) -> None:
+        if self.start is not UNSET or self.end is not UNSET:
+            raise query_parse_error("`keys` is incompatible with `key`, `start_key` and `end_key`")
+        if reduces and self.group_level != EXACT:
+            raise query_parse_error("Multi-key fetches for reduce views must use `group=true`")
+
+    def _check_reduce(self) -> None:
+        if self.include_docs:
+            raise query_parse_error("`include_docs` is invalid for reduce")
+        if self.conflicts:
+            raise query_parse_error("`conflicts` is invalid for reduce views.")
+
+    def reduces(self, *, has_reduce: bool) -> bool:
+        """Tell whether the answer is reduced."""
+        return has_reduce and self.reduce is not False
+
+    def ranges(self, *, raw: bool = False, prefix: bytes = b"") -> list[Range]:
+        """Give the ranges of rows to read, one after the other.
+
+        `raw` is the collation of the view, `prefix` what all its keys begin with. Raises 400 for
+        a range that ends before it begins.
+        """
+        make = raw_sort_key if raw else sort_key
+        if self.keys is None:
+            return [self._range(make, prefix, self.start, self.end)]
+        return [self._range(make, prefix, key, key) for key in self.keys]
+
+    def _range(self, make: Callable[[Any], bytes], prefix: bytes, start: Any, end: Any) -> Range:
+        low_key = None if start is UNSET else prefix + make(start)
+        high_key = None if end is UNSET else prefix + make(end)
+        if low_key is not None and high_key is not None:
+            self._check_order(low_key, high_key)
+        if self.descending:
+            return Range(
+                self._end_place(high_key, prefix), self._start_place_down(low_key, prefix), True
+            )
+        return Range(self._start_place(low_key, prefix), self._end_place_up(high_key, prefix))
+
+    def _check_order(self, start: bytes, end: bytes) -> None:
+        if start > end and not self.descending:
+            turn = "true"
+        elif start < end and self.descending:
+            turn = "false"
+        else:
+            return
+        raise query_parse_error(
+            "No rows can match your key range, reverse your start_key and end_key "
+            f"or set descending={turn}"
+        )
+
+    # Places: a start without an id is before (descending: after) all ids of its key.
+
+    def _start_place(self, key: bytes | None, prefix: bytes) -> tuple[bytes, str, int]:
+        if key is None:
+            return prefix, "", 0
+        return key, self.start_id or "", 0
+
+    def _start_place_down(self, key: bytes | None, prefix: bytes) -> tuple[bytes, str, int]:
+        if key is None:
+            return prefix + b"\xff", "", 0
+        return _after(key, self.start_id)
+
+    def _end_place_up(self, key: bytes | None, prefix: bytes) -> tuple[bytes, str, int]:
+        if key is None:
+            return prefix + b"\xff", "", 0
+        if self.inclusive_end:
+            return _after(key, self.end_id)
+        return key, self.end_id or "", 0
+
+    def _end_place(self, key: bytes | None, prefix: bytes) -> tuple[bytes, str, int]:
+        if key is None:
+            return prefix, "", 0
+        if self.inclusive_end:
+            return key, self.end_id or "", 0
+        return _after(key, self.end_id)
+
+
+def _after(key: bytes, id_: str | None) -> tuple[bytes, str, int]:
+    """Give the place behind a document with a key, or behind all documents with it."""
+    if id_ is None:
+        return key + b"\x00", "", 0
+    return key, id_, LAST_NUMBER
+
+
+# reading values
+
+
+def _flag(value: Any) -> bool:
+    text = value.lower() if isinstance(value, str) else value
+    if text is True or text == "true":
+        return True
+    if text is False or text == "false":
+        return False
+    if not isinstance(value, str):
+        raise CouchError(500, "unknown_error", "function_clause")
+    raise query_parse_error(f"Invalid boolean parameter: {encode(value).decode()}")
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise query_parse_error(f"Invalid value for integer: {written(value)}")
+    if value < 0:
+        raise query_parse_error(f"Invalid value for positive integer: {value}")
+    return value
+
+
+def _integer_text(value: str) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        shown = encode(value).decode() if value else "[]"
+        raise query_parse_error(f"Invalid value for integer: {shown}") from None
+    if number < 0:
+        raise query_parse_error(f'Invalid value for positive integer: "{value}"')
+    return number
+
+
+def _keys_text(value: str) -> list[Any]:
+    keys = decode(value)
+    if not isinstance(keys, list):
+        raise query_parse_error("`keys` must be an array of strings.")
+    return keys
+
+
+def _keys(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise bad_request("`keys` member must be an array.")
+    return value
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _id(value: Any) -> str:
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+def _choice(name: str, choices: Mapping[Any, Any]) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, (str, bool)) or value not in choices:
+            raise query_parse_error(f"Invalid value for `{name}`.")
+        return choices[value]
+
+    return read
+
+
+_STALE = _choice("stale", {"ok": "false", "update_after": "lazy"})
+_UPDATE = _choice(
+    "update", {"true": "true", True: "true", "false": "false", False: "false", "lazy": "lazy"}
+)
+_STABLE = _choice("stable", {"true": True, True: True, "false": False, False: False})
+
+
+def _set(name: str) -> Callable[[ViewOptions, Any], None]:
+    def setter(options: ViewOptions, value: Any) -> None:
+        setattr(options, name, value)
+
+    return setter
+
+
+def _set_group(options: ViewOptions, value: bool) -> None:
+    options.group_level = EXACT if value else 0
+
+
+def _ignore(_options: ViewOptions, _value: Any) -> None:
+    pass
+
+
+class _Option(NamedTuple):
+    from_text: Callable[[str], Any]
+    from_json: Callable[[Any], Any]
+    store: Callable[[ViewOptions, Any], None]
+
+
+def _option(read: Callable[[Any], Any], store: Callable[[ViewOptions, Any], None]) -> _Option:
+    return _Option(read, read, store)
+
+
+_START = _Option(decode, _same, _set("start"))
+_END = _Option(decode, _same, _set("end"))
+_START_ID = _option(_id, _set("start_id"))
+_END_ID = _option(_id, _set("end_id"))
+
+_OPTIONS = {
+    "key": _Option(decode, _same, ViewOptions.set_key),
+    "keys": _Option(_keys_text, _keys, ViewOptions.set_keys),
+    "startkey": _START,
+    "start_key": _START,
+    "endkey": _END,
+    "end_key": _END,
+    "startkey_docid": _START_ID,
+    "start_key_doc_id": _START_ID,
+    "endkey_docid": _END_ID,
+    "end_key_doc_id": _END_ID,
+    "limit": _Option(_integer_text, _integer, _set("limit")),
+    "skip": _Option(_integer_text, _integer, _set("skip")),
+    "group": _option(_flag, _set_group),
+    "group_level": _Option(_integer_text, _integer, _set("group_level")),
+    "stale": _option(_STALE, _set("update")),
+    "update": _option(_UPDATE, _set("update")),
+    "stable": _option(_STABLE, _ignore),
+    "partition": _option(_id, _set("partition")),
+    **{
+        name: _option(_flag, _set(name))
+        for name in (
+            "descending",
+            "inclusive_end",
+            "reduce",
+            "include_docs",
+            "conflicts",
+            "attachments",
+            "att_encoding_info",
+            "update_seq",
+            "sorted",
+        )
+    },
+}

@@ -1,0 +1,132 @@
+"""View rows as JSON text, in pieces, with their documents where they are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded.attachment_texts import Shown, members_text
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.errors import CouchError
+from aiocouch.embedded.revision import format_revision, parse_revision
+from aiocouch.embedded.store.records import render
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+
+    from aiocouch.embedded.revision import Rev
+    from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry, Revision
+    from aiocouch.embedded.views.grouping import Group, Range
+    from aiocouch.embedded.views.options import ViewOptions
+    from aiocouch.embedded.views.tables import IndexRow, Snapshot
+
+
+class DocumentTexts:
+    """Gives the member `doc` of rows: their own documents, or those that their values link to."""
+
+    def __init__(self, database: Database, options: ViewOptions) -> None:
+        self._database = database
+        self._conflicts = options.conflicts
+        self._shown: Shown | None = None
+        if options.attachments or options.att_encoding_info:
+            self._shown = Shown(options.attachments, 0, options.att_encoding_info)
+
+    def of(self, rows: Sequence[IndexRow]) -> Iterator[bytes]:
+        """Give the text of the document of each row, `null` where there is none."""
+        links = [_link(row) for row in rows]
+        entries = self._database.get_many({id_ for id_, _ in links})
+        return (self._text(entries.get(id_), rev) for id_, rev in links)
+
+    def _text(self, entry: Entry | None, rev: Rev | None) -> bytes:
+        if entry is None:
+            return b"null"
+        if rev is not None:
+            revision = self._database.revision(entry, rev)
+            return b"null" if revision is None else self._render(revision, [])
+        if entry.deleted:
+            return b"null"
+        return self._render(entry, self._members(entry))
+
+    def _members(self, entry: Entry) -> list[tuple[str, object]]:
+        if not self._conflicts or entry.has_one_leaf:
+            return []
+        conflicts = [format_revision(node.rev) for node in entry.tree.conflicts]
+        return [("_conflicts", conflicts)] if conflicts else []
+
+    def _render(self, record: Entry | Revision, members: list[tuple[str, object]]) -> bytes:
+        if self._shown is None or record.attachments is None:
+            return render(record, members)
+        shown = members_text(self._database.reader, record.attachments, self._shown)
+        return render(record, members, shown)
+
+
+def _link(row: IndexRow) -> tuple[str, Rev | None]:
+    """Give the id, and the revision if any, of the document that belongs to a row."""
+    if not row.value.startswith(b"{") or b'"_id"' not in row.value:
+        return row.id, None
+    value = decode(row.value)
+    id_ = value.get("_id")
+    if not isinstance(id_, str):
+        return row.id, None
+    rev = value.get("_rev")
+    return id_, _revision(rev) if isinstance(rev, str) else None
+
+
+def _revision(text: str) -> Rev:
+    try:
+        return parse_revision(text)
+    except ValueError:
+        raise CouchError(400, "bad_request", "Invalid rev format") from None
+
+
+def map_rows(batch: Sequence[IndexRow], documents: DocumentTexts | None) -> list[bytes]:
+    """Give rows of a map view as JSON texts."""
+    if documents is None:
+        return [
+            b'{"id":%b,"key":%b,"value":%b}' % (encode(row.id), row.json, row.value)
+            for row in batch
+        ]
+    return [
+        b'{"id":%b,"key":%b,"value":%b,"doc":%b}' % (encode(row.id), row.json, row.value, text)
+        for row, text in zip(batch, documents.of(batch), strict=True)
+    ]
+
+
+def group_row(group: Group) -> bytes:
+    """Give a reduced row as JSON text."""
+    value, overflow = group.outcome
+    if overflow is None:
+        return b'{"key":%b,"value":%b}' % (group.key, value)
+    reason = encode(overflow)
+    return b'{"key":null,"error":"reduce_overflow_error","reason":%b}' % reason
+
+
+def batches(
+    snapshot: Snapshot, tree: int, ranges: Iterable[Range], skip: int, limit: int
+) -> Iterator[Sequence[IndexRow]]:
+    """Give the rows of ranges, one after the other, without the first `skip`, `limit` at most."""
+    if limit <= 0:
+        return
+    for range_ in ranges:
+        rows = snapshot.rows(tree, range_.first, range_.last, descending=range_.descending)
+        for batch in rows:
+            wanted = batch[skip : skip + limit]
+            skip = max(0, skip - len(batch))
+            limit -= len(wanted)
+            if wanted:
+                yield wanted
+            if limit <= 0:
+                return
+
+
+async def joined(
+    head: bytes, chunks: AsyncIterator[list[bytes]], tail: bytes
+) -> AsyncGenerator[bytes, None]:
+    """Put rows between head and tail, one row a line, in pieces as they come."""
+    between = head
+    async for chunk in chunks:
+        yield between + b",\r\n".join(chunk)
+        between = b",\r\n"
+        await asyncio.sleep(0)
+    yield (head if between is head else b"") + tail
