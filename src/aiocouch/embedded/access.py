@@ -22,6 +22,7 @@ _OPEN = frozenset({"_up", "_uuids", "_session", "_stats", "_active_tasks"})
 _METRICS = frozenset({"_stats", "_system", "_prometheus"})
 _SYSTEM_DATABASES = frozenset({"_users", "_replicator"})
 _ADMIN_READS = frozenset({"_all_docs", "_changes"})
+_MANY = frozenset({"_design_docs", "_explain", "_find", "_index", "_local_docs", "_partition"})
 _ADMIN_TASKS = frozenset({"_sync_shards", "_purge", "_purged_infos_limit"})
 
 
@@ -124,10 +125,19 @@ def _check_database_request(
     if security is None:
         raise no_database()
     check_member(user, security)
+    if segments[0] == "_users" and _reads_many(segments):
+        # CouchDB shows of each document what is public; here those who may not see all see none.
+        check_database_admin(user, security)
     if segments[0] in _SYSTEM_DATABASES or not _is_upkeep(segments):
         return
     if not is_database_admin(user, security):
         raise unauthorized("You are not a server or db admin.")
+
+
+def _reads_many(segments: Sequence[str]) -> bool:
+    if len(segments) < 2:
+        return False
+    return segments[1] in _MANY or (segments[1] == "_design" and len(segments) > 3)
 
 
 def _is_upkeep(segments: Sequence[str]) -> bool:

@@ -133,13 +133,15 @@ class Configuration:
         return old
 
     def delete(self, section: str, key: str, *, persist: bool = True) -> str:
-        """Remove a setting and return its old text. Raises KeyError when there is none."""
+        """Remove a setting and return its old text. Raises KeyError when there is none.
+
+        The value of the file, or else the default, comes back into force.
+        """
         old = self._values[section].pop(key)
-        if not self._values[section]:
-            del self._values[section]
         if persist:
             self._stored.get(section, {}).pop(key, None)
             self._save()
+        self._fall_back(section, key)
         self._tell(section, key)
         return old
 
@@ -164,6 +166,20 @@ class Configuration:
             value = secrets.token_hex(16)
             self.put(section, key, value)
         return value
+
+    def override(self, section: str, key: str, value: str) -> None:
+        """Set a value for this run that a reload does not touch."""
+        self._overrides.setdefault(section, {})[key] = value
+        self._values.setdefault(section, {})[key] = value
+
+    def _fall_back(self, section: str, key: str) -> None:
+        for layer in (self._stored, DEFAULTS):
+            value = layer.get(section, {}).get(key)
+            if value is not None:
+                self._values[section][key] = value
+                return
+        if not self._values[section]:
+            del self._values[section]
 
     def _tell(self, section: str, key: str) -> None:
         for listener in self._listeners:

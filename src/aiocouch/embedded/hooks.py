@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     #: (database, user, whole new document, whole old document or None)
     Validate = Callable[[Database, User, dict[str, Any], dict[str, Any] | None], Awaitable[None]]
 
+    #: Gives what a user may see of a document, or raises CouchError (403, 404).
+    AfterRead = Callable[[Database, User, str, dict[str, Any]], dict[str, Any]]
+
     #: Raises CouchError(400, "invalid_design_doc" or "compilation_error", …) for a bad design
     #: document. (database, whole document)
     CheckDesign = Callable[[Database, dict[str, Any]], Awaitable[None]]
@@ -26,13 +29,14 @@ if TYPE_CHECKING:
 class Hooks:
     """Functions that the parts of a server register at start.
 
-    `before_write` has one per database name (`_users`, `_replicator`). `needs_validation` tells
-    whether a database has validate functions at all, which costs nothing to ask. `rules` are
+    `before_write` and `after_read` have one per database name (`_users`, `_replicator`).
+    `needs_validation` tells whether a database has validate functions at all, which costs nothing to ask. `rules` are
     validate functions of our own, by database name. Writers ask `must_check` and call `check`.
     """
 
     def __init__(self) -> None:
         self.before_write: dict[str, BeforeWrite] = {}
+        self.after_read: dict[str, AfterRead] = {}
         self.validate: Validate | None = None
         self.rules: dict[str, Validate] = {}
         self.reload_javascript: Callable[[], Awaitable[None]] | None = None

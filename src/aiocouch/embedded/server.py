@@ -60,6 +60,7 @@ class EmbeddedCouchDB:
         try:
             server.create_system_databases()
             await self._listen(server)
+            server.replicator_documents.start()
         except BaseException:
             await self.stop()
             raise
@@ -86,8 +87,8 @@ class EmbeddedCouchDB:
         await site.start()
         self._port = self._runner.addresses[0][1]
         server.address = f"{self._host}:{self._port}"
-        server.config.put("chttpd", "bind_address", self._host, persist=False)
-        server.config.put("chttpd", "port", str(self._port), persist=False)
+        server.config.override("chttpd", "bind_address", self._host)
+        server.config.override("chttpd", "port", str(self._port))
 
     async def stop(self) -> None:
         """Answer what is under way, then close the databases."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.revision import format_revision
-from aiocouch.embedded.users import check_writer, hash_password, user_id, validate
+from aiocouch.embedded.users import check_writer, hash_password, user_id, validate, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,13 @@ class UserDocuments:
             check_writer(doc_id, user, database.security)
             return body if deleted else await hash_password(body, self._config, hasher)
 
+        def after_read(
+            database: Database, user: User, doc_id: str, body: dict[str, Any]
+        ) -> dict[str, Any]:
+            return visible(doc_id, body, user, database.security, self._config)
+
         hooks.before_write[self.name] = before_write
+        hooks.after_read[self.name] = after_read
         hooks.rules[self.name] = _rule
 
 

@@ -37,6 +37,24 @@ def test_delete_returns_the_text_and_then_fails() -> None:
         config.delete("s", "k")
 
 
+def test_a_deleted_setting_falls_back(tmp_path: Path) -> None:
+    config = Configuration(tmp_path / "local.ini")
+    config.put("vendor", "name", "me")
+    config.delete("vendor", "name")
+    assert config.get("vendor", "name") == "The Apache Software Foundation"
+    config.put("s", "k", "kept")
+    config.put("s", "k", "for now", persist=False)
+    config.delete("s", "k", persist=False)
+    assert config.get("s", "k") == "kept"
+
+
+def test_an_override_outlives_a_reload() -> None:
+    config = Configuration()
+    config.override("chttpd", "port", "1")
+    config.reload()
+    assert config.get("chttpd", "port") == "1"
+
+
 @pytest.mark.parametrize(
     ("section", "key", "value", "reason"),
     [

@@ -313,6 +313,29 @@ async def test_users_see_neither_themselves_nor_others(client: ServerClient) -> 
     assert (await client("GET", "/_users/_all_docs", auth=USER)).status == 401
 
 
+async def test_an_opened_users_database_shows_little(client: ServerClient) -> None:
+    await _add_user(client, "mia", city="Ulm")
+    await _add_user(client, "bob")
+    await client("PUT", f"{NODE}/_config/couchdb/users_db_security_editable", "true")
+    everybody = {"members": {"roles": []}, "admins": {"roles": ["_admin"]}}
+    assert (await client("PUT", "/_users/_security", everybody)).status == 200
+    mia = "/_users/org.couchdb.user:mia"
+    for query in ("", "?revs=true", "?open_revs=all"):
+        assert (await client("GET", mia + query, auth=USER)).status == 200
+        assert (await client("GET", mia + query, auth=("bob", "pw"))).status == 404
+        assert (await client("GET", mia + query, auth=None)).status == 404
+    await client("PUT", f"{NODE}/_config/chttpd_auth/public_fields", "name, city")
+    shown = (await client("GET", mia, auth=None)).json
+    assert set(shown) == {"_id", "_rev", "name", "city"}
+    wanted = {"docs": [{"id": "org.couchdb.user:mia"}]}
+    for user, salted in ((USER, True), (("bob", "pw"), False)):
+        answer = await client("POST", "/_users/_bulk_get", wanted, auth=user)
+        assert ("salt" in answer.json["results"][0]["docs"][0]["ok"]) is salted
+    for path in ("_find", "_explain", "_design_docs", "_design/x/_view/y"):
+        assert (await client("POST", f"/_users/{path}", {}, auth=USER)).status == 403
+    assert (await client("PUT", mia, _user("mia"), auth=("bob", "pw"))).status == 404
+
+
 async def test_bad_user_documents_are_refused(client: ServerClient) -> None:
     url = "/_users/org.couchdb.user:mia"
     answer = await client("PUT", url, _user("mia", roles=["_admin"]))

@@ -173,7 +173,10 @@ def _found(
     if entry is None:
         return None, [], [*(wish.options.open_revs or (None,))]
     revisions, missing = open_revisions(exchange.database, entry, wish.options)
-    return entry, revisions, [*missing]
+    try:
+        return entry, [exchange.shown(item) for item in revisions], [*missing]
+    except CouchError:
+        return None, [], [CouchError(404, "internal_fabric_error", "not_found")]
 
 
 def _failure(wish: _Wish, missing: CouchError | Rev | None) -> bytes:
@@ -257,9 +260,7 @@ def _asked(body: dict[str, Any]) -> list[tuple[str, list[Rev]]]:
     return [(doc_id, [*map(read_rev, revs)]) for doc_id, revs in body.items()]
 
 
-def _missing(
-    exchange: Exchange, doc_id: str, revs: list[Rev]
-) -> tuple[RevTree | None, list[Rev]]:
+def _missing(exchange: Exchange, doc_id: str, revs: list[Rev]) -> tuple[RevTree | None, list[Rev]]:
     entry = exchange.database.get(doc_id)
     if entry is None:
         return None, revs

@@ -94,13 +94,13 @@ def _get_plain(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     etag = f'"{entry.rev}"'
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
-    return exchange.answer_json(render(entry), 200, {"ETag": etag})
+    return exchange.answer_json(render(exchange.shown(entry)), 200, {"ETag": etag})
 
 
 async def _get_one(exchange: Exchange, doc_id: str, options: ReadOptions) -> web.StreamResponse:
     database = exchange.database
     entry, revision = find(database, doc_id, options)
-    record = entry if revision is None else revision
+    record = exchange.shown(entry) if revision is None else exchange.shown(revision)
     added = winner_members(database, entry, options) if revision is None else []
     headers = {} if added else {"ETag": f'"{record.rev}"'}
     if headers and exchange.has_etag(headers["ETag"]):
@@ -109,7 +109,9 @@ async def _get_one(exchange: Exchange, doc_id: str, options: ReadOptions) -> web
     members = [*revision_members(entry, rev, options), *added]
     path = path_of(entry, rev, options)
     if record.attachments and options.sends_attachments and _wants(exchange, "multipart/related"):
-        return await answer_related(exchange, package(record, members, follow(options, path)), headers)
+        return await answer_related(
+            exchange, package(record, members, follow(options, path)), headers
+        )
     return exchange.answer_json(text_of(database, record, members, options, path), 200, headers)
 
 
@@ -128,7 +130,8 @@ async def _get_revisions(
     entry = exchange.database.get(doc_id)
     if entry is None and options.all_leaves:
         raise not_found()
-    revisions, missing = open_revisions(exchange.database, entry, options)
+    found, missing = open_revisions(exchange.database, entry, options)
+    revisions = [exchange.shown(item) for item in found]
     if _wants(exchange, "multipart/mixed"):
         parts: list[Part] = [_package(entry, item, options) for item in revisions if entry]
         return await answer_mixed(exchange, [*parts, *map(_missing, missing)])
@@ -227,9 +230,7 @@ def requested_rev(exchange: Exchange, stated: Rev | None = None) -> Rev | None:
     text = exchange.query.text("rev")
     rev = None if text is None else read_rev(text)
     if rev is not None and stated not in {None, rev}:
-        raise bad_request(
-            "Document rev from request body and query string have different values"
-        )
+        raise bad_request("Document rev from request body and query string have different values")
     header = exchange.headers.get("If-Match")
     if header is None:
         return rev
@@ -332,9 +333,7 @@ async def _copy(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     return exchange.answer({"ok": True, "id": target, "rev": outcome.rev}, 201, headers)
 
 
-def _copied(
-    exchange: Exchange, doc_id: str, options: ReadOptions
-) -> Entry | Revision | Local:
+def _copied(exchange: Exchange, doc_id: str, options: ReadOptions) -> Entry | Revision | Local:
     if doc_id.startswith(LOCAL):
         local = exchange.database.local(doc_id)
         if local is None:

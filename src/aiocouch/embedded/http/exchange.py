@@ -6,7 +6,7 @@ import gzip
 import re
 import secrets
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
@@ -14,12 +14,15 @@ from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_content_type, bad_request
 from aiocouch.embedded.http.query import Query, unquote_segment
 from aiocouch.embedded.identity import ANONYMOUS, User
+from aiocouch.embedded.store.records import Entry, Revision
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
+
+R = TypeVar("R", Entry, Revision)
 
 SERVER_NAME = "CouchDB/3.5.0 (aiocouch)"
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
@@ -88,6 +91,17 @@ class Exchange:
     def peer(self) -> str:
         """Give the address of the client, without its port."""
         return self.request.remote or ""
+
+    def shown(self, record: R) -> R:
+        """Give what the user may see of a document; where he may not, raise 404 or 403.
+
+        Only the system databases hide anything.
+        """
+        after_read = self.server.hooks.after_read.get(self.database.name)
+        if after_read is None:
+            return record
+        body = after_read(self.database, self.user, record.id, decode(record.body))
+        return record._replace(body=encode(body))
 
     # reading
 
