@@ -59,6 +59,7 @@ class EmbeddedCouchDB:
         self._server = server
         try:
             server.create_system_databases()
+            await server.create_system_documents()
             await self._listen(server)
             server.replicator_documents.start()
         except BaseException:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.auth import Authenticator
+from aiocouch.embedded.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.db_updates import DatabaseUpdates
 from aiocouch.embedded.design_documents import DesignFunctions
@@ -14,6 +15,8 @@ from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.javascript.queryserver import QueryServer
 from aiocouch.embedded.mango.mapper import FieldMapper
+from aiocouch.embedded.replicator.documents import ReplicatorDocuments
+from aiocouch.embedded.replicator.scheduler import Replicator
 from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
@@ -57,12 +60,22 @@ class Server:
         self.users = UserDocuments(self.config, self.databases)
         self.auth = Authenticator(self.config, self.users.find, self._rewrite_user)
         self.users.install(self.hooks, self.auth.hasher)
+        self.replicator = Replicator(self)
+        self.replicator_documents = ReplicatorDocuments(self, self.replicator)
+        self.replicator_documents.install()
 
     def create_system_databases(self) -> None:
         """Make `_users` and `_replicator` where they are missing."""
         for name in ("_users", "_replicator"):
             if name not in self.databases:
                 self.databases.create(name)
+
+    async def create_system_documents(self) -> None:
+        """Write the design document of `_users` where it is missing."""
+        database = self.databases.open(self.users.name)
+        if database is None or database.get(AUTH_DESIGN_ID) is not None:
+            return
+        await Update(self, database, SYSTEM).write(Edit(AUTH_DESIGN_ID, AUTH_DESIGN_BODY))
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something in the background; `close` waits for it."""
@@ -72,6 +85,8 @@ class Server:
 
     async def close(self) -> None:
         """Stop all that runs in the background and close the databases."""
+        await self.replicator_documents.close()
+        await self.replicator.close()
         await self.auth.close()
         await asyncio.gather(*self._later, return_exceptions=True)
         await self.indexes.close()

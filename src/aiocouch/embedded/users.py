@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from aiocouch.embedded.identity import SecurityObject
 
 PREFIX = "org.couchdb.user:"
-AUTH_DESIGN = "_design/_auth"
-"""The design document whose rules `validate` holds."""
 
 _SCHEMES = ("simple", "pbkdf2", "simple+pbkdf2")
 _COMMA = re.compile(r"\s*,\s*")
