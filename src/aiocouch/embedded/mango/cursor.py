@@ -165,12 +165,15 @@ class _Query:
         """Give the text of a row's document if it is to be sent."""
         if self.is_done:
             return None
+        design = self.index.is_special and row.id.startswith("_design/")
+        if design and self.options.r > 1:
+            return None
         document, text = self._document(row)
         self._count(document)
         if document is None or not self._matches(document):
             return None
-        if self.index.is_special and row.id.startswith("_design/"):
-            # CouchDB forgets what it had counted for these.
+        if design:
+            # CouchDB forgets what it had counted up to here.
             self._keys = self._docs = 0
             return None
         self._settle()

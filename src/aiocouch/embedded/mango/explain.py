@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.mango.cursor import covers
@@ -10,7 +10,7 @@ from aiocouch.embedded.mango.planning import required_fields, selector_fields
 from aiocouch.embedded.mango.ranges import EMPTY, MAX, MIN, end_key, indexable_fields, start_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from aiocouch.embedded.mango.definition import JsonIndex
     from aiocouch.embedded.mango.options import FindOptions
@@ -82,9 +82,16 @@ def _keys(plan: Plan, index: JsonIndex) -> tuple[Any, Any]:
 
 @dataclass(slots=True)
 class _Verdict:
-    usable: bool
-    reason: str
-    ranking: int
+    """What is said of one index. One that falls into several groups adds up their ranks."""
+
+    usable: bool = True
+    reasons: list[str] = field(default_factory=list)
+    ranking: int = 0
+
+    def add(self, reason: str, ranking: int, *, usable: bool) -> None:
+        self.usable = self.usable and usable
+        self.reasons.append(reason)
+        self.ranking += ranking
 
 
 def _candidates(plan: Plan, options: FindOptions) -> list[dict[str, Any]]:
@@ -94,7 +101,7 @@ def _candidates(plan: Plan, options: FindOptions) -> list[dict[str, Any]]:
         verdict = verdicts[index]
         analysis = {
             "usable": verdict.usable,
-            "reasons": [{"name": verdict.reason}],
+            "reasons": [{"name": verdict.reasons[0]}],
             "ranking": verdict.ranking,
             "covering": _would_cover(index, options),
         }
@@ -110,39 +117,44 @@ def _would_cover(index: JsonIndex, options: FindOptions) -> bool | None:
 
 
 def _verdicts(plan: Plan) -> dict[JsonIndex, _Verdict]:
-    """Group the others by why they lost; each group ranks behind the one before."""
+    """Group the others by why they lost; each group ranks behind the next."""
     of_type = [each.index for each in plan.ranked]
     groups = [
         (_without(plan.filtered, of_type), True, "unfavored_type"),
         (_without(plan.usable, plan.filtered), True, "excluded_by_user"),
-        (list(plan.unusable), False, ""),
+        (_without(plan.in_scope, plan.usable), False, ""),
         (_without(plan.in_general, plan.in_scope), False, "scope_mismatch"),
-        (_without(plan.all, [*plan.in_general, *plan.in_scope]), False, "is_partial"),
+        (_without(plan.all, plan.in_general), False, "is_partial"),
     ]
-    verdicts = _losers_of_same_type(plan)
-    rank = max(1, len(plan.ranked))
-    for indexes, usable, reason in groups:
+    verdicts: dict[JsonIndex, _Verdict] = {each: _Verdict() for each in plan.all}
+    for (indexes, usable, reason), rank in reversed(
+        [*zip(groups, _ranks(plan, groups), strict=True)]
+    ):
         for index in indexes:
-            why = reason or plan.unusable[index][0]
-            verdicts.setdefault(index, _Verdict(usable, why, rank))
-        rank += bool(indexes)
+            verdicts[index].add(reason or plan.unusable[index][0], rank, usable=usable)
+    _add_losers_of_same_type(plan, verdicts)
     if plan.index is not None:
-        verdicts.pop(plan.index, None)
+        del verdicts[plan.index]
     return verdicts
 
 
-def _losers_of_same_type(plan: Plan) -> dict[JsonIndex, _Verdict]:
-    verdicts = {}
+def _ranks(plan: Plan, groups: list[tuple[list[JsonIndex], bool, str]]) -> Iterator[int]:
+    rank = max(1, len(plan.ranked))
+    for indexes, _, _ in groups:
+        yield rank
+        rank += bool(indexes)
+
+
+def _add_losers_of_same_type(plan: Plan, verdicts: dict[JsonIndex, _Verdict]) -> None:
+    width = len(plan.index.columns) if plan.index is not None else 0
     for place, each in enumerate(plan.ranked):
-        width = len(plan.index.columns) if plan.index is not None else 0
         if each.distance > 0:
             reason = "less_overlap"
         elif len(each.index.columns) > width:
             reason = "too_many_fields"
         else:
             reason = "alphabetically_comes_after"
-        verdicts[each.index] = _Verdict(True, reason, place)
-    return verdicts
+        verdicts[each.index].add(reason, place, usable=True)
 
 
 def _without(some: Iterable[JsonIndex], others: Iterable[JsonIndex]) -> list[JsonIndex]:

@@ -65,12 +65,11 @@ def make_plan(
     query forbids another.
     """
     plan = _look_at(indexes, options)
-    if not plan.usable:
-        if explaining:
-            return plan
+    if not plan.usable and not explaining:
         raise _no_index_for_sort(options, database_partitioned)
     plan.filtered = _allowed(plan.usable, options)
-    _choose(plan, options.selector)
+    if plan.filtered:
+        _choose(plan, options.selector)
     return plan
 
 
