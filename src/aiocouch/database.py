@@ -11,6 +11,7 @@ from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
 from aiocouch._wire.rows import document_id
+from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
@@ -44,6 +45,7 @@ class Database:
     def __init__(self, couchdb: CouchDB, id: str) -> None:
         self.couchdb = couchdb
         self.remote: Remote = couchdb.remote
+        self.batch: Batch | None = None
         self.id = id
         self._endpoint = f"/{quote_name(id, 'database name')}"
 
@@ -125,6 +127,17 @@ class Database:
             return
         if not exists_ok:
             raise ConflictError(f"{document!r} exists already")
+
+    def batched(self, size: int = 100, delay: float = 0.0) -> Database:
+        """The same database, where documents that are read at the same time come in one request.
+
+        `[]`, `get` and `fetch` of whole documents wait for others until the next turn of the event
+        loop, or for `delay` seconds, or until `size` documents are asked for; then one
+        `POST /{db}/_all_docs` brings them all. Each caller gets its own document or its own error.
+        """
+        database = type(self)(self.couchdb, self.id)
+        database.batch = Batch(self.remote, self.endpoint, size, delay)
+        return database
 
     # -- many documents ---------------------------------------------------------------------------
 

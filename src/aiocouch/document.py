@@ -231,6 +231,9 @@ class Document(MutableMapping[str, Any]):
         path = self.endpoint
         if rev is not None or options:
             path = with_query(path, checked({"rev": rev, **options}, DOCUMENT))
+        elif self.database.batch is not None:
+            self._take_text(await self.database.batch.read(self.id))
+            return
         response = await self.database.remote.request("GET", path)
         if not response.body.startswith(b"{"):
             response.json()

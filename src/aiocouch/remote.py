@@ -286,7 +286,11 @@ class Stream:
             return chunk
         self._small_pieces += 1
         connection = self._opened().connection
-        if self._small_pieces > _PATIENCE and connection is not None and connection.transport is not None:
+        if (
+            self._small_pieces > _PATIENCE
+            and connection is not None
+            and connection.transport is not None
+        ):
             await _rest(connection.transport)
         return chunk
 
