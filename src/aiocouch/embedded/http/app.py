@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion11, web
 
-from aiocouch.embedded.access import check_request
 from aiocouch.embedded.auth import authenticate
-from aiocouch.embedded.errors import (
-    CouchError,
-    bad_request,
-    internal,
-    method_not_allowed,
-    no_database,
-)
+from aiocouch.embedded.errors import CouchError, bad_request, internal
 from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.challenge import challenged
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
+from aiocouch.embedded.http.dispatch import dispatch
 from aiocouch.embedded.http.exchange import Exchange
-from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -99,12 +92,7 @@ async def _dispatch(exchange: Exchange) -> web.StreamResponse:
         return exchange.answer_bytes(b"", None, 204, preflight)
     exchange.added_headers.update(answer_headers(exchange.headers, config))
     exchange.user = await authenticate(exchange)
-    segments = exchange.segments
-    route = find_server_route(segments) or find_database_route(segments)
-    _open_database(exchange)
-    _check_access(exchange)
-    _check_method(exchange, route)
-    return await route.handler(exchange)
+    return await dispatch(exchange)
 
 
 def _check_url(exchange: Exchange) -> None:
@@ -121,34 +109,3 @@ def _use_override(exchange: Exchange) -> None:
     wanted = exchange.headers.get("X-HTTP-Method-Override")
     if exchange.method == "POST" and wanted in _OVERRIDES:
         exchange.method = wanted
-
-
-def _open_database(exchange: Exchange) -> None:
-    if exchange.segments:
-        database = exchange.server.databases.open(exchange.segments[0])
-        if database is not None:
-            exchange.attach(database)
-
-
-def _check_access(exchange: Exchange) -> None:
-    security = exchange.database.security if exchange.has_database else None
-    check_request(
-        exchange.method, exchange.segments, exchange.user, exchange.server.config, security
-    )
-    # a server admin passes where the database is missing
-    if security is None and len(exchange.segments) > 1:
-        _require_database(exchange)
-
-
-def _require_database(exchange: Exchange) -> None:
-    if find_server_route(exchange.segments) is None:
-        raise no_database()
-
-
-def _check_method(exchange: Exchange, route: Route) -> None:
-    # CouchDB treats HEAD as GET, even where it does not list it
-    method = "GET" if exchange.method == "HEAD" else exchange.method
-    if route.methods and method not in route.methods:
-        raise method_not_allowed(route.methods)
-    if route.json_post and exchange.method == "POST":
-        exchange.require_json_type()

@@ -9,6 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_content_type, bad_request
@@ -58,7 +59,7 @@ class Exchange:
         self.server = server
         path, _, query = request.raw_path.partition("?")
         self.method = request.method
-        self.headers = request.headers
+        self.headers: CIMultiDict[str] | CIMultiDictProxy[str] = request.headers
         self.raw_segments = [part for part in path.split("/") if part]
         self.segments = [unquote_segment(part) for part in self.raw_segments]
         self.query = Query(query.partition("#")[0])
@@ -102,6 +103,32 @@ class Exchange:
             return record
         body = after_read(self.database, self.user, record.id, decode(record.body))
         return record._replace(body=encode(body))
+
+    def redirected(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """Give this request with another method and URL (path and query), from the same user.
+
+        `body` and `headers` are given where they change; other headers stay.
+        """
+        other = Exchange(self.request, self.server)
+        path, _, query = url.partition("?")
+        other.method = method
+        other.raw_segments = [part for part in path.split("/") if part]
+        other.segments = [unquote_segment(part) for part in other.raw_segments]
+        other.query = Query(query)
+        other.user = self.user
+        other.set_cookie = self.set_cookie
+        other.request_id = self.request_id
+        other.added_headers = self.added_headers
+        other._body = self._body if body is None else body
+        if headers:
+            other.headers = CIMultiDict({**self.headers, **headers})
+        return other
 
     # reading
 

@@ -21,6 +21,7 @@ _ROOMS = (
     "node",
     "partitions",
     "replication",
+    "rewrites",
     "reshard",
     "search",
     "security",

@@ -431,7 +431,8 @@
         response: responseOf(response, "update") };
     },
     rewrite(input) {
-      const result = apply(compiled(["rewrites"]), unit.root, [input.req]);
+      const body = compiled(["rewrites"]);
+      const result = rendering(() => apply(body, unit.root, [input.req]));
       return result === undefined ? null : result;
     },
   };

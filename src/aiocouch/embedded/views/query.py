@@ -91,8 +91,14 @@ class ViewQuery:
                 async for piece in pieces:
                     yield piece
 
-    def head_members(self, snapshot: Snapshot) -> dict[str, object]:
-        """Give what stands before the rows, as list functions see it."""
+    async def collect(self) -> tuple[bytes, bytes]:
+        """Give what stands before the rows, and all rows, as JSON for a list function."""
+        with self._index.snapshot() as snapshot:
+            chunks = self._rows(snapshot) if self._function is None else self._groups(snapshot)
+            rows = [row async for chunk in chunks for row in chunk]
+            return encode(self._head_members(snapshot)), b"[%b]" % b",".join(rows)
+
+    def _head_members(self, snapshot: Snapshot) -> dict[str, object]:
         members: dict[str, object] = {}
         if self._function is None:
             members["total_rows"] = snapshot.state.rows[self._tree]

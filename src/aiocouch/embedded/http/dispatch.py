@@ -1,0 +1,55 @@
+"""From a path to its handler, for requests from outside and for those that a rewrite makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded.access import check_request
+from aiocouch.embedded.errors import method_not_allowed, no_database
+from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from aiocouch.embedded.http.exchange import Exchange
+
+
+async def dispatch(exchange: Exchange) -> web.StreamResponse:
+    """Answer a request whose user is known, if that user may send it."""
+    segments = exchange.segments
+    route = find_server_route(segments) or find_database_route(segments)
+    _open_database(exchange)
+    _check_access(exchange)
+    _check_method(exchange, route)
+    return await route.handler(exchange)
+
+
+def _open_database(exchange: Exchange) -> None:
+    if exchange.segments:
+        database = exchange.server.databases.open(exchange.segments[0])
+        if database is not None:
+            exchange.attach(database)
+
+
+def _check_access(exchange: Exchange) -> None:
+    security = exchange.database.security if exchange.has_database else None
+    check_request(
+        exchange.method, exchange.segments, exchange.user, exchange.server.config, security
+    )
+    # a server admin passes where the database is missing
+    if security is None and len(exchange.segments) > 1:
+        _require_database(exchange)
+
+
+def _require_database(exchange: Exchange) -> None:
+    if find_server_route(exchange.segments) is None:
+        raise no_database()
+
+
+def _check_method(exchange: Exchange, route: Route) -> None:
+    # CouchDB treats HEAD as GET, even where it does not list it
+    method = "GET" if exchange.method == "HEAD" else exchange.method
+    if route.methods and method not in route.methods:
+        raise method_not_allowed(route.methods)
+    if route.json_post and exchange.method == "POST":
+        exchange.require_json_type()

@@ -1,0 +1,115 @@
+"""`/db/_design/name/_rewrite/…`: requests that a design document turns into others."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.erlang_text import printed
+from aiocouch.embedded.errors import CouchError, bad_request
+from aiocouch.embedded.http.dispatch import dispatch
+from aiocouch.embedded.http.request_object import request_object
+from aiocouch.embedded.http.routes import design_route
+from aiocouch.embedded.http.views import find_design
+from aiocouch.embedded.javascript.queryserver import design_unit
+from aiocouch.embedded.rewriting import Target, apply_rules, resolve
+from aiocouch.embedded.store.records import render
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.store.records import Entry
+
+_MOST = 100
+_NOT_TOLD = ("info", "uuid", "id", "form")
+_depth: ContextVar[int] = ContextVar("depth", default=0)
+
+
+@design_route("_rewrite")
+async def rewrite(exchange: Exchange) -> web.StreamResponse:
+    """Answer as the request would be answered that the rules or the function make of this one."""
+    entry = find_design(exchange.database, exchange.segments[2])
+    rules = decode(entry.body).get("rewrites")
+    if rules is None:
+        raise _invalid_path()
+    depth = _depth.get()
+    if depth >= _MOST:
+        raise bad_request("Exceeded rewrite recursion limit")
+    token = _depth.set(depth + 1)
+    try:
+        if isinstance(rules, list):
+            return await _by_rules(exchange, rules)
+        return await _by_function(exchange, entry)
+    finally:
+        _depth.reset(token)
+
+
+def _base(exchange: Exchange) -> str:
+    database, design = (quote(exchange.segments[at], safe="") for at in (0, 2))
+    return f"/{database}/_design/{design}"
+
+
+async def _by_rules(exchange: Exchange, rules: list[Any]) -> web.StreamResponse:
+    rest = exchange.segments[4:]
+    pairs = exchange.query.pairs
+    target = apply_rules(rules, exchange.method, rest, pairs, _base(exchange))
+    return await dispatch(exchange.redirected(exchange.method, target.url))
+
+
+async def _by_function(exchange: Exchange, entry: Entry) -> web.StreamResponse:
+    unit = design_unit(exchange.database.uuid, entry.id, entry.rev, render(entry))
+    request = await request_object(exchange)
+    for name in _NOT_TOLD:
+        request.pop(name)
+    try:
+        result = await exchange.server.javascript.render(unit, "rewrite", {"req": encode(request)})
+    except CouchError as error:
+        if error.error == "render_error":
+            raise _error(error.reason or "") from error
+        raise
+    return await _follow(exchange, result)
+
+
+async def _follow(exchange: Exchange, result: Any) -> web.StreamResponse:
+    if result is None:
+        raise _invalid_path()
+    if isinstance(result, str):
+        result = {"path": result}
+    if not isinstance(result, dict):
+        raise _error("bad rewrite")
+    headers = _strings(result.get("headers") or {})
+    if "code" in result:
+        text = str(result.get("body", "")).encode()
+        response = exchange.answer_bytes(text, None, int(result["code"]), headers)
+        del response.headers["Cache-Control"]
+        return response
+    if not isinstance(result.get("path"), str):
+        raise _invalid_path()
+    query = exchange.query.raw
+    if "query" in result:
+        query = urlencode(_strings(result["query"]))
+    target = Target(resolve(_base(exchange), result["path"]), query)
+    method = str(result.get("method", exchange.method)).upper()
+    body = result["body"].encode() if isinstance(result.get("body"), str) else None
+    return await dispatch(exchange.redirected(method, target.url, body, headers))
+
+
+def _strings(members: Any) -> dict[str, str]:
+    if not isinstance(members, dict):
+        raise _error("bad rewrite")
+    for name, value in members.items():
+        if not isinstance(value, str):
+            shown = f"{printed(name)}={printed(value)}"
+            raise _error(f"object key/value must be strings {shown}")
+    return members
+
+
+def _error(reason: str) -> CouchError:
+    return CouchError(500, "rewrite_error", reason)
+
+
+def _invalid_path() -> CouchError:
+    return CouchError(404, "rewrite_error", "Invalid path.")
