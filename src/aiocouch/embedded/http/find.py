@@ -51,9 +51,9 @@ async def _read(exchange: Exchange) -> FindOptions:
 
 
 def _with_partition(exchange: Exchange, body: dict[str, Any]) -> dict[str, Any]:
-    """Put the partition of the path into the body."""
+    """Put the partition of the path into the body, where CouchDB wants none to be."""
     partition = exchange.query.text("partition")
-    if partition is None or body.get("partition") == partition:
+    if partition is None:
         return body
     if "partition" in body:
         reason = f"Unknown Error: mango_httpd :: {{bad_partition,{written(body['partition'])}}}"

@@ -8,14 +8,17 @@ from weakref import WeakKeyDictionary
 
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.mango.definition import ALL_DOCS, LANGUAGE, JsonIndex, indexes_of
+from aiocouch.embedded.store.spans import Span, entries
 from aiocouch.embedded.views.definition import Definition, define
 
 if TYPE_CHECKING:
     from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry
 
 __all__ = ["definition_of", "list_indexes"]
 
-_DESIGN = "SELECT id, rev, body FROM docs WHERE id > '_design/' AND id < '_design0' AND NOT deleted"
+_DESIGN = Span("_design/", "_design0", high_open=True)
+_MOST = 1_000_000
 
 
 @dataclass(slots=True)
@@ -46,16 +49,17 @@ def definition_of(database: Database, index: JsonIndex) -> Definition:
 def _designs(database: Database) -> list[_Design]:
     before = _known.get(database, {})
     now = {}
-    for doc_id, rev, body in database.reader.execute(_DESIGN).fetchall():
-        known = before.get(doc_id)
-        if known is None or known.rev != rev:
-            known = _read(doc_id, rev, decode(body), database_partitioned=database.partitioned)
-        now[doc_id] = known
+    for entry in entries(database.reader, _DESIGN, _MOST):
+        known = before.get(entry.id)
+        if known is None or known.rev != entry.rev:
+            known = _read(entry, database_partitioned=database.partitioned)
+        now[entry.id] = known
     _known[database] = now
     return list(now.values())
 
 
-def _read(doc_id: str, rev: str, body: dict[str, Any], *, database_partitioned: bool) -> _Design:
-    indexes = indexes_of(doc_id, body, database_partitioned=database_partitioned)
+def _read(entry: Entry, *, database_partitioned: bool) -> _Design:
+    body = decode(entry.body)
+    indexes = indexes_of(entry.id, body, database_partitioned=database_partitioned)
     # Bodies of other languages may be large, and nobody asks for them.
-    return _Design(rev, body if body.get("language") == LANGUAGE else {}, indexes, None)
+    return _Design(entry.rev, body if body.get("language") == LANGUAGE else {}, indexes, None)

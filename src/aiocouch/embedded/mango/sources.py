@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +11,7 @@ from aiocouch.embedded.collation import sort_key
 from aiocouch.embedded.mango.bookmark import read_bookmark
 from aiocouch.embedded.mango.ranges import MAX, end_key, start_key
 from aiocouch.embedded.partitioning import partition_range
-from aiocouch.embedded.store.records import Entry
+from aiocouch.embedded.store.spans import Span, entries
 from aiocouch.embedded.views.tables import LAST_NUMBER
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.mango.options import FindOptions
     from aiocouch.embedded.mango.ranges import Range
     from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry
     from aiocouch.embedded.views.index import Index
     from aiocouch.embedded.views.tables import IndexRow, Place
 
@@ -26,7 +28,6 @@ __all__ = ["SourceRow", "id_chunks", "index_chunks"]
 
 _FIRST_CHUNK = 50
 _LARGEST_CHUNK = 500
-_DOCS = "SELECT seq, id, rev, deleted, body, attachments, tree FROM docs"
 
 
 class SourceRow(NamedTuple):
@@ -47,66 +48,38 @@ def _sizes() -> Iterator[int]:
 # --- Documents by id
 
 
-class _Bounds(NamedTuple):
-    """Ids: `low < id` or `low <= id` as `low_open` says, the same at the other end."""
-
-    low: str
-    low_open: bool
-    high: str | None
-    high_open: bool
-
-
 def id_chunks(
     database: Database, ranges: Sequence[Range], options: FindOptions
 ) -> Generator[list[SourceRow], None, None]:
     """Give all documents whose ids are in the range, design documents too."""
-    bounds = _id_bounds(ranges[0], options)
+    span = _id_span(ranges[0], options)
     for size in _sizes():
-        entries = _read_ids(database, bounds, size, descending=options.descending)
-        if not entries:
+        found = entries(database.reader, span, size)
+        if not found:
             return
-        yield [SourceRow(entry.id, encode(entry.id), entry) for entry in entries]
-        bounds = _behind(bounds, entries[-1].id, descending=options.descending)
+        yield [SourceRow(entry.id, encode(entry.id), entry) for entry in found]
+        span = span.after(found[-1].id)
 
 
-def _id_bounds(wanted: Range, options: FindOptions) -> _Bounds:
+def _id_span(wanted: Range, options: FindOptions) -> Span:
     # All that is not a string sorts before the ids.
     low = wanted.low if isinstance(wanted.low, str) else ""
     high = wanted.high if isinstance(wanted.high, str) else ""
-    bounds = _Bounds(low, False, None if wanted.high is MAX else high, False)
+    span = Span(low, None if wanted.high is MAX else high, options.descending)
     if options.partition:
-        bounds = _within_partition(bounds, options.partition)
+        span = _within_partition(span, options.partition)
     if options.bookmark is not None:
-        bounds = _behind(bounds, read_bookmark(options.bookmark)[1], options.descending)
-    return bounds
+        span = span.after(read_bookmark(options.bookmark)[1])
+    return span
 
 
-def _within_partition(bounds: _Bounds, partition: str) -> _Bounds:
+def _within_partition(span: Span, partition: str) -> Span:
     low, high = partition_range(partition)
-    if bounds.low < low:
-        bounds = bounds._replace(low=low)
-    if bounds.high is None or bounds.high >= high:
-        bounds = bounds._replace(high=high, high_open=True)
-    return bounds
-
-
-def _behind(bounds: _Bounds, doc_id: str, descending: bool) -> _Bounds:
-    if descending:
-        return bounds._replace(high=doc_id, high_open=True)
-    return bounds._replace(low=doc_id, low_open=True)
-
-
-def _read_ids(database: Database, bounds: _Bounds, limit: int, *, descending: bool) -> list[Entry]:
-    above = ">" if bounds.low_open else ">="
-    where, values = f"NOT deleted AND id {above} ?", [bounds.low]
-    if bounds.high is not None:
-        where += f" AND id {'<' if bounds.high_open else '<='} ?"
-        values.append(bounds.high)
-    order = "DESC" if descending else "ASC"
-    rows = database.reader.execute(
-        f"{_DOCS} WHERE {where} ORDER BY id {order} LIMIT {limit}", values
-    ).fetchall()
-    return list(map(Entry._make, rows))
+    if span.low is None or span.low < low:
+        span = replace(span, low=low)
+    if span.high is None or span.high >= high:
+        span = replace(span, high=high, high_open=True)
+    return span
 
 
 # --- Rows of an index
@@ -126,8 +99,8 @@ def index_chunks(
     with index.snapshot() as snapshot:
         batches = snapshot.rows(tree, first, last, descending=options.descending)
         for portion in _portions(batches):
-            entries = database.get_many([row.id for row in portion]) if with_documents else {}
-            yield [SourceRow(row.id, row.json, entries.get(row.id)) for row in portion]
+            found = database.get_many([row.id for row in portion]) if with_documents else {}
+            yield [SourceRow(row.id, row.json, found.get(row.id)) for row in portion]
 
 
 def _places(ranges: Sequence[Range], options: FindOptions) -> tuple[Place, Place]:
