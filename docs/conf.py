@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 
 project = "aiocouch"
 author = "the aiocouch authors"
-copyright = f"2026, {author}"  # noqa: A001 - Sphinx wants this name
+copyright = f"2026, {author}"
 release = version_of("aiocouch")
 version = release
 
