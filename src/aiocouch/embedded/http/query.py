@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from aiocouch.embedded.codec import decode
+from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, query_parse_error
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Query:
         if value is None:
             return default
         if value.lower() not in {"true", "false"}:
-            raise query_parse_error(f"Invalid boolean parameter: {value!r}")
+            raise query_parse_error(f"Invalid boolean parameter: {encode(value).decode()}")
         return value.lower() == "true"
 
     def integer(self, name: str, default: int, minimum: int = 0) -> int:
@@ -59,9 +59,11 @@ class Query:
         try:
             number = int(value)
         except ValueError:
-            raise query_parse_error(f"Invalid value for integer: {value!r}") from None
+            raise query_parse_error(
+                f"Invalid value for integer: {encode(value).decode()}"
+            ) from None
         if number < minimum:
-            raise query_parse_error(f"Invalid value for positive integer: {value!r}")
+            raise query_parse_error(f"Invalid value for positive integer: {encode(value).decode()}")
         return number
 
     def json(self, name: str, default: Any = None) -> Any:
