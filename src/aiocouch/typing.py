@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, Required, TypeAlias, TypedDict
 
 __all__ = [
     "BulkRow",
@@ -158,7 +158,7 @@ ChangesOptions = TypedDict(
 class BulkRow(TypedDict, total=False):
     """One row of the answer of `POST /{db}/_bulk_docs`."""
 
-    id: str
+    id: Required[str]
     ok: bool
     rev: str
     error: str

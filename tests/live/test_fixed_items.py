@@ -11,7 +11,7 @@ import time
 import uuid
 import warnings
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -23,6 +23,9 @@ from aiocouch.document import SecurityDocument
 from aiocouch.event import ChangedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
 from aiocouch.testing import CouchDBServer
+
+if TYPE_CHECKING:
+    from aiocouch.typing import Feed
 
 MAP = "function (doc) { emit(doc.kind, 1); }"
 
@@ -219,8 +222,8 @@ async def test_item_20_bulk_of_many_documents_is_linear(db: Database) -> None:
 
 async def test_item_21_closing_line_is_no_event(db: Database) -> None:
     await stored(db, "x")
-    for options in ({"feed": "continuous", "timeout": 1}, {"feed": "normal"}, {}):
-        feed = db.changes(**options)  # type: ignore[typeddict-item]
+    feeds = [db.changes(), db.changes(feed="normal"), db.changes(feed="continuous", timeout=1)]
+    for feed in feeds:
         assert [event.id async for event in feed] == ["x"]
         assert feed.last_sequence is not None
         assert feed.pending == 0
@@ -229,9 +232,9 @@ async def test_item_21_closing_line_is_no_event(db: Database) -> None:
 async def test_item_21_long_lines_pass(db: Database) -> None:
     text = "ü" * 400_000
     await stored(db, "x", text=text)
-    for feed in ("normal", "continuous"):
-        events = db.changes(feed=feed, include_docs=True, timeout=1)
-        (event,) = await collect(events)
+    kinds: list[Feed] = ["normal", "continuous"]
+    for kind in kinds:
+        (event,) = await collect(db.changes(feed=kind, include_docs=True, timeout=1))
         assert event.json["doc"]["text"] == text
 
 

@@ -289,6 +289,7 @@ async def test_bulk_get(db: Database) -> None:
 async def test_purge(db: Database) -> None:
     await fill(db, "a", "b")
     rev = (await db["a"]).rev
+    assert rev is not None
     answer = await db.purge({"a": [rev]})
     assert answer["purged"] == {"a": [rev]}
     assert [key async for key in db.akeys()] == ["b"]

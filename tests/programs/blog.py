@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 
 import aiocouch
 from aiocouch import CouchDB, View
@@ -64,7 +65,8 @@ async def history(db: aiocouch.Database) -> None:
 
 
 async def errors(db: aiocouch.Database, view: View) -> None:
-    for options in ({"group": "true"}, {"limit": "-1"}):
+    wrong: list[dict[str, Any]] = [{"group": "true"}, {"limit": "-1"}]
+    for options in wrong:
         try:
             await view.get(**options)
         except ValueError as error:

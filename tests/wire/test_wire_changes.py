@@ -11,6 +11,7 @@ import aiocouch
 from aiocouch import Database
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError
+from aiocouch.typing import Feed
 from tests.wire.canned import Answer, CannedServer, cut_up, error_answer, json_answer
 
 
@@ -51,7 +52,7 @@ EXPECTED = [
 
 @pytest.mark.parametrize("kind", ["normal", "longpoll"])
 @pytest.mark.parametrize("size", [1, 5, 10**6])
-async def test_feed_that_ends(canned: CannedServer, base: Database, kind: str, size: int) -> None:
+async def test_feed_that_ends(canned: CannedServer, base: Database, kind: Feed, size: int) -> None:
     canned.say(Answer(pieces=cut_up(feed(CHANGES), size)))
     events = await collect(base.changes(feed=kind))
     assert facts(events) == EXPECTED
@@ -109,7 +110,7 @@ async def test_closing_line_is_no_event(canned: CannedServer, base: Database) ->
 @pytest.mark.parametrize("kind", ["normal", "longpoll", "continuous"])
 @pytest.mark.parametrize("size", [600_000, 2_000_000])
 async def test_line_of_any_length(
-    canned: CannedServer, base: Database, kind: str, size: int
+    canned: CannedServer, base: Database, kind: Feed, size: int
 ) -> None:
     text = "ü" * size
     long = [change("1-x", "a", doc={"_id": "a", "_rev": "1-a", "text": text})]
@@ -141,7 +142,7 @@ async def test_error_line_raises(canned: CannedServer, base: Database) -> None:
 @pytest.mark.parametrize("kind", ["normal", "continuous"])
 @pytest.mark.parametrize("honest", [True, False])
 async def test_feed_cut_in_the_middle_raises(
-    canned: CannedServer, base: Database, kind: str, honest: bool
+    canned: CannedServer, base: Database, kind: Feed, honest: bool
 ) -> None:
     body = lines_of(CHANGES) if kind == "continuous" else feed(CHANGES)
     canned.say(Answer(pieces=[body[: len(body) // 2]], cut=not honest))

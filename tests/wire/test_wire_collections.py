@@ -59,7 +59,7 @@ async def test_design_doc_keeps_its_slash(canned: CannedServer, base: Database) 
 async def test_view_get_passes_options(canned: CannedServer, base: Database) -> None:
     canned.say(rows_answer(row("a")))
     response = await base.view("d", "v").get(
-        startkey='["a"]', descending=True, include_docs=False, limit=3, group_level=None
+        startkey='["a"]', descending=True, include_docs=False, limit=3, skip=0
     )
     assert canned.only().path == "/db/_design/d/_view/v"
     assert canned.only().query == {
@@ -67,9 +67,17 @@ async def test_view_get_passes_options(canned: CannedServer, base: Database) -> 
         "descending": "true",
         "include_docs": "false",
         "limit": "3",
+        "skip": "0",
     }
     assert (response.total_rows, response.offset) == (1, 0)
     assert response.rows[0]["id"] == "a"
+
+
+async def test_option_that_is_none_is_left_out(canned: CannedServer, base: Database) -> None:
+    canned.say(rows_answer(), rows_answer())
+    await base.view("d", "v").get(limit=None)
+    assert [key async for key in base.akeys(startkey=None, descending=None)] == []
+    assert [request.query for request in canned.requests] == [{}, {}]
 
 
 @pytest.mark.parametrize("name", ["key", "startkey", "endkey", "start_key", "end_key"])
@@ -132,7 +140,7 @@ async def test_bulk_create_is_one_request(canned: CannedServer, base: Database) 
     assert [doc.id for doc in bulk.error] == ["b"]
     assert bulk.ok[0].rev == "1-a"
     assert bulk.response is not None
-    assert bulk.response[1]["error"] == "conflict"
+    assert bulk.response[1].get("error") == "conflict"
 
 
 async def test_bulk_update_fetches_once_and_writes_once_what_changed(

@@ -229,7 +229,10 @@ async def test_offset_may_be_null(canned: CannedServer, base: Database) -> None:
 
 
 async def test_akeys_are_ids_and_values_are_values(canned: CannedServer, base: Database) -> None:
-    rows = [{"id": "a", "key": ["k", 1], "value": 1}, {"id": "b", "key": "k2", "value": None}]
+    rows: list[dict[str, Any]] = [
+        {"id": "a", "key": ["k", 1], "value": 1},
+        {"id": "b", "key": "k2", "value": None},
+    ]
     for _ in range(4):
         canned.say(rows_answer(*rows))
     view = base.view("d", "v")
@@ -242,7 +245,7 @@ async def test_akeys_are_ids_and_values_are_values(canned: CannedServer, base: D
 async def test_documents_that_are_missing_raise_after_the_ones_before(
     canned: CannedServer, base: Database
 ) -> None:
-    rows = [doc_row("a"), {"key": "b", "error": "not_found"}, doc_row("c")]
+    rows: list[dict[str, Any]] = [doc_row("a"), {"key": "b", "error": "not_found"}, doc_row("c")]
     canned.say(rows_answer(*rows))
     seen = []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
@@ -63,7 +64,7 @@ async def test_unknown_host_is_an_error_of_ours() -> None:
 async def test_time_out_is_caught_as_before(canned: CannedServer) -> None:
     forever = asyncio.Event()
 
-    async def silence() -> Any:
+    async def silence() -> AsyncGenerator[bytes, None]:
         await forever.wait()
         yield b""
 
@@ -210,7 +211,7 @@ async def test_error_inside_the_loop_reaches_the_program(
 async def test_cancelled_read_can_be_repeated(canned: CannedServer, base: Database) -> None:
     asked, forever = asyncio.Event(), asyncio.Event()
 
-    async def half() -> Any:
+    async def half() -> AsyncGenerator[bytes, None]:
         yield ALL[:100]
         asked.set()
         await forever.wait()

@@ -106,7 +106,7 @@ async def test_check_accepts_the_user_that_was_given(canned: CannedServer) -> No
 
 @pytest.mark.parametrize("given", [{"user": "u", "password": "p"}, {"cookie": "expired"}])
 async def test_check_refuses_credentials_that_did_not_take(
-    canned: CannedServer, given: dict[str, str]
+    canned: CannedServer, given: dict[str, Any]
 ) -> None:
     canned.say(who(None))
     async with CouchDB(canned.url, **given) as couchdb:

@@ -1,0 +1,57 @@
+"""Mistakes that the type checkers must find: in each line that ends with `# error`. Never run."""
+
+from aiocouch import CouchDB, Database, Document
+from aiocouch.document import SecurityDocument
+from aiocouch.view import View
+
+
+async def session(couchdb: CouchDB) -> None:
+    CouchDB()  # error
+    CouchDB(5984)  # error
+    CouchDB("http://h", user=5)  # error
+    await couchdb.create("db", partitoned=True)  # error
+    await couchdb.create(5)  # error
+    await couchdb.keys(limit="1")  # error
+    await couchdb[5]  # error
+
+
+async def database(db: Database) -> None:
+    await db[5]  # error
+    await db.get("x", [1])  # error
+    await db.get("x", revision="1-a")  # error
+    await db.create("x", data="text")  # error
+    await db.docs()  # error
+    db.docs(include_dcos=True)  # error
+    db.docs(limit="5")  # error
+    db.find("name")  # error
+    db.find({}, limit="5")  # error
+    db.find({}, sorted=["a"])  # error
+    db.changes(feed="eventsource")  # error
+    db.changes(include_doc=True)  # error
+    db.update_docs(5)  # error
+    await db.index(["a"])  # error
+    await db.index({"fields": ["a"]}, type="tree")  # error
+    for key in db.akeys():  # error
+        len(key)
+
+
+async def document(db: Database, doc: Document) -> None:
+    Document(db)  # error
+    Document(db, "x", [1])  # error
+    doc.rev = 5  # error
+    doc.exists = True  # error
+    doc[5] = 1  # error
+    await doc.save(force=True)  # error
+    await doc.fetch(rev=5)  # error
+    await doc.copy()  # error
+    len(await doc.save())  # error
+    await doc.attachment("a").save(5, "text/plain")  # error
+    await doc.attachment("a").save(b"x")  # error
+
+
+async def rest(security: SecurityDocument, view: View) -> None:
+    security.add_member(5)  # error
+    security.members.append("x")  # error
+    await view.get(descnding=True)  # error
+    await view.get(stale="yes")  # error
+    view.docs(["a"], prefix=5)  # error
