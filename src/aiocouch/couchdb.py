@@ -30,6 +30,7 @@ class CouchDB:
     `server` is its URL, which may have a path and credentials. `user` and `password` are sent with
     every request; `cookie` is the value of an `AuthSession` cookie. All else goes to
     `aiohttp.ClientSession`, such as `headers` or `timeout`. Nothing is sent before the first request.
+    Bodies of more bytes than `gzip_above` are compressed, if that pays and the server takes it.
 
     Raises `InvalidInputError` for a bad URL, `InvalidTypeError` for an unknown option.
     """
@@ -40,9 +41,13 @@ class CouchDB:
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
+        *,
+        gzip_above: int | None = None,
         **kwargs: Any,
     ) -> None:
-        self.remote = Remote(server, user=user, password=password, cookie=cookie, **kwargs)
+        self.remote = Remote(
+            server, user=user, password=password, cookie=cookie, gzip_above=gzip_above, **kwargs
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.remote.url}>"

@@ -7,6 +7,7 @@ come. Both map every error to a class of `aiocouch.exception`. No other module k
 from __future__ import annotations
 
 import asyncio
+import gzip
 import inspect
 import io
 from collections.abc import AsyncIterable, Awaitable, Mapping
@@ -44,6 +45,8 @@ _LARGE = 1 << 20
 _SMALL_PIECE = 1 << 15
 _PATIENCE = 8  # small pieces that are taken as they come: short answers must not wait
 _REST_SECONDS = 0.002
+_PACKED = {"Content-Encoding": "gzip"}
+_WORTH_IT = 0.8
 _SAFE = frozenset({"GET", "HEAD"})
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
 _SESSION_OPTIONS = frozenset(inspect.signature(aiohttp.ClientSession).parameters)
@@ -109,8 +112,10 @@ class Remote:
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
+        gzip_above: int | None = None,
         **kwargs: Any,
     ) -> None:
+        self._gzip_above = gzip_above
         url, self.credentials = _split(server, credentials(user, password, cookie))
         self.url = url
         self._options = _session_options(kwargs)
@@ -125,11 +130,17 @@ class Remote:
         self, method: str, path: str, *, body: Body = None, headers: Mapping[str, str] | None = None
     ) -> HTTPResponse:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
+        plain = body
+        if self._gzip_above is not None and headers is None and isinstance(body, bytes):
+            body, headers = await _packed(body, self._gzip_above)
         try:
             response = await self._open(method, path, body, headers)
             content = await response.read()
         except _FOREIGN as error:
             raise transport_error(error, _facts(method, path)) from error
+        if response.status == 415 and headers is _PACKED:
+            self._gzip_above = None
+            return await self.request(method, path, body=plain)
         if response.status >= 300:
             raise _refusal(method, path, response, content)
         if response.cookies:
@@ -372,6 +383,14 @@ class Stream:
 
 
 RemoteServer = Remote  # its name of old
+
+
+async def _packed(body: bytes, above: int) -> tuple[bytes, Mapping[str, str] | None]:
+    """A body compressed, with the header that says so, where it is large and that makes it smaller."""
+    if len(body) <= above:
+        return body, None
+    packed = await asyncio.to_thread(gzip.compress, body, 1)
+    return (packed, _PACKED) if len(packed) < _WORTH_IT * len(body) else (body, None)
 
 
 async def _rest(transport: asyncio.Transport) -> None:
