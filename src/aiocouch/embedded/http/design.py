@@ -202,14 +202,14 @@ def respond(
             reason = f"Invalid data from external server: {shown}"
             raise CouchError(500, "external_response_error", reason)
     body, content_type = _body_of(result)
-    sent = {"Content-Type": content_type, **_headers_of(result), **(headers or {})}
+    sent = {**_headers_of(result), **(headers or {})}
     if "json" not in result:
         sent["Content-Security-Policy"] = "sandbox"
     if exchange.method == "HEAD":
         body = b""
-    response = exchange.answer_bytes(body, None, int(result.get("code", 200)), sent)
+    response = exchange.answer_bytes(body, content_type, int(result.get("code", 200)), sent)
     if "json" not in result:
-        del response.headers["Cache-Control"]
+        response.headers.pop("Cache-Control", None)
     return response
 
 

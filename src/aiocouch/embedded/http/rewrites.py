@@ -83,9 +83,7 @@ async def _follow(exchange: Exchange, result: Any) -> web.StreamResponse:
     headers = _strings(result.get("headers") or {})
     if "code" in result:
         text = str(result.get("body", "")).encode()
-        response = exchange.answer_bytes(text, None, int(result["code"]), headers)
-        del response.headers["Cache-Control"]
-        return response
+        return exchange.answer_bytes(text, None, int(result["code"]), headers)
     if not isinstance(result.get("path"), str):
         raise _invalid_path()
     query = exchange.query.raw
