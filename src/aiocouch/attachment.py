@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import io
 import os
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
 
+from aiocouch._wire.content import ContentReader
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import with_query
 from aiocouch.exception import (
@@ -19,6 +19,7 @@ from aiocouch.exception import (
     InvalidInputError,
     InvalidTypeError,
     NotFoundError,
+    TruncatedError,
 )
 
 if TYPE_CHECKING:
@@ -94,15 +95,21 @@ class Attachment:
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The content as it comes, in pieces of any size. Errors as `fetch`, also in the middle."""
-        digest = hashlib.md5(usedforsecurity=False)
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        headers = {"Accept": "*/*", "Accept-Encoding": "gzip"}
         async with self.document.remote.stream("GET", self.endpoint, headers=headers) as stream:
-            response = stream.response
-            self.content_type = response.headers.get("Content-Type")
-            while chunk := await stream.chunk():
-                digest.update(chunk)
-                yield chunk
-        self._check(response.headers.get("Content-MD5"), digest.digest())
+            answered = stream.response.headers
+            self.content_type = answered.get("Content-Type")
+            reader = ContentReader(answered.get("Content-Encoding"))
+            try:
+                while chunk := await stream.chunk():
+                    if content := reader.feed(chunk):
+                        yield content
+            except zlib.error as error:
+                raise DigestError(f"{self!r}: the compressed content is damaged") from error
+        if not reader.is_whole():
+            raise TruncatedError(f"{self!r}: the compressed content ended too early")
+        if not reader.matches(answered.get("Content-MD5") or answered.get("ETag")):
+            raise DigestError(f"{self!r}: the content does not have the digest that was stored")
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """The content as it comes: `async for chunk in attachment`."""
@@ -143,10 +150,6 @@ class Attachment:
                 f"{self.document!r} has unsaved changes: save or fetch it before its attachments"
             )
         return with_query(self.endpoint, {"rev": self.document.rev})
-
-    def _check(self, stored: str | None, received: bytes) -> None:
-        if stored is not None and stored != base64.b64encode(received).decode():
-            raise DigestError(f"{self!r}: the content does not have the digest that was stored")
 
 
 class _Content:

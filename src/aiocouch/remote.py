@@ -171,9 +171,15 @@ class Remote:
         headers: Mapping[str, str] | None,
         timeout: Timeout,
     ) -> aiohttp.ClientResponse:
-        """The answer's head. An error status raises; the caller closes the response."""
+        """The answer's head. An error status raises; the caller closes the response.
+
+        Who asks for an encoding gets the bytes as they are encoded.
+        """
+        packed = headers is not None and "Accept-Encoding" in headers
         try:
-            response = await self._open(method, path, body, headers, timeout=timeout)
+            response = await self._open(
+                method, path, body, headers, timeout=timeout, auto_decompress=not packed
+            )
             if response.status < 300:
                 return response
             content = await response.read()

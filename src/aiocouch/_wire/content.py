@@ -1,0 +1,48 @@
+"""The content of an attachment as it comes: decompressed, and held against its digest."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+
+_GZIP = 16 + zlib.MAX_WBITS
+_MD5 = re.compile(r'"?([A-Za-z0-9+/]{22}==)"?').fullmatch
+
+
+class ContentReader:
+    """Takes the bytes that were sent and gives the content.
+
+    CouchDB keeps compressible attachments compressed, and their digest is that of the compressed
+    bytes. So they are asked for as they are stored, and decompressed here.
+    """
+
+    def __init__(self, encoding: str | None) -> None:
+        self._inflater = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+        self._stored = hashlib.md5(usedforsecurity=False)
+        self._plain = hashlib.md5(usedforsecurity=False)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The content of the bytes that came. Raises `zlib.error` for what is no gzip."""
+        self._stored.update(chunk)
+        if self._inflater is None:
+            return chunk
+        content = self._inflater.decompress(chunk)
+        self._plain.update(content)
+        return content
+
+    def is_whole(self) -> bool:
+        """Whether compressed content has come to its end."""
+        return self._inflater is None or self._inflater.eof
+
+    def matches(self, digest: str | None) -> bool:
+        """Whether the content has this MD5, in base64 as of an ETag; true for what is none.
+
+        A proxy that compresses on the way leaves the digest of the plain content.
+        """
+        found = _MD5(digest or "")
+        if found is None:
+            return True
+        wanted = base64.b64decode(found[1])
+        return wanted in (self._stored.digest(), self._plain.digest())
