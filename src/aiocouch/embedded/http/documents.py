@@ -161,18 +161,12 @@ def _missing(rev: Rev) -> bytes:
 
 def _get_local(exchange: Exchange, doc_id: str, options: ReadOptions) -> web.StreamResponse:
     local = exchange.database.local(doc_id)
-    if local is None or options.rev not in {None, _local_rev(local)}:
+    if local is None or options.rev is not None or options.lists_revisions:
         raise not_found()
-    if options.lists_revisions:
-        return exchange.answer_json(b'[{"ok":%b}]' % local_text(local))
     etag = local_etag(local.rev, local.body)
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
     return exchange.answer_json(local_text(local, revs=options.revs), 200, {"ETag": etag})
-
-
-def _local_rev(local: Local) -> Rev:
-    return 0, str(local.rev).encode()
 
 
 def local_text(local: Local, *, revs: bool = False) -> bytes:
@@ -200,7 +194,7 @@ async def _put(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     def read(value: object) -> Edit:
         return _read_put(exchange, doc_id, value)
 
-    if exchange.content_type == "multipart/related":
+    if exchange.headers.get("Content-Type", "").startswith("multipart/related;"):
         async with Uploads(exchange.database) as uploads:
             edit = await read_related(exchange, uploads, settings, read)
             return await _write(exchange, edit, replicated=replicated)
@@ -303,12 +297,12 @@ def quoted(text: str) -> str:
 
 
 async def _delete(exchange: Exchange, doc_id: str) -> web.StreamResponse:
-    rev = requested_rev(exchange)
     if doc_id.startswith(LOCAL):
         if exchange.database.local(doc_id) is None:
             raise not_found()
     else:
         find(exchange.database, doc_id, PLAIN)
+    rev = requested_rev(exchange)
     edit = Edit(doc_id, {}, deleted=True, revs=() if rev is None else (rev,))
     update = Update(exchange.server, exchange.database, exchange.user)
     outcome = await update.write(edit)
@@ -350,14 +344,16 @@ def _again(item: Any) -> Incoming:
 
 
 def _destination(exchange: Exchange) -> tuple[str, Rev | None]:
-    header = exchange.headers.get("Destination", "")
-    if not header:
+    header = exchange.headers.get("Destination")
+    if header is None:
         raise bad_request("Destination header is mandatory for COPY.")
     if header.startswith(("http://", "https://")):
         raise bad_request("Destination URL must be relative.")
     path, _, query = header.partition("?")
     name, _, rev = query.partition("=")
-    return unquote(path), read_rev(unquote(rev)) if name == "rev" else None
+    if not query:
+        return unquote(path), None
+    return unquote(path), read_rev(unquote(rev) if name == "rev" else query)
 
 
 # forms

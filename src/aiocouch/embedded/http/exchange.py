@@ -178,7 +178,7 @@ class Exchange:
         try:
             return gzip.decompress(body)
         except (OSError, EOFError, zlib.error):
-            raise bad_request("invalid gzip body") from None
+            raise bad_request("Request body is not properly gzipped.") from None
 
     async def json(self) -> Any:
         """Read the body as JSON of any type; an empty or bad one raises 400."""
