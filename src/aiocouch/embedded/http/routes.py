@@ -20,12 +20,13 @@ class Route:
     """A handler with what must hold before it runs.
 
     `methods` stand in the order in which CouchDB lists them in a 405; empty: the handler looks
-    at the method itself. Who may send a request is decided before (`access`).
+    at the method itself. `exact`: a longer path is answered as if it were of an attachment. Who may send a request is decided before (`access`).
     """
 
     handler: Handler
     methods: tuple[str, ...]
     json_post: bool
+    exact: bool = False
 
 
 # Of these CouchDB knows the path of two segments only; what is longer names an attachment.
@@ -50,11 +51,16 @@ _default: dict[str, Route] = {}
 
 
 def _registering(
-    table: dict[str, Route], name: str, methods: tuple[str, ...], json_post: bool
+    table: dict[str, Route],
+    name: str,
+    methods: tuple[str, ...],
+    json_post: bool,
+    *,
+    exact: bool = False,
 ) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         assert name not in table, f"two routes for {name}"
-        table[name] = Route(handler, methods, json_post)
+        table[name] = Route(handler, methods, json_post, exact)
         return handler
 
     return register
@@ -78,9 +84,10 @@ def database_route(
     *,
     methods: tuple[str, ...] = (),
     json_post: bool = False,
+    exact: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register a handler for `/db/<segment>…`; the database is open when it runs."""
-    return _registering(_database, segment, methods, json_post)
+    return _registering(_database, segment, methods, json_post, exact=exact)
 
 
 def design_route(
@@ -121,6 +128,11 @@ def find_database_route(segments: list[str]) -> Route:
     if special is None or (len(segments) > 2 and segments[1] in _WITHOUT_MORE):
         return _default[_kind(segments)]
     return special
+
+
+def find_default(kind: Literal["database", "document", "attachment"]) -> Route:
+    """Give the default route of a kind."""
+    return _default[kind]
 
 
 def _kind(segments: list[str]) -> str:

@@ -1,0 +1,187 @@
+"""Jobs: a replication with its history, which runs, crashes and is started again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded.replicator.peer import ReplicationError
+from aiocouch.embedded.tasks import NODE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiocouch.embedded.replicator.specification import Specification
+    from aiocouch.embedded.replicator.worker import Replication
+    from aiocouch.embedded.tasks import ActiveTasks
+
+_EVENTS = 20
+_FIRST_PAUSE = 2.0
+_LONGEST_PAUSE = 600.0
+
+
+def timestamp() -> str:
+    """Give the time now as the scheduler writes it: `2026-11-24T08:25:44Z`."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+class Job:
+    """One replication job.
+
+    `document` is (database, document id) of the document that asks for it, None for one asked for
+    by `_replicate`. `make` gives a fresh replication for each attempt.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: Specification,
+        make: Callable[[Callable[[], None]], Replication],
+        *,
+        user: str | None = None,
+        document: tuple[str, str] | None = None,
+    ) -> None:
+        self.id = name
+        self.spec = spec
+        self.user = user
+        self.document = document
+        self.state = "pending"
+        self.errors = 0
+        self.reason: str | None = None
+        self.started = timestamp()
+        self.updated = self.started
+        self._make = make
+        self._replication: Replication | None = None
+        self._events: deque[dict[str, str]] = deque(maxlen=_EVENTS)
+        self._record("added")
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self.state}>"
+
+    @property
+    def info(self) -> dict[str, Any] | None:
+        """Give the numbers of the latest attempt, None before it has got anywhere."""
+        if self._replication is None:
+            return None
+        progress = self._replication.progress
+        if self.state == "running" and not progress.through_seq:
+            return None
+        return progress.info()
+
+    async def once(self, tasks: ActiveTasks) -> dict[str, Any]:
+        """Run one attempt and give its answer. Raises ReplicationError."""
+        task = tasks.add("replication", **self._task_fields())
+
+        def told() -> None:
+            task.update(**self._task_fields())
+
+        self._record("started")
+        self._enter("running")
+        self._replication = self._make(told)
+        try:
+            with task:
+                answer = await self._replication.run()
+        except ReplicationError as error:
+            self._crashed(str(error))
+            raise
+        except (OSError, RuntimeError, ValueError, LookupError) as error:
+            self._crashed(f"{type(error).__name__}: {error}")
+            raise ReplicationError("error", self.reason or "") from error
+        self.errors = 0
+        self.reason = None
+        self._enter("completed")
+        return answer
+
+    async def keep(
+        self, tasks: ActiveTasks, done: Callable[[Job], Awaitable[None]] | None = None
+    ) -> None:
+        """Run, again after each crash with growing pauses, until the replication is complete."""
+        while True:
+            try:
+                await self.once(tasks)
+            except ReplicationError:
+                await asyncio.sleep(self._pause())
+                continue
+            break
+        if done is not None:
+            await done(self)
+
+    def _pause(self) -> float:
+        return float(min(_FIRST_PAUSE * 2 ** min(self.errors, 16), _LONGEST_PAUSE))
+
+    def _crashed(self, reason: str) -> None:
+        self.errors += 1
+        self.reason = reason
+        self._record("crashed", reason)
+        self._enter("crashing")
+
+    def _enter(self, state: str) -> None:
+        self.state = state
+        self.updated = timestamp()
+
+    def _record(self, kind: str, reason: str | None = None) -> None:
+        event = {"timestamp": timestamp(), "type": kind}
+        self._events.appendleft(event if reason is None else {**event, "reason": reason})
+
+    # how it is shown
+
+    @property
+    def _document(self) -> tuple[str | None, str | None]:
+        return (None, None) if self.document is None else self.document
+
+    def as_job(self) -> dict[str, Any]:
+        """Give the entry of `_scheduler/jobs`."""
+        database, doc_id = self._document
+        return {
+            "database": database,
+            "id": self.id,
+            "pid": f"<0.{id(self) % 100_000}.0>" if self.state == "running" else None,
+            "source": self.spec.source.url,
+            "target": self.spec.target.url,
+            "user": self.user,
+            "doc_id": doc_id,
+            "info": self.info,
+            "history": list(self._events),
+            "node": NODE,
+            "start_time": self.started,
+        }
+
+    def as_document(self) -> dict[str, Any]:
+        """Give the entry of `_scheduler/docs`."""
+        database, doc_id = self._document
+        return {
+            "database": database,
+            "doc_id": doc_id,
+            "id": self.id,
+            "node": NODE,
+            "source": self.spec.source.url,
+            "target": self.spec.target.url,
+            "state": self.state,
+            "info": {"error": self.reason} if self.state == "crashing" else self.info,
+            "error_count": self.errors,
+            "last_updated": self.updated,
+            "start_time": self.started,
+            "source_proxy": None,
+            "target_proxy": None,
+        }
+
+    def _task_fields(self) -> dict[str, Any]:
+        database, doc_id = self._document
+        return {
+            "replication_id": self.id,
+            "database": database,
+            "doc_id": doc_id,
+            "continuous": self.spec.continuous,
+            "source": self.spec.source.url,
+            "target": self.spec.target.url,
+            "user": self.user,
+            "checkpoint_interval": int(self.spec.checkpoint_interval * 1000),
+            **(self.info or {}),
+            **self._sequences(),
+        }
+
+    def _sequences(self) -> dict[str, Any]:
+        seq = 0 if self._replication is None else self._replication.progress.through_seq
+        return {"through_seq": seq, "source_seq": seq}

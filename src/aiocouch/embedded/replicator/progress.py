@@ -1,0 +1,48 @@
+"""The numbers of a replication that runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Counts:
+    """What one session has done so far, with the names that replication logs use."""
+
+    missing_checked: int = 0
+    missing_found: int = 0
+    docs_read: int = 0
+    docs_written: int = 0
+    doc_write_failures: int = 0
+    bulk_get_docs: int = 0
+    bulk_get_attempts: int = 0
+
+    def for_log(self) -> dict[str, int]:
+        """Give the members of a session in a replication log."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a replication stands. Sequences are those of the source, 0 before the first."""
+
+    counts: Counts
+    through_seq: Any = 0
+    checkpointed_seq: Any = 0
+    pending: int | None = None
+
+    def info(self) -> dict[str, Any]:
+        """Give `info` as `_scheduler/docs` and `_replication_stats` show it."""
+        counts = self.counts
+        return {
+            "revisions_checked": counts.missing_checked,
+            "missing_revisions_found": counts.missing_found,
+            "docs_read": counts.docs_read,
+            "docs_written": counts.docs_written,
+            "changes_pending": self.pending,
+            "doc_write_failures": counts.doc_write_failures,
+            "bulk_get_docs": counts.bulk_get_docs,
+            "bulk_get_attempts": counts.bulk_get_attempts,
+            "checkpointed_source_seq": self.checkpointed_seq,
+        }

@@ -1,0 +1,213 @@
+"""The replicator of a server: runs what `_replicate` and `_replicator` documents ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded.auth import LOOPBACK
+from aiocouch.embedded.errors import CouchError, forbidden, internal, not_found
+from aiocouch.embedded.replicator.jobs import Job
+from aiocouch.embedded.replicator.peer import (
+    Peer,
+    RefusedError,
+    ReplicationError,
+    new_session,
+    quote_id,
+)
+from aiocouch.embedded.replicator.specification import (
+    job_id,
+    read_specification,
+    replication_id,
+)
+from aiocouch.embedded.replicator.worker import Replication
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    import aiohttp
+
+    from aiocouch.embedded.identity import User
+    from aiocouch.embedded.replicator.specification import Endpoint, Specification
+    from aiocouch.embedded.state import Server
+
+
+class Replicator:
+    """Jobs of one server. Nothing runs, and no connection is open, until there is a job."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._session: aiohttp.ClientSession | None = None
+        self._jobs: dict[str, Job] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._answers: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self._tokens: dict[str, User] = {}
+
+    def user_of(self, token: str) -> User | None:
+        """Give the user for whom a request with this loopback token was sent."""
+        return self._tokens.get(token)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Give the jobs that are running or waiting."""
+        return list(self._jobs.values())
+
+    def job(self, name: str) -> Job:
+        """Give a job by its id; raises 404."""
+        if name not in self._jobs:
+            raise not_found()
+        return self._jobs[name]
+
+    # _replicate
+
+    async def replicate(self, body: Mapping[str, Any], user: User) -> tuple[int, dict[str, Any]]:
+        """Do what a `POST /_replicate` asks; give status and answer. Raises CouchError."""
+        if body.get("cancel") is True and isinstance(self._named(body), str):
+            return await self._cancel(str(self._named(body)), user)
+        spec = read_specification(body, self._server.address)
+        base = await self.identify(spec, user)
+        name = job_id(base, spec)
+        if body.get("cancel") is True:
+            return await self._cancel(name, user)
+        if name not in self._jobs:
+            self._jobs[name] = self._make_job(name, base, spec, user)
+            if spec.continuous:
+                self._start(self._jobs[name])
+        if spec.continuous:
+            return 202, {"ok": True, "_local_id": name}
+        return 200, await self._answer(self._jobs[name])
+
+    @staticmethod
+    def _named(body: Mapping[str, Any]) -> Any:
+        return body.get("replication_id", body.get("id", body.get("_local_id")))
+
+    async def _answer(self, job: Job) -> dict[str, Any]:
+        """Wait for a job that runs once; whoever asks for the same meanwhile waits with us."""
+        if job.id not in self._answers:
+            self._answers[job.id] = asyncio.create_task(self._run_once(job))
+        try:
+            return await asyncio.shield(self._answers[job.id])
+        except asyncio.CancelledError:
+            if job.id in self._jobs:
+                raise
+            raise internal("the replication was cancelled", "cancelled") from None
+
+    async def _run_once(self, job: Job) -> dict[str, Any]:
+        try:
+            return await job.once(self._server.tasks)
+        except ReplicationError as error:
+            raise CouchError(error.status, error.error, error.reason) from error
+        finally:
+            self._jobs.pop(job.id, None)
+            self._answers.pop(job.id, None)
+
+    async def _cancel(self, name: str, user: User) -> tuple[int, dict[str, Any]]:
+        job = self.job(name)
+        if not user.is_server_admin and job.user != user.name:
+            raise forbidden("You are not allowed to cancel this replication.")
+        await self.end(name)
+        return 200, {"ok": True, "_local_id": name}
+
+    # jobs
+
+    async def identify(self, spec: Specification, user: User) -> str:
+        """Give the id of a replication; fetches the code of its filter. Raises CouchError."""
+        code = None
+        if spec.filter is not None and not spec.filter.startswith("_"):
+            code = await self._filter_code(spec, self._peer(spec.source, user))
+        return replication_id(spec, self._server.uuid, code)
+
+    async def _filter_code(self, spec: Specification, source: Peer) -> str:
+        design, _, name = (spec.filter or "").partition("/")
+        try:
+            document = await source.document(f"_design/{design}")
+        except RefusedError as error:
+            reason = f'{{error,<<"{error.error}">>}}'
+            raise not_found(
+                f"Couldn't open document `{quote_id(f'_design/{design}')}` from source database "
+                f"`{source.url}`: {reason}"
+            ) from error
+        except ReplicationError as error:
+            raise CouchError(error.status, error.error, error.reason) from error
+        code = document.get("filters", {}).get(name)
+        if not isinstance(code, str):
+            raise not_found(
+                f"Couldn't parse filter code from document {design} on `{source.url}`  "
+                f'Error: {{not_found,<<"missing json key: {name}">>}}'
+            )
+        return code
+
+    def add_document(
+        self,
+        spec: Specification,
+        base: str,
+        user: User,
+        document: tuple[str, str],
+        done: Callable[[Job], Awaitable[None]],
+    ) -> Job:
+        """Start the job that a document asks for; `done` is called when it is complete."""
+        name = job_id(base, spec)
+        other = self._jobs.get(name)
+        if other is not None:
+            raise internal(f"Replication `{name}` is already running", "duplicate_job")
+        job = self._make_job(name, base, spec, user, document)
+        self._jobs[name] = job
+        self._start(job, done)
+        return job
+
+    def _make_job(
+        self,
+        name: str,
+        base: str,
+        spec: Specification,
+        user: User,
+        document: tuple[str, str] | None = None,
+    ) -> Job:
+        def make(told: Callable[[], None]) -> Replication:
+            ends = self._peer(spec.source, user), self._peer(spec.target, user)
+            return Replication(spec, base, *ends, told)
+
+        return Job(name, spec, make, user=None if document else user.name, document=document)
+
+    def _start(self, job: Job, done: Callable[[Job], Awaitable[None]] | None = None) -> None:
+        async def finish(job: Job) -> None:
+            self._jobs.pop(job.id, None)
+            self._running.pop(job.id, None)
+            if done is not None:
+                await done(job)
+
+        self._running[job.id] = asyncio.create_task(job.keep(self._server.tasks, finish))
+
+    async def end(self, name: str) -> None:
+        """Stop a job and forget it."""
+        self._jobs.pop(name, None)
+        tasks = (self._running.pop(name, None), self._answers.pop(name, None))
+        for task in filter(None, tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, CouchError):
+                await task
+
+    def _peer(self, end: Endpoint, user: User) -> Peer:
+        if self._session is None:
+            self._session = new_session()
+        if end.local is None or end.credentials is not None:
+            return Peer(self._session, end)
+        return Peer(self._session, end, {LOOPBACK: self._token(user)})
+
+    def _token(self, user: User) -> str:
+        for token, known in self._tokens.items():
+            if known == user:
+                return token
+        token = secrets.token_hex(32)
+        self._tokens[token] = user
+        return token
+
+    async def close(self) -> None:
+        """Stop all jobs and close the connections."""
+        for name in [*self._running, *self._answers]:
+            await self.end(name)
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
