@@ -23,3 +23,17 @@ def decode(text: bytes | str) -> Any:
 def encode(value: Any) -> bytes:
     """Encode a value that came from JSON."""
     return _encoder.encode(value)
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    """Encode the body of a document for the store; CouchDB keeps no sign of a zero."""
+    text = _encoder.encode(body)
+    return _encoder.encode(_unsigned(body)) if b"-0.0" in text else text
+
+
+def _unsigned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unsigned(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unsigned(item) for item in value]
+    return 0.0 if isinstance(value, float) and value == 0 else value
