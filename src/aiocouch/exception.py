@@ -10,7 +10,7 @@ No credential is ever part of a message or of an attribute.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -80,6 +80,14 @@ class CouchDBError(Exception):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._text!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # To be copied and pickled. aiohttp's errors hold the request, which cannot be.
+        state = {name: value for name, value in vars(self).items() if name != "request_info"}
+        if "headers" in state:
+            state["headers"] = CIMultiDict(state["headers"] or {})
+        origin = vars(type(self)).get("foreign", type(self))
+        return _rebuilt, (origin, self._text, Facts(self.method, self.path)), state
 
 
 class BadRequestError(CouchDBError, ValueError):
@@ -237,7 +245,19 @@ def _make_transport_class(foreign: type[Exception]) -> type[TransportError]:
         return foreign
     if issubclass(TruncatedError, foreign):
         return TruncatedError
-    return type(foreign.__name__, (TransportError, foreign), {"__module__": __name__})
+    return type(
+        foreign.__name__, (TransportError, foreign), {"__module__": __name__, "foreign": foreign}
+    )
+
+
+def _rebuilt(origin: type[Exception], text: str, facts: Facts) -> CouchDBError:
+    """The other end of `CouchDBError.__reduce__`: all but the state, which follows."""
+    error_class = origin if issubclass(origin, CouchDBError) else _transport_class(origin)
+    error = error_class.__new__(error_class)
+    error.args = (text,)
+    if isinstance(error, aiohttp.ClientResponseError):
+        error.request_info = _request_info(facts)
+    return error
 
 
 def _message(facts: Facts) -> str:

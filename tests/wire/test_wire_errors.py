@@ -1,5 +1,7 @@
 """One table of statuses for every route, HEAD and streams included (behaviour C.3)."""
 
+import copy
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -284,13 +286,31 @@ async def test_failed_delete_leaves_the_document_as_it_was(
     assert doc.exists
 
 
-async def test_error_can_be_pickled_and_copied(canned: CannedServer, base: Database) -> None:
-    import copy
-    import pickle
+KINDS: dict[str, Answer] = {
+    "missing": error_answer(404, "not_found", "missing"),
+    "conflict": error_answer(409, "conflict", "Document update conflict."),
+    "server": error_answer(500, "oops", "the reason"),
+    "silent": Answer(silent=True),
+    "cut": Answer(pieces=[b"{"], cut=True),
+    "html": Answer(200, b"<html>", {"Content-Type": "text/html"}),
+    "garbage": Answer(raw=b"this is no HTTP\r\n\r\n"),
+}
 
-    canned.say(error_answer(404, "not_found", "missing"))
-    with pytest.raises(aiocouch.NotFoundError) as caught:
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))]
+)
+async def test_error_can_be_pickled_and_copied(
+    canned: CannedServer, base: Database, kind: str, again: Callable[[Any], Any]
+) -> None:
+    # They cross processes: pools of workers, test runners, task queues.
+    canned.handler = lambda request: KINDS[kind]
+    with pytest.raises(CouchDBError) as caught:
         await base["x"]
-    for other in (copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
-        assert isinstance(other, aiocouch.NotFoundError)
-        assert (str(other), other.status) == (str(caught.value), 404)
+    error, other = caught.value, again(caught.value)
+    assert type(other) is type(error)
+    assert str(other) == str(error)
+    for fact in ("status", "error", "reason", "method", "path", "request_id"):
+        assert getattr(other, fact) == getattr(error, fact)
+    assert repr(other)

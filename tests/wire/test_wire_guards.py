@@ -135,6 +135,15 @@ async def test_untouched_document_costs_no_decoding(
     assert docs[7]["a"] == [7]
 
 
+async def test_connections_are_kept_after_streams(canned: CannedServer, base: Database) -> None:
+    canned.handler = answer
+    for _ in range(5):
+        await anext(base.docs())
+        assert [doc.id async for doc in base.docs()] == ["a"]
+        assert [event async for event in base.changes()] == []
+    assert canned.connections <= 6, "five streams were left in the middle"
+
+
 PROBE = """
 import sys, time
 began = time.process_time()

@@ -1,0 +1,60 @@
+"""A connection that breaks under a PUT: aiohttp sends it again, and it must be whole again."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aiocouch import Database, Document, TransportError
+from aiocouch.attachment import Content
+from tests.wire.canned import Answer, CannedServer, json_answer
+
+PIECES = [b"first ", b"second ", b"third"]
+WHOLE = b"".join(PIECES)
+
+
+async def _pieces() -> AsyncIterator[bytes]:
+    for piece in PIECES:
+        yield piece
+
+
+async def _saved(canned: CannedServer, base: Database, content: Content) -> None:
+    doc = Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}')
+    stored = json_answer({"ok": True, "id": "a", "rev": "2-b"}, 201)
+    read = json_answer({"_id": "a", "_rev": "2-b"})
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), stored, read)
+    await base.info()  # so that the connection is one that was used before
+    await doc.attachment("x").save(content, "text/plain")
+
+
+async def test_bytes(canned: CannedServer, base: Database) -> None:
+    await _saved(canned, base, WHOLE)
+    assert [request.body for request in canned.requests[1:3]] == [WHOLE, WHOLE]
+
+
+async def test_path(canned: CannedServer, base: Database, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(WHOLE)
+    await _saved(canned, base, tmp_path / "file")
+    assert [request.body for request in canned.requests[1:3]] == [WHOLE, WHOLE]
+
+
+@pytest.mark.parametrize("make", [_pieces, lambda: io.BytesIO(WHOLE)])
+async def test_what_can_be_read_once_is_not_sent_in_part(
+    canned: CannedServer, base: Database, make: type[io.BytesIO]
+) -> None:
+    with pytest.raises(TransportError):
+        await _saved(canned, base, make())
+    assert [request.body for request in canned.requests[1:]] == [WHOLE]
+    canned.answers.clear()
+
+
+async def test_large_document(canned: CannedServer, base: Database) -> None:
+    stored = json_answer({"ok": True, "id": "a", "rev": "1-a"}, 201)
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), stored)
+    await base.info()
+    await Document(base, "a", {"text": "x" * 3_000_000}).save()
+    again = canned.requests[2]
+    assert again.headers["content-length"] == str(len(again.body))
+    assert json.loads(again.body)["text"] == "x" * 3_000_000
