@@ -111,6 +111,11 @@ class WorkerPool:
             self._idle.remove(process)
             process.kill()
 
+    def processes(self) -> list[int]:
+        """Give the ids of the processes that run."""
+        workers = [*self._idle, *self._busy]
+        return [worker.pid for worker in workers if worker.pid is not None]
+
     def close(self) -> None:
         """End all processes; calls under way fail."""
         if self._trimming is not None:

@@ -108,6 +108,10 @@ class QueryServer:
     async def _call(self, unit: Unit, door: str, text: bytes) -> msgspec.Raw:
         return _open(await self._pool.call(unit, door, text.decode()))
 
+    def processes(self) -> list[int]:
+        """Give the ids of the worker processes."""
+        return self._pool.processes()
+
     def close(self) -> None:
         """End all worker processes."""
         self._pool.close()

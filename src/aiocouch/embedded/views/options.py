@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.collation import raw_sort_key, sort_key
-from aiocouch.embedded.erlang_text import written
+from aiocouch.embedded.erlang_text import printed
 from aiocouch.embedded.errors import CouchError, bad_request, query_parse_error
 from aiocouch.embedded.views.grouping import EXACT, Range
 from aiocouch.embedded.views.tables import LAST_NUMBER
@@ -74,7 +74,6 @@ class ViewOptions:
     def set_key(self, value: Any) -> None:
         """Ask for one key."""
         self.start = self.end = value
-        self.keys = None
 
     def set_keys(self, values: list[Any]) -> None:
         """Ask for several keys, in that order; a single one is an ordinary range."""
@@ -197,7 +196,7 @@ def _flag(value: Any) -> bool:
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise query_parse_error(f"Invalid value for integer: {written(value)}")
+        raise query_parse_error(f"Invalid value for integer: {printed(value)}")
     if value < 0:
         raise query_parse_error(f"Invalid value for positive integer: {value}")
     return value

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha1
-from math import log
+from math import exp, log
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.collation import sort_key
 from aiocouch.embedded.errors import CouchError, bad_request
+from aiocouch.embedded.revision import encode_term
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -249,19 +250,26 @@ class Stats:
 _PRECISION = 11
 _REGISTERS = 1 << _PRECISION
 _ALPHA = 0.7213 / (1 + 1.079 / _REGISTERS)
-_HASH_BITS = 64
+_REST_BITS = 160 - _PRECISION
+_REST = (1 << _REST_BITS) - 1
+# Below, counting the empty registers is the better estimate; above, the raw one has no bias.
+_LINEAR = 1800
+_UNBIASED = 5 * _REGISTERS
 
 
 class Distinct:
-    """`_approx_count_distinct`: a HyperLogLog of the keys, its error about 2 %."""
+    """`_approx_count_distinct`: a HyperLogLog of the keys, its error about 2 %.
+
+    The keys are hashed as CouchDB hashes them, so small counts are off by the same amount.
+    """
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
         registers = bytearray(_REGISTERS)
-        for key in {row.key for row in rows}:
-            bits = int.from_bytes(sha1(key, usedforsecurity=False).digest()[:8], "big")
-            register = bits >> (_HASH_BITS - _PRECISION)
-            rest = bits & ((1 << (_HASH_BITS - _PRECISION)) - 1)
-            rank = _HASH_BITS - _PRECISION - rest.bit_length() + 1
+        for json in {row.json for row in rows}:
+            hashed = sha1(encode_term(_decode(json)), usedforsecurity=False).digest()
+            bits = int.from_bytes(hashed, "big")
+            register = bits >> _REST_BITS
+            rank = _REST_BITS - (bits & _REST).bit_length() + 1
             registers[register] = max(registers[register], rank)
         return bytes(registers)
 
@@ -269,11 +277,38 @@ class Distinct:
         return partials[0] if len(partials) == 1 else bytes(map(max, *partials))
 
     def finish(self, partial: bytes) -> bytes:
-        empty = partial.count(0)
-        estimate = _ALPHA * _REGISTERS**2 / sum(2.0**-rank for rank in partial)
-        if empty and estimate <= 2.5 * _REGISTERS:
-            estimate = _REGISTERS * log(_REGISTERS / empty)
-        return b"%d" % round(estimate)
+        return b"%d" % round(_estimate(partial))
+
+
+def _estimate(registers: bytes) -> float:
+    empty = registers.count(0)
+    if empty:
+        linear = _REGISTERS * log(_REGISTERS / empty)
+        if linear <= _LINEAR:
+            return linear
+    raw = _ALPHA * _REGISTERS**2 / sum(2.0**-rank for rank in registers)
+    return raw if raw > _UNBIASED else _without_bias(raw)
+
+
+def _without_bias(raw: float) -> float:
+    """Give the count whose expected raw estimate this is, by halving."""
+    low, high = 0.0, raw * 1.2
+    while high - low > 0.1:
+        middle = (low + high) / 2
+        if _expected(middle) < raw:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _expected(count: float) -> float:
+    load = count / _REGISTERS
+    reached = [exp(-load * 2.0**-rank) for rank in range(_REST_BITS)]
+    mean = reached[0] + sum(
+        2.0**-rank * (reached[rank] - reached[rank - 1]) for rank in range(1, _REST_BITS)
+    )
+    return _ALPHA * _REGISTERS / mean
 
 
 # _top_N, _bottom_N, _first, _last
