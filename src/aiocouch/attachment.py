@@ -19,6 +19,7 @@ from aiocouch.exception import (
     InvalidInputError,
     InvalidTypeError,
     NotFoundError,
+    TransportError,
     TruncatedError,
 )
 
@@ -176,19 +177,42 @@ class _Content:
 
     def body(self) -> bytes | AsyncIterable[bytes]:
         """The content: bytes as they are, all else as pieces."""
-        if isinstance(self._data, bytes | AsyncIterable):
+        if isinstance(self._data, bytes):
             return self._data
-        return (
-            _read_path(Path(self._data))
-            if isinstance(self._data, os.PathLike)
-            else _read(self._data)
-        )
+        if isinstance(self._data, os.PathLike):
+            return _File(Path(self._data))
+        return _Once(self._data if isinstance(self._data, AsyncIterable) else _read(self._data))
 
 
-async def _read_path(path: Path) -> AsyncIterator[bytes]:
-    with await asyncio.to_thread(path.open, "rb") as file:
-        async for piece in _read(file):
-            yield piece
+class _File:
+    """The content of a file, from its beginning each time it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        with await asyncio.to_thread(self._path.open, "rb") as file:
+            async for piece in _read(file):
+                yield piece
+
+
+class _Once:
+    """Pieces that can be had only once.
+
+    When a connection breaks, aiohttp sends a PUT again, from the same pieces: what was left of them
+    would be stored as if it were all.
+    """
+
+    def __init__(self, pieces: AsyncIterable[bytes]) -> None:
+        self._pieces: AsyncIterable[bytes] | None = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces, self._pieces = self._pieces, None
+        if pieces is None:
+            raise TransportError(
+                "the connection broke, and the content cannot be read a second time"
+            )
+        return pieces.__aiter__()
 
 
 async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:

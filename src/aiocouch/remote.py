@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import inspect
-import io
-from collections.abc import AsyncIterable, Awaitable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
 import aiohttp
@@ -42,6 +41,7 @@ Body = bytes | AsyncIterable[bytes] | None
 
 JSON = {"Content-Type": "application/json"}
 _LARGE = 1 << 20
+_PIECE = 1 << 18
 _SMALL_PIECE = 1 << 15
 _PATIENCE = 8  # small pieces that are taken as they come: short answers must not wait
 _REST_SECONDS = 0.002
@@ -210,7 +210,8 @@ class Remote:
         if type(body) is bytes:
             headers = {**JSON, **headers} if headers else JSON
             if len(body) > _LARGE:  # aiohttp warns of large bytes, and would write them at once
-                options["data"] = io.BytesIO(body)
+                headers = {**headers, "Content-Length": str(len(body))}
+                options["data"] = _Pieces(body)
             else:
                 options["data"] = body
         elif body is not None:
@@ -406,6 +407,17 @@ async def _rest(transport: asyncio.Transport) -> None:
         await asyncio.sleep(_REST_SECONDS)
     finally:
         transport.resume_reading()
+
+
+class _Pieces:
+    """A large body in pieces, from its beginning each time that it must be sent."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        for start in range(0, len(self._body), _PIECE):
+            yield self._body[start : start + _PIECE]
 
 
 class SupportsDecode(Protocol[T_co]):
