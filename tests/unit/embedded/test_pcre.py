@@ -1,0 +1,50 @@
+"""Patterns that PCRE writes otherwise than Python."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiocouch.embedded.pcre import compile_pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        ("^a.c$", "abc", True),
+        (r"c\z", "abc\n", False),
+        (r"c\Z", "abc\n", True),
+        (r"a\hb", "a\tb", True),
+        (r"a\Rb", "a\r\nb", True),
+        (r"\Qa.b\E", "axb", False),
+        (r"\Qa.b\Ec", "a.bc", True),
+        (r"\x{41}", "A", True),
+        ("(?<n>a)b", "ab", True),
+        ("(?'n'a)b", "ab", True),
+        ("a(?i)bc", "aBC", True),
+        ("a(?i)bc", "ABC", False),
+        ("(a(?i)b)c", "aBC", False),
+        ("(a(?i)b)c", "aBc", True),
+        ("[[:alpha:]]+$", "1abc", True),
+        ("^[[:digit:][:space:]]+$", "1 2", True),
+        ("[[:punct:]]", "a!", True),
+        ("[]a]", "]", True),
+        ("[^]a]", "]", False),
+        ("[a[b]", "[", True),
+        (r"\d{2,3}", "x12", True),
+        ("é", "café", True),
+        ("^..$", "é", True),
+        (r"\w", "é", False),
+    ],
+)
+def test_patterns(pattern: str, text: str, found: bool) -> None:
+    assert (compile_pattern(pattern).search(text.encode()) is not None) is found
+
+
+def test_a_brace_that_begins_no_number_is_a_brace() -> None:
+    assert compile_pattern("a{2").search(b"a{2")
+
+
+@pytest.mark.parametrize("pattern", ["[", "(", "a**", "(?<n", "[[:nosuch:]]", "\\", r"\K"])
+def test_what_is_no_pattern(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        compile_pattern(pattern)
