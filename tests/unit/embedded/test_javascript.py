@@ -121,6 +121,12 @@ async def test_what_a_map_may_call(queries: QueryServer) -> None:
     assert await emitted(queries, unit, {"_id": "a"}) == [["a", True, [3, '{"a":1}']]]
 
 
+async def test_much_may_be_logged(queries: QueryServer) -> None:
+    unit = views("function (doc) { emit(doc._id, 'v'.repeat(9000)); log('l'.repeat(9000)) }")
+    rows = await emitted(queries, unit, {"_id": "a"}, {"_id": "b"})
+    assert [row[0] for row in rows] == ["a", "b"]
+
+
 async def test_a_slow_batch_comes_in_parts(queries: QueryServer) -> None:
     source = "function (doc) { var end = Date.now() + 30; while (Date.now() < end) {} emit(1) }"
     ids = [str(number) for number in range(10)]

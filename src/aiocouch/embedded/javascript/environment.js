@@ -449,7 +449,8 @@
       answer = stringify(Object.assign({ fatal: isFatal(error) }, failure(error)));
     }
     emitted = [];
-    return logged.length ? answer.slice(0, -1) + ',"log":' + stringify(logged) + "}" : answer;
+    // joined, for a long string that "+" made is a rope, which does not get through the door
+    return logged.length ? [answer.slice(0, -1), ',"log":', stringify(logged), "}"].join("") : answer;
   };
   return door;
 })(globalThis);
