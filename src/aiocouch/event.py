@@ -24,7 +24,8 @@ __all__ = ["BaseChangeEvent", "ChangedEvent", "ChangesFeed", "DeletedEvent"]
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
 _EVENT = {"seq", "id", "changes"}
 _FEEDS = frozenset({"normal", "longpoll", "continuous"})
-_HEARTBEAT_MS = 60_000  # CouchDB's own, for heartbeat=true
+_HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
+_LEAST_PATIENCE = 5.0  # seconds; a busy server or loop is late now and then
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,15 @@ def _timeout(options: JsonDict) -> Timeout | None:
         return None
     beat = options.get("heartbeat")
     quiet = None
-    if beat and options.get("timeout") is None:
-        quiet = 3 * (_HEARTBEAT_MS if beat is True else int(beat)) / 1000
+    if beat and beat != "false" and options.get("timeout") is None:
+        quiet = max(3 * _seconds(beat), _LEAST_PATIENCE)
     return silent_for(quiet)
+
+
+def _seconds(beat: Any) -> float:
+    if beat is True or beat == "true":
+        return _HEARTBEAT
+    try:
+        return int(beat) / 1000
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"heartbeat={beat!r} is no number of milliseconds") from None

@@ -206,3 +206,21 @@ async def test_leaving_the_loop_ends_the_request(canned: CannedServer, base: Dat
     await events.aclose()
     async with asyncio.timeout(5):
         await gone.wait()
+
+
+@pytest.mark.parametrize(
+    ("beat", "sent"), [(True, "true"), ("true", "true"), (500, "500"), ("500", "500")]
+)
+async def test_heartbeat_is_a_flag_or_milliseconds(
+    canned: CannedServer, base: Database, beat: Any, sent: str
+) -> None:
+    canned.say(Answer(pieces=[CLOSING]))
+    assert await collect(base.changes(feed="continuous", heartbeat=beat)) == []
+    assert canned.only().query["heartbeat"] == sent
+
+
+async def test_heartbeat_that_is_neither_is_refused(canned: CannedServer, base: Database) -> None:
+    beat: Any = "often"
+    with pytest.raises(ValueError, match="heartbeat"):
+        await collect(base.changes(feed="continuous", heartbeat=beat))
+    assert canned.requests == []
