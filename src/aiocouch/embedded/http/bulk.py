@@ -40,7 +40,7 @@ _MULTIPART = ("multipart/mixed", "multipart/related")
 # _bulk_docs
 
 
-@database_route("_bulk_docs", methods=("POST",), json_post=True)
+@database_route("_bulk_docs", methods=("POST",), json_post=True, exact=True)
 async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_bulk_docs`."""
     body = await exchange.json_object()
@@ -51,9 +51,10 @@ async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
         return exchange.answer([_refused(edit) for edit in edits], 417)
     update = Update(exchange.server, exchange.database, exchange.user, replicated=replicated)
     outcomes = await update.run(edits)
-    rows = map(_row, outcomes)
-    shown = [row for row in rows if "error" in row] if replicated else [*rows]
-    return exchange.answer(shown, 201)
+    if not replicated:
+        return exchange.answer([*map(_row, outcomes)], 201)
+    told = zip(edits, outcomes, strict=True)
+    return exchange.answer([_lost(edit, outcome) for edit, outcome in told if outcome.error], 201)
 
 
 def _docs(body: dict[str, Any]) -> list[Any]:
@@ -88,6 +89,10 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     return {"id": outcome.id, "error": outcome.error.error, "reason": outcome.error.reason}
 
 
+def _lost(edit: Edit, outcome: Outcome) -> dict[str, Any]:
+    return {**_row(outcome), "rev": format_revision(edit.revs[0])}
+
+
 def _refused(edit: Edit) -> dict[str, str]:
     rev = format_revision(edit.revs[0]) if edit.revs else "0-"
     reason = "all_or_nothing is not supported"
@@ -106,7 +111,7 @@ class _Wish(NamedTuple):
     error: CouchError | None = None
 
 
-@database_route("_bulk_get", methods=("POST",), json_post=True)
+@database_route("_bulk_get", methods=("POST",), json_post=True, exact=True)
 async def bulk_get(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_bulk_get`, as JSON or as a multipart body."""
     for name in ("rev", "open_revs", "atts_since", "w", "new_edits"):
@@ -228,7 +233,7 @@ def _parts(exchange: Exchange, wishes: list[_Wish]) -> Iterator[Part]:
 # what a replicator asks
 
 
-@database_route("_revs_diff", methods=("POST",), json_post=True)
+@database_route("_revs_diff", methods=("POST",), json_post=True, exact=True)
 async def revs_diff(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_revs_diff`: which of these revisions are missing here."""
     answer = {}
@@ -242,7 +247,7 @@ async def revs_diff(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer(answer)
 
 
-@database_route("_missing_revs", methods=("POST",), json_post=True)
+@database_route("_missing_revs", methods=("POST",), json_post=True, exact=True)
 async def missing_revs(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_missing_revs`."""
     answer = {}

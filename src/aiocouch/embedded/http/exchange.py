@@ -44,6 +44,7 @@ class Exchange:
         "headers",
         "method",
         "query",
+        "raw_path",
         "raw_segments",
         "request",
         "request_id",
@@ -57,6 +58,7 @@ class Exchange:
     def __init__(self, request: web.BaseRequest, server: Server) -> None:
         self.request = request
         self.server = server
+        self.raw_path = request.raw_path
         path, _, query = request.raw_path.partition("?")
         self.method = request.method
         self.headers: CIMultiDict[str] | CIMultiDictProxy[str] = request.headers
@@ -118,6 +120,7 @@ class Exchange:
         other = Exchange(self.request, self.server)
         path, _, query = url.partition("?")
         other.method = method
+        other.raw_path = url
         other.raw_segments = [part for part in path.split("/") if part]
         other.segments = [unquote_segment(part) for part in other.raw_segments]
         other.query = Query(query)

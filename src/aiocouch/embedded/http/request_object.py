@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.http.exchange import Exchange
 
 _FORM = "application/x-www-form-urlencoded"
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 async def request_object(exchange: Exchange, doc_id: str | None = None) -> dict[str, Any]:
@@ -23,15 +23,15 @@ async def request_object(exchange: Exchange, doc_id: str | None = None) -> dict[
         "uuid": exchange.server.uuids.new(),
         "id": doc_id,
         "method": exchange.method,
-        "requested_path": exchange.raw_segments,
+        "requested_path": [part for part in exchange.raw_path.split("/") if part],
         "path": exchange.segments,
-        "raw_path": exchange.request.raw_path,
+        "raw_path": exchange.raw_path,
         "query": dict(exchange.query.pairs),
-        "headers": {name.title(): value for name, value in exchange.headers.items()},
+        "headers": _headers(exchange),
         "body": text,
         "peer": exchange.peer,
         "form": dict(parse_qsl(text)) if exchange.content_type == _FORM else {},
-        "cookie": _cookies(exchange.headers.get("Cookie", "")),
+        "cookie": {},
         "userCtx": user_context(exchange),
         "secObj": exchange.database.security,
     }
@@ -43,10 +43,10 @@ def user_context(exchange: Exchange) -> dict[str, Any]:
     return {"db": exchange.database.name, "name": user.name, "roles": list(user.roles)}
 
 
-def _cookies(header: str) -> dict[str, str]:
-    cookies = SimpleCookie()
-    try:
-        cookies.load(header)
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in cookies.items()}
+def _headers(exchange: Exchange) -> dict[str, str]:
+    # A design document could send away what a client proves its identity with.
+    return {
+        name.title(): value
+        for name, value in exchange.headers.items()
+        if name.lower() not in _SECRET
+    }

@@ -197,6 +197,7 @@
     if (Array.isArray(error) && (error[0] === "error" || error[0] === "fatal")) {
       return [String(error[1]), error[2] === undefined ? "" : error[2]];
     }
+    if (ranOut(error)) return ["os_process_error", "{exit_status,1}"];
     if (error instanceof Error) return [error.name, "{[]}"];
     if (error !== null && typeof error === "object") {
       for (const name of ["forbidden", "unauthorized"]) {
@@ -215,9 +216,12 @@
     const [name, reason] = describe(error);
     return { error: name, reason: text(reason) };
   };
+  const ranOut = function (error) {
+    return error instanceof InternalError && error.message === "out of memory";
+  };
   const isFatal = function (error) {
     return error === "fatal_error" || (Array.isArray(error) && error[0] === "fatal") ||
-      (error instanceof InternalError && error.message === "out of memory");
+      ranOut(error);
   };
   const note = function (where, error) {
     global.log("function raised exception in " + where + ": " + error);

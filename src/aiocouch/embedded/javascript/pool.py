@@ -14,7 +14,7 @@ from aiocouch.embedded.javascript.protocol import Mapping, Order, Reply
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_GRACE = 2.0
+_GRACE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +59,20 @@ class WorkerPool:
         Raises CouchError(500, "os_process_error") when the call takes too long or too much.
         """
         limits = self.limits
-        order = Order(unit.name, None, [], door, text, limits.seconds, limits.memory, mapping)
+        seconds = limits.seconds + (mapping.budget / 1000 if mapping else 0)
+        order = Order(unit.name, None, [], door, text, seconds, limits.memory, mapping)
         async with self._process(unit.name) as process:
             try:
-                reply = await process.call(order, (unit.door, unit.text), limits.seconds + _GRACE)
+                reply = await process.call(order, (unit.door, unit.text), seconds + _GRACE)
             except TimeoutError:
                 raise timed_out() from None
             except WorkerLostError:
                 raise CouchError(500, "os_process_error", "{exit_status,1}") from None
             if reply.broken is not None:
                 raise timed_out() if reply.broken == "timed out" else out_of_memory()
-            if reply.text.startswith('{"fatal":'):
+            if reply.text.startswith('{"fatal":true'):
+                process.kill()
+            elif reply.text.startswith('{"fatal":'):
                 process.forget(unit.name)
             return reply
 

@@ -70,6 +70,8 @@ class WorkerProcess:
         try:
             async with asyncio.timeout(seconds):
                 return _decode(await self._exchange(frame))
+        except TimeoutError:
+            raise
         except (OSError, asyncio.IncompleteReadError) as error:
             raise WorkerLostError from error
 
@@ -102,6 +104,7 @@ class WorkerProcess:
             self._process.kill()
             self._process.wait()
         self._process = self._reader = self._writer = None
+        self._units.clear()
 
 
 def _environment() -> dict[str, str]:

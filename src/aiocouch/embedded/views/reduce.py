@@ -315,15 +315,16 @@ def _expected(count: float) -> float:
 
 
 class Rank(_Json):
-    """`_top_N` and `_bottom_N`: the greatest or least values, in the order of view keys."""
+    """`_top_N` and `_bottom_N`: the greatest or least values, each once, in view order."""
 
     def __init__(self, size: int, *, top: bool) -> None:
         self._size = size
         self._top = top
 
     def _best(self, values: list[Any]) -> bytes:
-        values.sort(key=sort_key, reverse=self._top)
-        return encode(values[: self._size])
+        distinct = {sort_key(value): value for value in values}
+        best = sorted(distinct, reverse=self._top)[: self._size]
+        return encode([distinct[key] for key in best])
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
         return self._best(values_of(rows))
