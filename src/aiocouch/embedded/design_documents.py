@@ -120,7 +120,7 @@ async def check_views(queries: QueryServer, document: Mapping[str, Any]) -> None
     if document.get("language", "javascript") != "javascript":
         return
     for name, view in document.get("views", {}).items():
-        if name != "lib":
+        if name != "lib" or "map" in view:
             await _check_functions_of_view(queries, name, view)
 
 

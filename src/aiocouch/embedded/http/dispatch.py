@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.access import check_request
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.http.exchange import Exchange
 
+_ENCODED = re.compile("_design%2f", re.IGNORECASE)
+
 
 async def dispatch(exchange: Exchange) -> web.StreamResponse:
     """Answer a request whose user is known, if that user may send it."""
@@ -20,6 +23,8 @@ async def dispatch(exchange: Exchange) -> web.StreamResponse:
     route = find_server_route(segments) or find_database_route(segments)
     _open_database(exchange)
     _check_access(exchange)
+    if _hides_design(exchange):
+        return _redirect(exchange)
     _check_method(exchange, route)
     return await route.handler(exchange)
 
@@ -44,6 +49,18 @@ def _check_access(exchange: Exchange) -> None:
 def _require_database(exchange: Exchange) -> None:
     if find_server_route(exchange.segments) is None:
         raise no_database()
+
+
+def _hides_design(exchange: Exchange) -> bool:
+    """Tell whether a read names a design document as `_design%2Fname`."""
+    if exchange.method not in {"GET", "HEAD"} or len(exchange.segments) < 2:
+        return False
+    return exchange.segments[1].startswith("_design/")
+
+
+def _redirect(exchange: Exchange) -> web.StreamResponse:
+    path = _ENCODED.sub("_design/", exchange.request.raw_path, count=1)
+    return exchange.answer_bytes(b"", None, 301, {"Location": exchange.url(path[1:])})
 
 
 def _check_method(exchange: Exchange, route: Route) -> None:

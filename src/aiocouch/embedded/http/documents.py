@@ -32,7 +32,7 @@ from aiocouch.embedded.http.reading import (
     winner_members,
 )
 from aiocouch.embedded.http.routes import default_route
-from aiocouch.embedded.incoming import DESIGN, LOCAL, Edit, check_id, read_edit, read_rev
+from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_edit, read_rev
 from aiocouch.embedded.revision import Rev, format_revision
 from aiocouch.embedded.store.records import Entry, Local, Revision, render, splice
 from aiocouch.embedded.uploads import Uploads
@@ -67,8 +67,6 @@ async def document(exchange: Exchange) -> web.StreamResponse:
 
 
 async def _get(exchange: Exchange, doc_id: str) -> web.StreamResponse:
-    if exchange.segments[1].startswith(DESIGN):
-        return _redirect(exchange, doc_id)
     options = read_options(exchange.query)
     if doc_id.startswith(LOCAL):
         return _get_local(exchange, doc_id, options)
@@ -77,12 +75,6 @@ async def _get(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     if options.lists_revisions:
         return await _get_revisions(exchange, doc_id, options)
     return await _get_one(exchange, doc_id, options)
-
-
-def _redirect(exchange: Exchange, doc_id: str) -> web.StreamResponse:
-    name = quote(doc_id.removeprefix(DESIGN), safe="")
-    place = exchange.url(quoted(exchange.segments[0]), "_design", name)
-    return exchange.answer_bytes(b"", None, 301, {"Location": place})
 
 
 def _get_plain(exchange: Exchange, doc_id: str) -> web.StreamResponse:
