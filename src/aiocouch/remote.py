@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode
@@ -231,7 +232,8 @@ class Remote:
             )
         options = dict(self._options)
         own = self.credentials.headers() if self.credentials else {}
-        headers = {"Accept": "application/json", **own, **(options.pop("headers", None) or {})}
+        headers = CIMultiDict({"Accept": "application/json", **own})
+        headers.update(options.pop("headers"))  # names have no case: none is sent twice
         self._session = aiohttp.ClientSession(headers=headers, **options)
         return self._session
 
@@ -246,8 +248,8 @@ class Remote:
     @property
     def has_credentials(self) -> bool:
         """Whether anything that proves who we are is sent."""
-        given = {name.lower() for name in (self._options.get("headers") or {})}
-        return bool(self.credentials or self._options.get("cookies") or "authorization" in given)
+        given = self._options.get("cookies") or "Authorization" in self._options["headers"]
+        return bool(self.credentials or given)
 
 
 _Request = tuple[str, str, Body, Mapping[str, str] | None, Timeout]
@@ -479,8 +481,8 @@ def _session_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidTypeError(
                 f"unknown option {name!r}: neither ours nor aiohttp.ClientSession's"
             )
-    options = dict(kwargs)
+    options = {**kwargs, "headers": CIMultiDict(kwargs.get("headers") or {})}
     auth = options.pop("auth", None)
     if auth is not None:
-        options["headers"] = {"Authorization": auth.encode(), **(options.get("headers") or {})}
+        options["headers"].setdefault("Authorization", auth.encode())
     return options

@@ -189,7 +189,8 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     headers = {}
     for line in lines:
         name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
+        assert name.lower() not in headers, f"two {name} headers"
+        headers[name.lower()] = value.strip()
     return Request(method, target, headers, await read_body(reader, headers))
 
 

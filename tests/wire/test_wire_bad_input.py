@@ -250,3 +250,11 @@ async def test_selector_that_is_no_dict_is_refused(canned: CannedServer, base: D
     with pytest.raises((TypeError, ValueError)):
         await anext(base.find(wrong))
     assert canned.requests == []
+
+
+async def test_changed_id_is_refused(canned: CannedServer, base: Database) -> None:
+    doc = Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a","n":1}')
+    doc["_id"] = "b"
+    with pytest.raises(ValueError, match="_id was changed to 'b'"):
+        await doc.save()
+    assert canned.requests == []

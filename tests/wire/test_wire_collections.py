@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from multidict import CIMultiDict
 
 from aiocouch import CouchDB, Database, Document
 from aiocouch.bulk import BulkOperation
@@ -316,6 +317,19 @@ async def test_own_headers_are_sent(canned: CannedServer) -> None:
     assert canned.only().headers["user-agent"] == "mine"
 
 
+@pytest.mark.parametrize("name", ["accept", "Accept", "ACCEPT"])
+@pytest.mark.parametrize("kind", [dict, list, CIMultiDict])
+async def test_own_headers_replace_ours_whatever_their_case(
+    canned: CannedServer, name: str, kind: Any
+) -> None:
+    canned.say_json({})
+    headers = kind([(name, "text/plain"), ("authorization", "Bearer abc")])
+    async with CouchDB(canned.url, "u", "p", headers=headers) as couchdb:
+        await couchdb.info()
+    assert canned.only().headers["accept"] == "text/plain"
+    assert canned.only().headers["authorization"] == "Bearer abc"
+
+
 async def test_posts_are_json(canned: CannedServer, base: Database) -> None:
     canned.say_json({"docs": [], "bookmark": "nil"})
     assert [doc async for doc in base.find({}, limit=1)] == []
@@ -327,3 +341,26 @@ async def test_connection_is_kept(canned: CannedServer, base: Database) -> None:
     for _ in range(5):
         await base["x"]
     assert canned.connections == 1
+
+
+# -- names that were private in aiocouch 4, and were used all the same
+
+
+async def test_private_names_of_old_go_on_working(canned: CannedServer, base: Database) -> None:
+    old: Any = base
+    canned.say(json_answer({"results": []}), json_answer([], 201), json_answer({"purged": {}}, 201))
+    assert await old._bulk_get([{"id": "x"}]) == {"results": []}  # noqa: SLF001
+    assert await old._bulk_docs([{"_id": "x"}]) == []  # noqa: SLF001
+    assert await old._purge({"x": ["1-a"]}) == {"purged": {}}  # noqa: SLF001
+    assert [request.path for request in canned.requests] == [
+        "/db/_bulk_get",
+        "/db/_bulk_docs",
+        "/db/_purge",
+    ]
+
+
+async def test_bulk_get_by_plain_ids(canned: CannedServer, base: Database) -> None:
+    # 3.0 took ids, 4.0 took dicts.
+    canned.say_json({"results": []})
+    await base.bulk_get(["x", {"id": "y", "rev": "1-a"}])
+    assert canned.only().json() == {"docs": [{"id": "x"}, {"id": "y", "rev": "1-a"}]}
