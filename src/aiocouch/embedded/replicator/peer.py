@@ -6,6 +6,7 @@ Local databases are reached the same way, through this server's own port.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -108,9 +109,8 @@ class Peer:
         self._session = session
         self._headers = {**endpoint.headers, **(headers or {})}
         if endpoint.credentials is not None:
-            self._headers["Authorization"] = aiohttp.BasicAuth(
-                *endpoint.credentials, encoding="utf-8"
-            ).encode()
+            text = ":".join(endpoint.credentials).encode()
+            self._headers["Authorization"] = f"Basic {base64.b64encode(text).decode()}"
 
     def __repr__(self) -> str:
         return f"<Peer {self.url}>"

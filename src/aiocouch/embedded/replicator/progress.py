@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(slots=True)
@@ -17,6 +20,13 @@ class Counts:
     doc_write_failures: int = 0
     bulk_get_docs: int = 0
     bulk_get_attempts: int = 0
+
+    def go_on(self, session: Mapping[str, Any]) -> None:
+        """Start from the numbers of the session before, as its log entry tells them."""
+        for field in fields(self):
+            value = session.get(field.name)
+            if isinstance(value, int):
+                setattr(self, field.name, value)
 
     def for_log(self) -> dict[str, int]:
         """Give the members of a session in a replication log."""

@@ -78,6 +78,8 @@ class Replication:
             logs.append(log)
         start = common_start(*logs)
         if start.history:
+            # CouchDB goes on counting where the session before has stopped.
+            self.progress.counts.go_on(start.history[0])
             self._log = {name: value for name, value in logs[0].items() if name[:1] != "_"}
         if self._spec.since_seq is not None:
             start = Start(self._spec.since_seq, start.history)
