@@ -113,10 +113,13 @@ class Document(MutableMapping[str, Any]):
         """Whether the body is the content last seen."""
         if self._seen is None:
             self._seen = _body_of(self._decoded())
+        data = self._data()
+        if data.get("_rev") != self._seen_rev or data.get("_id", self.id) != self.id:
+            return False
         if body == self._seen:
-            return self._data().get("_rev") == self._seen_rev
+            return True
         # The order of members does not count; a text of another length has other members.
-        if len(body) != len(self._seen) or self._data().get("_rev") != self._seen_rev:
+        if len(body) != len(self._seen):
             return False
         return encode_sorted(decode(body)) == encode_sorted(decode(self._seen))
 
