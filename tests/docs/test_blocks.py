@@ -70,7 +70,8 @@ async def test_compares_what_is_printed(blocks: list[Block]) -> None:
 async def test_runs_awaits_in_one_namespace() -> None:
     namespace: dict[str, Any] = {}
     page = Path("page.md")
-    first = Block(page, 1, "import asyncio\nx = await asyncio.to_thread(int, "5")", None, False)
+    code = "import asyncio\nx = await asyncio.to_thread(int, 5)"
+    first = Block(page, 1, code, None, False)
     await run_block(first, namespace)
     await run_block(Block(page, 4, "assert x == 5", None, False), namespace)
     with pytest.raises(ZeroDivisionError):
