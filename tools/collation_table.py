@@ -4,13 +4,15 @@
 
 The table holds the root collation of Unicode CLDR: the order of characters, and nothing of ICU's
 code. Format: a JSON line with the sizes of the columns, then the columns, all compressed by zlib.
-Numbers are varints, seven bits a byte, the lowest first.
+Numbers have 32 bits, little endian: first the lowest bytes of all of them, then the second bytes …
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
+import struct
 import sys
 import unicodedata
 import zlib
@@ -46,7 +48,9 @@ class Collator:
         library = self._uc if name.startswith("uset") else self._i18n
         function = getattr(library, f"{name}_{self._version}")
         function.restype = result
-        wrapped = [ctypes.c_void_p(a) if isinstance(a, int) and a > 1 << 31 else a for a in arguments]
+        wrapped = [
+            ctypes.c_void_p(a) if isinstance(a, int) and a > 1 << 31 else a for a in arguments
+        ]
         value = function(*wrapped)
         if self._error.value > 0:
             raise RuntimeError(f"{name}: {self._error.value}")
@@ -91,23 +95,13 @@ class Collator:
         return sorted(found)
 
 
-def varint(number: int, *, signed: bool = False) -> bytes:
-    if signed:
-        number = number << 1 if number >= 0 else (-number << 1) - 1
-    out = bytearray()
-    while number >= 128:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+def planes(numbers) -> bytes:
+    data = struct.pack(f"<{len(numbers)}i", *numbers)
+    return b"".join(data[place::4] for place in range(4))
 
 
-def deltas(numbers, *, signed: bool) -> bytes:
-    out, last = [], 0
-    for number in numbers:
-        out.append(varint(number - last, signed=signed))
-        last = number
-    return b"".join(out)
+def deltas(numbers) -> bytes:
+    return planes([number - last for last, number in itertools.pairwise([0, *numbers])])
 
 
 def han_runs(order: list[int]) -> bytes:
@@ -119,14 +113,14 @@ def han_runs(order: list[int]) -> bytes:
         else:
             runs.append([code, 1])
     ends = list(BLOCKS)
-    columns = [bytearray(), bytearray(), bytearray()]
+    columns: list[list[int]] = [[], [], []]
     for start, length in runs:
         block = max([i for i, first in enumerate(BLOCKS) if first <= start], default=0)
         columns[0].append(block)
-        columns[1] += varint(start - ends[block], signed=True)
-        columns[2] += varint(length)
+        columns[1].append(start - ends[block])
+        columns[2].append(length)
         ends[block] = start + length
-    return varint(len(runs)) + b"".join(columns)
+    return b"".join(map(planes, columns))
 
 
 def main(version: str) -> None:
@@ -134,8 +128,11 @@ def main(version: str) -> None:
     keys = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
     keys = [c for c in keys if unicodedata.normalize("NFD", c) == c] + collator.contractions()
     table = {key: collator.elements(key) for key in keys}
-    plain = {k: e[0][0] for k, e in table.items() if len(e) == 1 and len(k) == 1 and e[0][0] >= HAN
-             and e[0][1:] == (COMMON, COMMON)}
+    plain = {
+        k: e[0][0]
+        for k, e in table.items()
+        if len(e) == 1 and len(k) == 1 and e[0][0] >= HAN and e[0][1:] == (COMMON, COMMON)
+    }
     han = sorted((p, ord(k)) for k, p in plain.items() if p < UNASSIGNED)
     explicit = {k: e for k, e in table.items() if k not in plain}
     primaries = sorted({p for e in explicit.values() for p, _, _ in e if 0 < p < HAN})
@@ -146,11 +143,11 @@ def main(version: str) -> None:
     flat = [element for elements in explicit.values() for element in elements]
     columns = [
         han_runs([code for _, code in han]),
-        deltas((ord(k) for k in explicit if len(k) == 1), signed=False),
+        deltas([ord(k) for k in explicit if len(k) == 1]),
         "\n".join(k for k in explicit if len(k) > 1).encode(),
         bytes(len(e) for e in explicit.values()),
-        deltas((ranks[p] for p, _, _ in flat), signed=True),
-        b"".join(varint(secondaries.index(s)) for _, s, _ in flat),
+        deltas([ranks[p] for p, _, _ in flat]),
+        planes([secondaries.index(s) for _, s, _ in flat]),
         bytes(tertiaries.index(t) for _, _, t in flat),
     ]
     head = {

@@ -19,15 +19,18 @@ second and third level are left off, which a lower-case ASCII text is made of.
 from __future__ import annotations
 
 import json
+import sys
 import zlib
-from functools import cache
-from itertools import accumulate, chain, islice, product, repeat
+from array import array
+from bisect import bisect_left, bisect_right
+from functools import cache, cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from unicodedata import combining, normalize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = ["string_key"]
 
@@ -83,120 +86,148 @@ def _join(weights: list[_Weights]) -> bytes:
 
 def _weights(text: str) -> list[_Weights]:
     table = _table()
-    if table.starters.isdisjoint(text):
+    if table.starters.keys().isdisjoint(text):
         return [table.characters[character] for character in text]
     return list(_weights_with_contractions(text, table))
 
 
 def _weights_with_contractions(text: str, table: _Table) -> Iterator[_Weights]:
     """Some characters weigh together, even with another accent in between (й, เก)."""
-    while text:
-        if text[0] not in table.starters:
-            yield table.characters[text[0]]
-            text = text[1:]
+    place = 0
+    while place < len(text):
+        if text[place] not in table.starters:
+            yield table.characters[text[place]]
+            place += 1
             continue
-        size = table.longest(text)
-        found, rest = _absorb(text[:size], text[size:], table)
+        found = table.longest(text, place)
+        place += len(found)
+        end = place
+        while end < len(text) and combining(text[end]):
+            end += 1
+        if end > place:
+            found, rest = _absorb(found, text[place:end], table)
+            text = text[:place] + rest + text[end:] if len(rest) < end - place else text
         yield table.contractions.get(found) or table.characters[found]
-        text = rest
 
 
-def _absorb(found: str, rest: str, table: _Table) -> tuple[str, str]:
-    """Take accents from farther behind that contract with what is found, unless blocked."""
+def _absorb(found: str, accents: str, table: _Table) -> tuple[str, str]:
+    """Take those accents that contract with what is found and are not blocked by others."""
     place, before = 0, 0
-    while place < len(rest) and (order := combining(rest[place])):
-        if order > before and found + rest[place] in table.contractions:
-            found += rest[place]
-            rest = rest[:place] + rest[place + 1 :]
+    while place < len(accents):
+        order = combining(accents[place])
+        if order > before and found + accents[place] in table.contractions:
+            found += accents[place]
+            accents = accents[:place] + accents[place + 1 :]
         else:
             place, before = place + 1, order
-    return found, rest
+    return found, accents
 
 
 class _Table:
-    """The weights of all of Unicode, taken from the file."""
+    """The weights of all of Unicode, taken from the file.
+
+    An entry is a character or a contraction, and has one or more elements; an element has the
+    rank of its primary weight, and the numbers of the other two.
+    """
 
     def __init__(self) -> None:
         data = zlib.decompress(Path(__file__).with_name("collation.bin").read_bytes())
         head, _, body = data.partition(b"\n")
         self._head = json.loads(head)
-        ends = list(accumulate(self._head["columns"]))
-        columns = [
-            body[end - size : end] for end, size in zip(ends, self._head["columns"], strict=True)
-        ]
-        self.characters = _Characters(self, columns[0])
-        keys = [*map(chr, _running(columns[1])), *columns[2].decode().split("\n")]
-        entries = dict(zip(keys, self._entries(columns[3:]), strict=True))
-        self.contractions = {key: entry for key, entry in entries.items() if len(key) > 1}
-        self.starters = {key[0] for key in self.contractions}
-        self._longest = max(map(len, self.contractions))
-        self.characters.update(entries)
-
-    def longest(self, text: str) -> int:
-        """Give the length of the longest contraction that a text begins with; 1: of none."""
-        for size in range(self._longest, 1, -1):
-            if text[:size] in self.contractions:
-                return min(size, len(text))
-        return 1
-
-    def _entries(self, columns: list[bytes]) -> Iterator[_Weights]:
-        counts, primaries, secondaries, tertiaries = columns
-        ranks = list(_running_signed(primaries))
-        codes = self._primary_codes(counts, ranks)
-        elements = zip(
-            map(codes.__getitem__, ranks),
-            map(_SECONDARY.__getitem__, _varints(secondaries)),
-            map(_TERTIARY.__getitem__, tertiaries),
-            strict=True,
+        han, codes, contractions, counts, primaries, secondaries, tertiaries = _columns(
+            body, self._head["columns"]
         )
-        for count in counts:
-            yield next(elements) if count == 1 else _concatenate(islice(elements, count))
+        self._codes = _running(codes)
+        self._starts = array("i", accumulate(counts, initial=0))
+        self._ranks = _running(primaries)
+        self._secondaries = _integers(secondaries)
+        self._tertiaries = tertiaries
+        self._ascii_ranks = sorted({*self._ranks[:128]} - {0})
+        self._han = han
+        self.characters = _Characters(self)
+        names = contractions.decode().split("\n")
+        self.contractions = {
+            name: self._entry(number) for number, name in enumerate(names, len(self._codes))
+        }
+        self.starters: dict[str, int] = {}
+        for name in names:
+            self.starters[name[0]] = max(len(name), self.starters.get(name[0], 0))
 
-    def _primary_codes(self, counts: bytes, ranks: list[int]) -> list[bytes]:
-        """Give the bytes of each rank, none for rank 0."""
-        ascii_ranks = sorted({ranks[sum(counts[:code])] for code in range(128)} - {0})
-        codes, lead, last = [b""], 2, 0
-        for rank in [*ascii_ranks, self._head["primaries"] + 1]:
-            codes.extend(islice(_codes_after(lead), rank - last - 1))
-            codes.append(bytes((lead + 1,)))
-            lead, last = lead + 2, rank
-        codes[-1:] = islice(_han_codes(), self._head["han"])
-        return codes
+    def longest(self, text: str, place: int) -> str:
+        """Give the longest contraction at a place, or the one character that is there."""
+        for size in range(self.starters[text[place]], 1, -1):
+            if text[place : place + size] in self.contractions:
+                return text[place : place + size]
+        return text[place]
 
-    def han(self, column: bytes) -> Iterator[tuple[int, int]]:
-        """Give runs of Han in their order: first code point, length."""
-        numbers = _varints(column)
-        count = next(numbers)
-        start = len(_varint_bytes(count))
-        blocks = column[start : start + count]
-        rest = list(_varints(column[start + count :]))
+    def find(self, code: int) -> _Weights | None:
+        """Give the weights of a code point, None where none is assigned."""
+        place = bisect_left(self._codes, code)
+        if place < len(self._codes) and self._codes[place] == code:
+            return self._entry(place)
+        index = self._han_index(code)
+        return None if index is None else (_han_code(index), _COMMON, _COMMON)
+
+    def _entry(self, number: int) -> _Weights:
+        elements = range(self._starts[number], self._starts[number + 1])
+        return (
+            b"".join([self._primary(self._ranks[each]) for each in elements]),
+            b"".join([_SECONDARY[self._secondaries[each]] for each in elements]),
+            b"".join([_TERTIARY[self._tertiaries[each]] for each in elements]),
+        )
+
+    def _primary(self, rank: int) -> bytes:
+        """Give the bytes of a rank, none for rank 0."""
+        if rank == 0:
+            return b""
+        if rank > self._head["primaries"]:
+            return _han_code(rank - self._head["primaries"] - 1)
+        place = bisect_right(self._ascii_ranks, rank)
+        before = self._ascii_ranks[place - 1] if place else 0
+        if rank == before:
+            return bytes((2 * place + 1,))
+        return bytes((2 * place + 2,)) + _two_bytes(rank - before - 1)
+
+    def _han_index(self, code: int) -> int | None:
+        """Give the place of a Han character among all of them."""
+        first, length, index = self._han_run(code)
+        return index + code - first if first <= code < first + length else None
+
+    def _han_run(self, code: int) -> tuple[int, int, int]:
+        runs = self._han_runs
+        place = bisect_right(runs, code, key=_first)
+        return runs[place - 1] if place else (0, 0, 0)
+
+    @cached_property
+    def _han_runs(self) -> list[tuple[int, int, int]]:
+        """Runs of Han by code point: first code point, length, place of the first."""
+        size = len(self._han) // 3
+        blocks, distances, lengths = map(_integers, _columns(self._han, [size] * 3))
         ends = list(self._head["blocks"])
-        for block, distance, length in zip(blocks, rest[:count], rest[count:], strict=True):
-            first = ends[block] + _signed(distance)
+        index = 0
+        runs = []
+        for block, distance, length in zip(blocks, distances, lengths, strict=True):
+            first = ends[block] + distance
             ends[block] = first + length
-            yield first, length
+            runs.append((first, length, index))
+            index += length
+        return sorted(runs)
 
 
 class _Characters(dict[str, _Weights]):
-    """Weights by character. Han are filled in when the first of them is wanted."""
+    """Weights by character, looked up in the table once."""
 
-    def __init__(self, table: _Table, han: bytes) -> None:
+    def __init__(self, table: _Table) -> None:
         super().__init__()
         self._table = table
-        self._han: bytes | None = han
 
     def __missing__(self, character: str) -> _Weights:
-        if self._han is not None:
-            han, self._han = self._han, None
-            self._add_han(han)
-            return self[character]
-        code = _LAST.get(character) or _unassigned_code(ord(character))
-        return code, _COMMON, _COMMON
-
-    def _add_han(self, column: bytes) -> None:
-        runs = (range(first, first + length) for first, length in self._table.han(column))
-        weights = zip(_han_codes(), repeat(_COMMON), repeat(_COMMON), strict=False)
-        self.update(zip(map(chr, chain.from_iterable(runs)), weights, strict=False))
+        found = self._table.find(ord(character))
+        if found is None:
+            code = _LAST.get(character) or _unassigned_code(ord(character))
+            return code, _COMMON, _COMMON
+        self[character] = found
+        return found
 
 
 _table = cache(_Table)
@@ -207,19 +238,23 @@ def _concatenate(elements: Iterable[_Weights]) -> _Weights:
     return primary, secondary, tertiary
 
 
-def _codes_after(lead: int) -> Iterator[bytes]:
-    """Give the codes that begin with a byte, in their order."""
-    return map(bytes, product((lead,), range(2, 256), range(2, 256)))
+def _first(run: tuple[int, int, int]) -> int:
+    return run[0]
 
 
-def _han_codes() -> Iterator[bytes]:
-    return chain(_codes_after(_HAN_LEAD), _codes_after(_HAN_LEAD + 1))
+def _two_bytes(number: int) -> bytes:
+    high, low = divmod(number, _BASE)
+    return bytes((high + 2, low + 2))
+
+
+def _han_code(index: int) -> bytes:
+    lead, rest = divmod(index, _BASE * _BASE)
+    return bytes((_HAN_LEAD + lead,)) + _two_bytes(rest)
 
 
 def _unassigned_code(code: int) -> bytes:
     lead, rest = divmod(code, _BASE * _BASE)
-    middle, last = divmod(rest, _BASE)
-    return _UNASSIGNED_LEAD + bytes((lead + 2, middle + 2, last + 2))
+    return _UNASSIGNED_LEAD + bytes((lead + 2,)) + _two_bytes(rest)
 
 
 _SECONDARY = [b"", *(bytes((number + 4,)) for number in range(1, 200))]
@@ -227,28 +262,22 @@ _SECONDARY += [bytes((0xF0, number)) for number in range(6, 256)]
 _TERTIARY = [b"", b"\x03", b"\x05", *(bytes((number + 4,)) for number in range(3, 200))]
 
 
-def _varints(data: bytes) -> Iterator[int]:
-    number = shift = 0
-    for byte in data:
-        number |= (byte & 127) << shift
-        if byte < 128:
-            yield number
-            number = shift = 0
-        else:
-            shift += 7
+def _columns(data: bytes, sizes: Sequence[int]) -> list[bytes]:
+    ends = accumulate(sizes)
+    return [data[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
-def _varint_bytes(number: int) -> bytes:
-    return bytes((number.bit_length() + 6) // 7)
+def _integers(data: bytes) -> array[int]:
+    """Read numbers of 32 bits that were taken apart into their bytes."""
+    size = len(data) // 4
+    joined = bytearray(len(data))
+    for place in range(4):
+        joined[place::4] = data[place * size : (place + 1) * size]
+    numbers = array("i", joined)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
-def _signed(number: int) -> int:
-    return -(number + 1 >> 1) if number & 1 else number >> 1
-
-
-def _running(data: bytes) -> Iterator[int]:
-    return accumulate(_varints(data))
-
-
-def _running_signed(data: bytes) -> Iterator[int]:
-    return accumulate(map(_signed, _varints(data)))
+def _running(data: bytes) -> array[int]:
+    return array("i", accumulate(_integers(data)))
