@@ -233,8 +233,9 @@ async def test_lists_read_rows_and_send_chunks(queries: QueryServer) -> None:
     unit = design(
         lists={
             "l": "function (head) { start({code: 201}); var row;"
-            " while ((row = getRow())) send(row.id); return head.total_rows }"
-            .replace("return head.total_rows", "return '/' + head.total_rows")
+            " while ((row = getRow())) send(row.id); return head.total_rows }".replace(
+                "return head.total_rows", "return '/' + head.total_rows"
+            )
         }
     )
     members = {

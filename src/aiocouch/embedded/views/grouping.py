@@ -85,7 +85,7 @@ def parts_of(
     for page, end in zip(whole.pages, ends, strict=bool(whole.pages)):
         if page.value is not None:
             parts.append(page.value)
-        else:
+        elif page.rows:
             parts += _chunks(snapshot, tree, page.start, end)
     if whole.tail:
         parts += _chunks(snapshot, tree, *whole.tail)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -116,9 +117,22 @@ class Index:
         self._waiting += 1
         try:
             while not self._reached(*target):
-                await asyncio.shield(self.start_refresh())
+                await self._share(self.start_refresh())
         finally:
             self._waiting -= 1
+
+    async def _share(self, update: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.shield(update)
+        except asyncio.CancelledError:
+            # Either the update was stopped, or the one who waits for it.
+            if update.cancelled() and self.closed:
+                raise no_database() from None
+            raise
+        except sqlite3.ProgrammingError:
+            if self._database.closed:
+                raise no_database() from None
+            raise
 
     def _reached(self, seq: int, purge_seq: int) -> bool:
         if self.closed:

@@ -126,7 +126,7 @@ class Pages:
         connection = self._tables.connection
         missing = connection.execute(
             f"SELECT p.key, p.id, p.n, p.page FROM pages_{tree} p LEFT JOIN partials_{tree} r"
-            " ON r.page = p.page AND r.reduce = ? WHERE r.value IS NULL",
+            " ON r.page = p.page AND r.reduce = ? WHERE r.value IS NULL AND p.rows > 0",
             (number,),
         ).fetchall()
         if not missing:
