@@ -126,7 +126,9 @@ class Replication:
         return len(answer["results"]) < self._spec.batch or answer.get("pending") == 0
 
     def _through(self, answer: Mapping[str, Any]) -> None:
-        self.progress.through_seq = answer["last_seq"]
+        if answer["results"]:
+            # Not `last_seq`: like CouchDB, a session that copied nothing leaves no trace.
+            self.progress.through_seq = answer["results"][-1]["seq"]
         self.progress.pending = answer.get("pending")
         self._told()
 
