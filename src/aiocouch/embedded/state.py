@@ -13,6 +13,7 @@ from aiocouch.embedded.design_documents import DesignFunctions
 from aiocouch.embedded.hooks import Hooks
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
+from aiocouch.embedded.javascript.pool import Limits
 from aiocouch.embedded.javascript.queryserver import QueryServer
 from aiocouch.embedded.mango.mapper import FieldMapper
 from aiocouch.embedded.replicator.documents import ReplicatorDocuments
@@ -53,8 +54,8 @@ class Server:
         self.tasks = ActiveTasks()
         self.statistics = Statistics()
         self.reshard_state: tuple[str, str | None] = ("running", None)
-        self.javascript = QueryServer()
-        self.indexes = Indexes(self.javascript)
+        self.javascript = QueryServer(self._javascript_limits())
+        self.indexes = Indexes(self.javascript, self.tasks)
         self.indexes.languages["query"] = FieldMapper
         DesignFunctions(self.javascript).install(self.hooks)
         self.users = UserDocuments(self.config, self.databases)
@@ -63,6 +64,9 @@ class Server:
         self.replicator = Replicator(self)
         self.replicator_documents = ReplicatorDocuments(self, self.replicator)
         self.replicator_documents.install()
+
+    def _javascript_limits(self) -> Limits:
+        return Limits(seconds=self.config.integer("couchdb", "os_process_timeout", 5000) / 1000)
 
     def create_system_databases(self) -> None:
         """Make `_users` and `_replicator` where they are missing."""

@@ -67,7 +67,7 @@ def view_query(exchange: Exchange, design: str, name: str, options: ViewOptions)
     database = exchange.database
     definition = definition_of(database, find_design(database, design))
     definition.view(name)
-    index = exchange.server.indexes.views(database, definition)
+    index = exchange.server.indexes.views(database, definition, f"_design/{design}")
     return ViewQuery(database, definition, index, name, options)
 
 

@@ -19,7 +19,7 @@ from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.pages import Pages
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from aiocouch.embedded.javascript.protocol import Mapped
@@ -49,6 +49,14 @@ class Mapper(Protocol):
         ...
 
 
+class Progress(Protocol):
+    """Tells others how far a long update is."""
+
+    def __call__(self, changes: int, /) -> AbstractContextManager[Callable[[int], None]]:
+        """Begin; the function takes how many of the changes are done."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Which documents go into an index and what is told of them.
@@ -74,9 +82,15 @@ class Index:
     """
 
     def __init__(
-        self, database: Database, tables: Tables, mapper: Mapper, options: Options | None = None
+        self,
+        database: Database,
+        tables: Tables,
+        mapper: Mapper,
+        options: Options | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self._database = database
+        self._progress = progress
         self._mapper = mapper
         self._options = options or Options()
         self._updating: asyncio.Task[None] | None = None
@@ -178,10 +192,24 @@ class Index:
             if self.state.seq > until or self._has_missed_purges():
                 self._start_over()
             self._purge()
-            async with contextlib.aclosing(self._mapped_batches(self.state.seq, until)) as batches:
-                while await self._take(batches, until):
-                    pass
+            await self._advance(until)
         await self._checkpoint()
+
+    async def _advance(self, until: int) -> None:
+        since = self.state.seq
+        batches = self._mapped_batches(since, until)
+        async with contextlib.aclosing(batches):
+            with self._reporting(until - since) as report:
+                while await self._take(batches, until):
+                    report(self.state.seq - since)
+
+    @contextlib.contextmanager
+    def _reporting(self, changes: int) -> Iterator[Callable[[int], None]]:
+        if self._progress is None or changes <= _BATCH:
+            yield lambda _done: None
+            return
+        with self._progress(changes) as report:
+            yield report
 
     async def _take(self, batches: AsyncIterator[tuple[_Batch, Mapped]], until: int) -> bool:
         """Put some batches into the index, in one transaction; False at the end."""

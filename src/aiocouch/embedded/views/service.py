@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.javascript.pool import Unit
+from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.views.definition import unknown_language
 from aiocouch.embedded.views.index import Index, Options
 from aiocouch.embedded.views.mappers import ScriptMapper
@@ -14,13 +15,13 @@ from aiocouch.embedded.views.reducers import ReduceFunction, reduce_functions
 from aiocouch.embedded.views.tables import StaleIndexError, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from aiocouch.embedded.javascript.queryserver import QueryServer
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.definition import Definition
-    from aiocouch.embedded.views.index import Mapper
+    from aiocouch.embedded.views.index import Mapper, Progress
 
 _FOLDER = "indexes"
 
@@ -39,15 +40,16 @@ class Indexes:
     `languages` makes the mapper of views in a language; JavaScript is there from the start.
     """
 
-    def __init__(self, queries: QueryServer) -> None:
+    def __init__(self, queries: QueryServer, tasks: ActiveTasks | None = None) -> None:
         self._queries = queries
+        self._tasks = tasks or ActiveTasks()
         self.languages: dict[str, Callable[[Definition], Mapper]] = {"javascript": self._script}
         self._indexes: dict[str, dict[str, Index]] = {}
         self._views: dict[Index, ViewIndex] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    def views(self, database: Database, definition: Definition) -> ViewIndex:
-        """Give the index of the views of a design document.
+    def views(self, database: Database, definition: Definition, design_id: str = "") -> ViewIndex:
+        """Give the index of the views of a design document, which `_active_tasks` calls by its id.
 
         Raises CouchError(500, "unknown_query_language") for a language that is not known.
         """
@@ -57,8 +59,14 @@ class Indexes:
             if make is None:
                 raise unknown_language(definition.language)
             options = Options(definition.include_design, definition.local_seq)
-            trees = len(definition.trees)
-            index = self.open(database, definition.signature, trees, make(definition), options)
+            index = self.open(
+                database,
+                definition.signature,
+                len(definition.trees),
+                make(definition),
+                options=options,
+                design_id=design_id,
+            )
             functions = reduce_functions(definition, self._queries, _unit(definition))
             self._views[index] = ViewIndex(index, functions)
         return self._views[index]
@@ -76,15 +84,34 @@ class Indexes:
         signature: str,
         trees: int,
         mapper: Mapper,
+        *,
         options: Options | None = None,
+        design_id: str = "",
     ) -> Index:
         """Give the index of this signature, opened or created; `mapper` fills its `trees`."""
         index = self.find(database, signature)
         if index is None:
             tables = _open_tables(database, signature, trees)
-            index = Index(database, tables, mapper, options)
+            progress = self._progress(database, design_id)
+            index = Index(database, tables, mapper, options, progress)
             self._keep(database, signature, index)
         return index
+
+    def _progress(self, database: Database, design_id: str) -> Progress:
+        @contextlib.contextmanager
+        def progress(changes: int) -> Iterator[Callable[[int], None]]:
+            with self._tasks.add(
+                "indexer",
+                database=database.name,
+                design_document=design_id,
+                phase="view",
+                changes_done=0,
+                total_changes=changes,
+                progress=0,
+            ) as task:
+                yield lambda done: task.update(changes_done=done, progress=100 * done // changes)
+
+        return progress
 
     def _keep(self, database: Database, signature: str, index: Index) -> None:
         if database.uuid not in self._indexes:
