@@ -42,7 +42,11 @@ def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.Str
 
 async def _handle(server: Server, request: web.BaseRequest) -> web.StreamResponse:
     begun = time.perf_counter()
-    exchange = Exchange(request, server)
+    try:
+        exchange = Exchange(request, server)
+    except CouchError as error:
+        # The path is not UTF-8.
+        return web.json_response(error.body(), status=error.status)
     response = await _answer(exchange)
     server.statistics.count(request.method, response.status, time.perf_counter() - begun)
     return response

@@ -254,9 +254,9 @@ def _base(exchange: Exchange, doc_id: str) -> Entry | Revision | None:
     A revision that is no leaf is given as well: the write itself will be the conflict.
     """
     entry = exchange.database.get(doc_id)
-    text = exchange.query.text("rev") or exchange.headers.get("If-Match", "").strip('" ')
-    if text:
-        rev = read_rev(text)
+    text = exchange.query.text("rev", exchange.headers.get("If-Match"))
+    if text is not None:
+        rev = read_rev(text.strip('" '))
         revision = None if entry is None else exchange.database.revision(entry, rev)
         if revision is None:
             raise CouchError(409, "not_found", "missing_rev")
