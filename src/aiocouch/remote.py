@@ -121,6 +121,7 @@ class Remote:
         self.url = url
         self._options = _session_options(kwargs)
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._stream_timeout = kwargs.get("timeout") or _STREAM_TIMEOUT
 
@@ -204,7 +205,7 @@ class Remote:
     ) -> Awaitable[aiohttp.ClientResponse]:
         """The request of aiohttp, not awaited yet."""
         session = self._session
-        if session is None or self._closed:
+        if session is None or self._closed or self._loop is not asyncio.get_running_loop():
             session = self._start(method, path)
         if method not in _SAFE:
             options["allow_redirects"] = False  # a redirected write would be repeated as a GET
@@ -226,15 +227,16 @@ class Remote:
         )
 
     def _start(self, method: str, path: str) -> aiohttp.ClientSession:
-        if self._closed:
-            raise SessionClosedError(
-                f"{method} {path.partition('?')[0]}: the session is closed", _facts(method, path)
-            )
+        if self._closed or self._session is not None:
+            what = "is closed" if self._closed else "belongs to another event loop"
+            facts = _facts(method, path)
+            raise SessionClosedError(f"{method} {facts.path}: the session {what}", facts)
         options = dict(self._options)
         own = self.credentials.headers() if self.credentials else {}
         headers = CIMultiDict({"Accept": "application/json", **own})
         headers.update(options.pop("headers"))  # names have no case: none is sent twice
         self._session = aiohttp.ClientSession(headers=headers, **options)
+        self._loop = asyncio.get_running_loop()
         return self._session
 
     def _renew(self, response: aiohttp.ClientResponse) -> None:

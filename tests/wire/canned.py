@@ -134,6 +134,7 @@ class CannedServer:
         self.connections = 0
         self.url = ""
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.arrived = asyncio.Event()
 
     def say(self, *answers: Script) -> None:
         """Queue answers."""
@@ -153,6 +154,12 @@ class CannedServer:
         assert len(self.requests) == 1, self.lines
         return self.requests[0]
 
+    async def requested(self, count: int) -> None:
+        """Wait until there were so many requests."""
+        while len(self.requests) < count:
+            self.arrived.clear()
+            await self.arrived.wait()
+
     def choose(self, request: Request) -> Answer:
         if self.answers:
             found = self.answers.popleft()
@@ -169,6 +176,7 @@ class CannedServer:
         try:
             while (request := await read_request(reader)) is not None:
                 self.requests.append(request)
+                self.arrived.set()
                 if not await send(writer, self.choose(request), request):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):

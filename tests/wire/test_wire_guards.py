@@ -1,9 +1,10 @@
 """Guards of speed that do not depend on the machine: frames, requests, imports, growth."""
 
+import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,14 +126,63 @@ async def test_duplicate_check_compares_no_documents(base: Database) -> None:
     assert time.process_time() - began < 2, "20,000 documents: a quadratic check takes minutes"
 
 
-async def test_untouched_document_costs_no_decoding(
-    canned: CannedServer, base: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The texts that documents have decoded."""
+    seen: list[bytes] = []
+
+    def decode(text: bytes) -> Any:
+        seen.append(text)
+        return json.loads(text)
+
+    monkeypatch.setattr("aiocouch.document.decode", decode)
+    return seen
+
+
+async def test_document_is_decoded_when_it_is_looked_into(
+    canned: CannedServer, base: Database, decoded: list[bytes]
 ) -> None:
-    """A document that is only passed on is not decoded and not encoded: the text stays lazy."""
     canned.say(rows_answer(*(doc_row(f"d{at}", a=[at]) for at in range(50))))
     docs = [doc async for doc in base.docs()]
+    assert [doc.id for doc in docs] == [f"d{at}" for at in range(50)]
     assert await docs[7].save() is None
+    assert repr(docs[7])
+    assert decoded == [], "only passed on"
     assert docs[7]["a"] == [7]
+    assert docs[7]["_id"] == "d7"
+    assert len(decoded) == 1, "once"
+
+
+async def test_clean_document_is_not_encoded_for_reading(
+    canned: CannedServer, base: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(value: Any) -> bytes:
+        raise AssertionError(f"{value!r} is encoded, though nobody asked for it")
+
+    canned.say_json({"_id": "x", "_rev": "1-a", "n": [1]})
+    monkeypatch.setattr("aiocouch.document.encode", encode)
+    doc = await base["x"]
+    assert doc["n"] == [1]
+    assert (doc.rev, doc.exists, doc.json) == ("1-a", True, {"n": [1]})
+    doc["n"] = 2
+
+
+async def test_save_encodes_once(
+    canned: CannedServer, base: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aiocouch._wire.codec import encode
+
+    bodies: list[Any] = []
+
+    def counting(value: Any) -> bytes:
+        if isinstance(value, dict):
+            bodies.append(value)
+        return encode(value)
+
+    monkeypatch.setattr("aiocouch.document.encode", counting)
+    canned.say_json({"ok": True, "id": "x", "rev": "1-a"}, 201)
+    await Document(base, "x", {"n": 1}).save()
+    assert bodies == [{"n": 1}]
 
 
 async def test_connections_are_kept_after_streams(canned: CannedServer, base: Database) -> None:
@@ -142,6 +192,29 @@ async def test_connections_are_kept_after_streams(canned: CannedServer, base: Da
         assert [doc.id async for doc in base.docs()] == ["a"]
         assert [event async for event in base.changes()] == []
     assert canned.connections <= 6, "five streams were left in the middle"
+
+
+async def test_cancelled_requests_leave_nothing_behind(
+    canned: CannedServer, base: Database
+) -> None:
+    forever = asyncio.Event()
+
+    async def silence() -> AsyncGenerator[bytes, None]:
+        yield b"{"
+        await forever.wait()
+
+    canned.handler = lambda request: Answer(pieces=silence())
+    for _ in range(3):
+        seen = len(canned.requests)
+        tasks = [asyncio.create_task(base.info()) for _ in range(40)]
+        await canned.requested(seen + 40)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(result) for result in results} == {asyncio.CancelledError}
+    canned.handler = answer
+    found = await asyncio.gather(*(base.info() for _ in range(150)))
+    assert len(found) == 150
 
 
 PROBE = """

@@ -14,6 +14,7 @@ from aiocouch.exception import CouchDBError
 from tests.wire.canned import (
     Answer,
     CannedServer,
+    canned_server,
     cut_up,
     doc_row,
     json_answer,
@@ -253,8 +254,6 @@ async def test_redirect_of_a_write_does_not_become_a_read(
 
 
 async def test_credentials_do_not_follow_to_another_host(canned: CannedServer) -> None:
-    from tests.wire.canned import canned_server
-
     async with canned_server() as other:
         other.say_json({"_id": "x", "_rev": "1-a"})
         where = other.url.replace("127.0.0.1", "localhost")
@@ -300,6 +299,22 @@ async def test_session_built_outside_of_the_loop_works_inside(canned: CannedServ
     canned.say_json({"couchdb": "Welcome"})
     async with couchdb:
         assert (await couchdb.info())["couchdb"] == "Welcome"
+
+
+def test_session_of_another_loop_says_so() -> None:
+    async def first() -> CouchDB:
+        async with canned_server() as server:
+            server.say_json({"couchdb": "Welcome"})
+            couchdb = CouchDB(server.url)
+            await couchdb.info()
+            return couchdb
+
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        couchdb = one.run(first())
+        with pytest.raises(CouchDBError, match="event loop") as caught:
+            other.run(couchdb.info())
+        assert isinstance(caught.value, RuntimeError)
+        one.run(couchdb.close())
 
 
 # -- status of writes
