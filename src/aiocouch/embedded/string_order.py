@@ -27,7 +27,7 @@ from functools import cache, cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
-from unicodedata import combining, normalize
+from unicodedata import combining, is_normalized, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -70,7 +70,17 @@ def string_key(text: str) -> bytes:
             return primary + b"\x01\x01\x04"
         tertiary = data.translate(_ASCII_TERTIARY, _ASCII_IGNORED).rstrip(_COMMON)
         return primary + b"\x01\x01" + tertiary + _END
-    return _join(_weights(normalize("NFD", text)))
+    return _join(_weights(_decomposed(text)))
+
+
+def _decomposed(text: str) -> str:
+    """Take characters apart one by one; accents stay in the order they are in.
+
+    CouchDB has ICU's normalisation off, so accents in an unusual order make another string.
+    """
+    if is_normalized("NFD", text):
+        return text
+    return "".join([normalize("NFD", character) for character in text])
 
 
 # What a character, or a contraction, adds to each of the three levels.
