@@ -166,10 +166,13 @@ class RevTree:
         """Give the node of a revision if it is a leaf, else None: only leaves can be edited."""
         return next((node for node in self.leaves if node.rev == rev), None)
 
-    def ancestry(self, rev: Rev) -> list[Node]:
-        """Give a revision and its ancestors, newest first (`_revisions`); [] if unknown."""
+    def ancestry(self, revision: Rev | Node) -> list[Node]:
+        """Give a revision and its ancestors, newest first (`_revisions`); [] if unknown.
+
+        A node names its place; of a revision that stands in two branches the first counts.
+        """
+        node = revision if isinstance(revision, Node) else self.find(revision)
         nodes = self.nodes
-        node = self.find(rev)
         found = []
         while node is not None:
             found.append(node)
@@ -214,7 +217,7 @@ class RevTree:
         grown = self._grow_chain(path, deleted, pointer)
         if grown is not None:
             return grown, "new_leaf"
-        merger = _Merger(self.nodes, path[::-1], Node(path[0], _NO_PARENT, deleted, pointer))
+        merger = _Merger(self.nodes, _with_stubs(path, deleted, pointer))
         result = merger.merge()
         if not merger.changed:
             return self, result
@@ -225,6 +228,8 @@ class RevTree:
         blob = self._blob
         if blob is not None and blob[:1] == _CHAIN:
             return _stem_chain(self, blob, limit)
+        if len({node.rev[1] for node in self.nodes}) < len(self.nodes):
+            return _repaired(self, limit)
         keep: set[int] = set()
         for leaf in self.leaves:
             keep.update(self._indexes_of(leaf)[:limit])
@@ -283,11 +288,11 @@ class RevTree:
 class _Merger:
     """Puts one path into a list of nodes. Parents before children holds only afterwards."""
 
-    def __init__(self, nodes: list[Node], path: Sequence[Rev], newest: Node) -> None:
+    def __init__(self, nodes: list[Node], path: Sequence[Node]) -> None:
+        """`path` is given oldest first; the parents its nodes name do not count."""
         self.nodes = list(nodes)
         self.changed = False
         self._path = path
-        self._newest = newest
         self._children: dict[int, list[int]] = {}
         for index, node in enumerate(nodes):
             self._children.setdefault(node.parent, []).append(index)
@@ -298,16 +303,17 @@ class _Merger:
             if found is not None:
                 return self._follow(*found)
         began = not self.nodes
-        self._extend(_NO_PARENT, 0)
+        self._extend(_NO_PARENT, self._path)
         return "new_leaf" if began else "new_branch"
 
     def _meet(self, root: int) -> tuple[int, int] | None:
         """Where the path and this root's branch meet: index of the node, place in the path."""
-        ahead = self.nodes[root].rev[0] - self._path[0][0]
+        rev = self.nodes[root].rev
+        ahead = rev[0] - self._path[0].rev[0]
         if ahead <= 0:
-            found = self._search(root, self._path[0])
+            found = self._search(root, self._path[0].rev)
             return None if found is None else (found, 0)
-        if ahead < len(self._path) and self._path[ahead] == self.nodes[root].rev:
+        if ahead < len(self._path) and self._path[ahead].rev == rev:
             self._lengthen(root, ahead)
             return root, ahead
         return None
@@ -323,43 +329,61 @@ class _Merger:
 
     def _lengthen(self, root: int, ahead: int) -> None:
         """Put the beginning of the path above a root."""
-        self._add_stubs(_NO_PARENT, self._path[:ahead])
+        self._extend(_NO_PARENT, self._path[:ahead])
         self.nodes[root] = self.nodes[root]._replace(parent=len(self.nodes) - 1)
 
     def _follow(self, index: int, place: int) -> MergeResult:
         """Walk down from where they met as long as the tree has the path."""
-        while place + 1 < len(self._path):
-            child = self._child(index, self._path[place + 1])
+        self._fill(index, self._path[place])
+        for node in self._path[place + 1 :]:
+            place += 1
+            child = self._child(index, node.rev)
             if child is None:
                 grown: MergeResult = "new_branch" if self._children.get(index) else "new_leaf"
-                self._extend(index, place + 1)
+                self._extend(index, self._path[place:])
                 return grown
-            index, place = child, place + 1
-        self._fill(index)
+            self._fill(child, node)
+            index = child
         return "internal_node"
 
     def _child(self, index: int, rev: Rev) -> int | None:
         children = self._children.get(index, ())
         return next((child for child in children if self.nodes[child].rev == rev), None)
 
-    def _extend(self, parent: int, place: int) -> None:
-        """Hang the rest of the path below a node; only its end has a body."""
-        rest = self._path[place:-1]
-        self._add_stubs(parent, rest)
-        self.nodes.append(self._newest._replace(parent=len(self.nodes) - 1 if rest else parent))
+    def _extend(self, parent: int, path: Sequence[Node]) -> None:
+        """Hang a path below a node."""
+        for node in path:
+            self.nodes.append(node._replace(parent=parent))
+            parent = len(self.nodes) - 1
         self.changed = True
 
-    def _add_stubs(self, parent: int, revs: Sequence[Rev]) -> None:
-        for rev in revs:
-            self.nodes.append(Node(rev, parent, False, 0))
-            parent = len(self.nodes) - 1
-        self.changed = self.changed or bool(revs)
-
-    def _fill(self, index: int) -> None:
+    def _fill(self, index: int, incoming: Node) -> None:
         node = self.nodes[index]
-        if node.pointer == 0 and self._newest.pointer:
-            self.nodes[index] = self._newest._replace(parent=node.parent)
+        if node.pointer == 0 and incoming.pointer:
+            self.nodes[index] = incoming._replace(parent=node.parent)
             self.changed = True
+
+
+def _with_stubs(path: Sequence[Rev], deleted: bool, pointer: int) -> list[Node]:
+    """Make nodes of a path that is given newest first: only the newest has a body."""
+    stubs = [Node(rev, _NO_PARENT, False, 0) for rev in path[:0:-1]]
+    return [*stubs, Node(path[0], _NO_PARENT, deleted, pointer)]
+
+
+def _repaired(tree: RevTree, limit: int) -> RevTree:
+    """Merge the paths of all leaves anew, stemmed, those that begin earliest first.
+
+    CouchDB does it where a hash stands in a tree more than once. That happens when a replicator
+    brings ancestors that were cut off here, or when somebody makes up revisions.
+    """
+    paths = [tree.ancestry(leaf)[: max(limit, 1)] for leaf in tree.leaves]
+    paths.sort(key=lambda path: (path[-1].rev[0], [node.rev[1] for node in path]))
+    nodes: list[Node] = []
+    for path in paths:
+        merger = _Merger(nodes, path[::-1])
+        merger.merge()
+        nodes = _in_tree_order(merger.nodes)
+    return RevTree(_pack(nodes), nodes)
 
 
 def _revision(node: Node) -> Rev:
