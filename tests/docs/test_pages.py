@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.docs.blocks import Block, blocks_of, run_block
+from tests.docs.blocks import blocks_of, run_block
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,10 +62,11 @@ async def test_page(
             await run_block(block, namespace)
 
 
-@pytest.mark.parametrize("block", TEST_FILES, ids=lambda block: f"{block.page.stem}-{block.line}")
-def test_test_file(block: Block, couchdb_server: CouchDBServer, tmp_path: Path) -> None:
-    """The test files that the documentation shows pass in a pytest of their own."""
-    (tmp_path / "test_shown.py").write_text(block.code, encoding="utf-8")
+def test_test_files(couchdb_server: CouchDBServer, tmp_path: Path) -> None:
+    """The test files that the documentation shows pass, in a pytest of their own."""
+    for block in TEST_FILES:
+        file = tmp_path / f"test_{block.page.stem}_{block.line}.py"
+        file.write_text(block.code, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     result = subprocess.run(

@@ -49,4 +49,4 @@ def test_the_client_imports_neither_server_nor_extras() -> None:
 
 def test_imports_quickly() -> None:
     # CPU time, and the best of some: the rest says how busy the machine is.
-    assert min(float(run(_MEASURE)) for _ in range(7)) < IMPORT_SECONDS
+    assert min(float(run(_MEASURE)) for _ in range(5)) < IMPORT_SECONDS
