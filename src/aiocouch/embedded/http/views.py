@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route, design_route
-from aiocouch.embedded.views.definition import Definition, define
 from aiocouch.embedded.views.options import ViewOptions
 from aiocouch.embedded.views.query import ViewQuery
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
+    from aiocouch.embedded.views.definition import Definition
 
 _METHODS = ("GET", "POST", "HEAD")
 # The version of the root collation of ICU 72, whose order `string_order` keeps.
@@ -34,11 +34,6 @@ def find_design(database: Database, name: str) -> Entry:
     if entry.deleted:
         raise not_found("deleted")
     return entry
-
-
-def definition_of(database: Database, entry: Entry) -> Definition:
-    """Give the views of a design document."""
-    return define(decode(entry.body), database_partitioned=database.partitioned)
 
 
 @design_route("_view")
@@ -65,7 +60,7 @@ async def answer_view(
 def view_query(exchange: Exchange, design: str, name: str, options: ViewOptions) -> ViewQuery:
     """Make a query of a view of a design document."""
     database = exchange.database
-    definition = definition_of(database, find_design(database, design))
+    definition = exchange.server.indexes.definition(database, find_design(database, design))
     definition.view(name)
     index = exchange.server.indexes.views(database, definition, f"_design/{design}")
     return ViewQuery(database, definition, index, name, options)
@@ -160,7 +155,8 @@ async def info(exchange: Exchange) -> web.StreamResponse:
     database = exchange.database
     if len(exchange.segments) > 4:
         raise CouchError(500, "badmatch", "_info")
-    definition = definition_of(database, find_design(database, exchange.segments[2]))
+    entry = find_design(database, exchange.segments[2])
+    definition = exchange.server.indexes.definition(database, entry)
     told = _index_info(exchange, definition)
     return exchange.answer({"name": exchange.segments[2], "view_index": told})
 
@@ -197,7 +193,7 @@ async def view_cleanup(exchange: Exchange) -> web.StreamResponse:
     for (id_,) in rows:
         entry = database.get(id_)
         if entry is not None:
-            wanted.add(definition_of(database, entry).signature)
+            wanted.add(exchange.server.indexes.definition(database, entry).signature)
     await exchange.server.indexes.clean(database, wanted)
     return exchange.answer({"ok": True}, 202)
 

@@ -12,7 +12,7 @@ from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
     from aiocouch.embedded.revision import Rev
     from aiocouch.embedded.store.database import Database
@@ -103,21 +103,26 @@ def group_row(group: Group) -> bytes:
 
 
 def batches(
-    snapshot: Snapshot, tree: int, ranges: Iterable[Range], skip: int, limit: int
+    snapshot: Snapshot, tree: int, ranges: Sequence[Range], skip: int, limit: int
 ) -> Iterator[Sequence[IndexRow]]:
     """Give the rows of ranges, one after the other, without the first `skip`, `limit` at most."""
-    if limit <= 0:
-        return
     for range_ in ranges:
-        rows = snapshot.rows(tree, range_.first, range_.last, descending=range_.descending)
-        for batch in rows:
-            wanted = batch[skip : skip + limit]
-            skip = max(0, skip - len(batch))
-            limit -= len(wanted)
-            if wanted:
-                yield wanted
-            if limit <= 0:
-                return
+        if limit <= 0:
+            return
+        given = 0
+        for batch in snapshot.rows(
+            tree,
+            range_.first,
+            range_.last,
+            descending=range_.descending,
+            skip=skip,
+            limit=limit,
+        ):
+            given += len(batch)
+            yield batch
+        limit -= given
+        if skip and len(ranges) > 1:
+            skip = 0 if given else max(0, skip - snapshot.count(tree, range_.first, range_.last))
 
 
 async def joined(

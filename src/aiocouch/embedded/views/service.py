@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
+from aiocouch.embedded.codec import decode
 from aiocouch.embedded.javascript.pool import Unit
 from aiocouch.embedded.tasks import ActiveTasks
-from aiocouch.embedded.views.definition import unknown_language
+from aiocouch.embedded.views.definition import define, unknown_language
 from aiocouch.embedded.views.index import Index, Options
 from aiocouch.embedded.views.mappers import ScriptMapper
 from aiocouch.embedded.views.reducers import ReduceFunction, reduce_functions
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.javascript.queryserver import QueryServer
     from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.store.records import Entry
     from aiocouch.embedded.views.definition import Definition
     from aiocouch.embedded.views.index import Mapper, Progress
 
@@ -46,7 +49,20 @@ class Indexes:
         self.languages: dict[str, Callable[[Definition], Mapper]] = {"javascript": self._script}
         self._indexes: dict[str, dict[str, Index]] = {}
         self._views: dict[Index, ViewIndex] = {}
+        self._definitions: WeakKeyDictionary[Database, dict[str, tuple[str, Definition]]] = (
+            WeakKeyDictionary()
+        )
         self._closing: set[asyncio.Task[None]] = set()
+
+    def definition(self, database: Database, entry: Entry) -> Definition:
+        """Give the views of a design document; they are read once for each revision."""
+        known = self._definitions.setdefault(database, {})
+        revision, definition = known.get(entry.id, ("", None))
+        if definition is None or revision != entry.rev:
+            design = decode(entry.body)
+            definition = define(design, database_partitioned=database.partitioned)
+            known[entry.id] = entry.rev, definition
+        return definition
 
     def views(self, database: Database, definition: Definition, design_id: str = "") -> ViewIndex:
         """Give the index of the views of a design document, which `_active_tasks` calls by its id.

@@ -270,17 +270,25 @@ class Snapshot:
         self.state = state
 
     def rows(
-        self, tree: int, first: Place = FIRST, last: Place = LAST, *, descending: bool = False
+        self,
+        tree: int,
+        first: Place = FIRST,
+        last: Place = LAST,
+        *,
+        descending: bool = False,
+        skip: int = 0,
+        limit: int = -1,
     ) -> Iterator[list[IndexRow]]:
         """Give the rows of a range in batches, in order of their places.
 
-        Descending turns the order of keys and ids; rows of one document keep theirs.
+        Descending turns the order of keys and ids; rows of one document keep theirs. The first
+        `skip` are left out, at most `limit` are given (-1: all).
         """
         order = "key DESC, id DESC, n" if descending else "key, id, n"
         cursor = self.connection.execute(
             f"SELECT * FROM rows_{tree} WHERE (key, id, n) >= (?, ?, ?)"
-            f" AND (key, id, n) < (?, ?, ?) ORDER BY {order}",
-            (*first, *last),
+            f" AND (key, id, n) < (?, ?, ?) ORDER BY {order} LIMIT ? OFFSET ?",
+            (*first, *last, limit, skip),
         )
         with contextlib.closing(cursor):
             yield from iter(_fetcher(cursor), [])
