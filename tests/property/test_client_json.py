@@ -65,7 +65,7 @@ def test_order_of_members_does_not_count_when_sorted(value: Any) -> None:
 def buried(value: Any, how: list[Any]) -> Any:
     """The value inside of lists and dicts, with innocent neighbours."""
     for key in how:
-        value = [None, value, 1] if key is None else {"null": None, key: value, "a": [1.5]}
+        value = [None, value, 1] if key is None else {"null": None, "a": [1.5], key: value}
     return value
 
 

@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +90,29 @@ def test_any_chunking_of_any_layout_gives_the_rows(
 ) -> None:
     body, rows = layout
     assert split(chunks(body, cuts))[0] == rows
+
+
+@given(ROWS, CUTS, st.sampled_from(["\n", "\n\n", "\r\n\n\n"]))
+def test_error_behind_the_rows_is_told_whatever_the_chunks(
+    rows: list[Any], cuts: list[int], gap: str
+) -> None:
+    # The status is out already when the server fails: the error then follows the last row.
+    lines = ",\r\n".join(encode(row).decode() for row in rows)
+    body = f'{{"total_rows":2,"offset":0,"rows":[\r\n{lines}{gap}{{"error":"e","reason":"r"}}\n'
+    splitter, seen = RowSplitter(), []
+
+    def read() -> None:
+        for part in chunks(body.encode(), cuts):
+            text = splitter.feed(part)
+            if text is not None:
+                seen.extend(decode(text))
+        splitter.close()
+
+    with pytest.raises((BrokenBodyError, msgspec.DecodeError)) as caught:
+        read()
+    if isinstance(caught.value, BrokenBodyError) and rows:
+        assert caught.value.answer == {"error": "e", "reason": "r"}
+        assert seen == rows[: len(seen)]
 
 
 @given(LAYOUTS)

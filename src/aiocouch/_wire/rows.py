@@ -46,6 +46,7 @@ class RowSplitter:
         self._head: bytes | None = None
         self._tail: list[bytes] | None = None
         self._by_line = True
+        self._last_row = False
         self._scanner = _Scanner()
 
     def feed(self, chunk: bytes) -> bytes | None:
@@ -111,8 +112,18 @@ class RowSplitter:
         if stop >= 0:
             self._tail = [text[stop:], *self._rest]
             text = text[:stop]
-        text = text.strip(b",\r\n \t")
-        return b"[" + text + b"]" if text else None
+        return self._rows_of(text.strip(_SPACE))
+
+    def _rows_of(self, text: bytes) -> bytes | None:
+        if not text:
+            return None
+        if self._last_row and not text.startswith(b","):
+            # Behind a row without a comma only the end can follow, or the error that is it.
+            self._rest = [text]
+            raise self._broken()
+        self._last_row = not text.endswith(b",")
+        rows = text.strip(b"," + _SPACE)
+        return b"[" + rows + b"]" if rows else None
 
     def _scan(self, chunk: bytes) -> bytes | None:
         rows, tail = self._scanner.feed(chunk)
