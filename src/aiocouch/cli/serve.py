@@ -1,0 +1,82 @@
+"""`aiocouch serve`: run the embedded server until a signal comes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiocouch.embedded import EmbeddedCouchDB
+
+__all__ = ["configure"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command does, and which options it takes."""
+    parser.description = "Run an embedded CouchDB until Ctrl-C or SIGTERM."
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=5984, help="the port; 0 for any free one (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="the folder that keeps the data (default: they are kept in memory)",
+    )
+    parser.add_argument(
+        "--admin",
+        type=_admin,
+        metavar="USER:PASSWORD",
+        default="admin:admin",
+        help="name and password of the server admin (default: %(default)s)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _admin(text: str) -> tuple[str, str]:
+    user, _, password = text.partition(":")
+    if not (user and password):
+        # Without the text itself, which may be a password.
+        raise argparse.ArgumentTypeError("it must be USER:PASSWORD")
+    return user, password
+
+
+def _run(given: argparse.Namespace) -> int:
+    try:
+        # Only here: the client alone can be installed without what the server needs.
+        from aiocouch.embedded import EmbeddedCouchDB, FolderInUseError
+    except ImportError as error:
+        return _fail(f"{error}. Install it with: pip install 'aiocouch[embedded]'")
+    server = EmbeddedCouchDB(given.data, host=given.host, port=given.port, admin=given.admin)
+    try:
+        asyncio.run(_serve(server))
+    except (OSError, OverflowError, FolderInUseError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:  # where the event loop cannot handle signals
+        pass
+    return 0
+
+
+def _fail(reason: str) -> int:
+    print(f"aiocouch serve: {reason}", file=sys.stderr)  # noqa: T201 - for the person who waits
+    return 1
+
+
+async def _serve(server: EmbeddedCouchDB) -> None:
+    stop = asyncio.Event()
+    for number in _SIGNALS:
+        with contextlib.suppress(NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with server:
+        print(f"listening on {server.url}", flush=True)  # noqa: T201 - what others wait for
+        await stop.wait()
