@@ -186,7 +186,7 @@ async def test_one_edit_that_loops_refuses_no_other(server: ServerClient) -> Non
     assert ["error" in row for row in answer.json] == [False, True, False]
 
 
-async def show(server: ServerClient, source: str, **headers: str) -> Answer:
+async def show(server: ServerClient, source: str, **headers: Any) -> Answer:
     await design(server, shows={"s": source})
     return await server("GET", "/db/_design/d/_show/s/a?x=1", **headers)
 
