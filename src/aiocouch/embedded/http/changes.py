@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -231,6 +232,9 @@ class _Feed:
         return await self._end()
 
     async def _news(self) -> bool:
+        if self._view.descending:
+            # Such a feed goes back once; nothing new is ever behind the place that it has reached.
+            await asyncio.Event().wait()
         return await self._database.changed_since(self._cursor.last)
 
     async def _pass(self) -> None:
