@@ -143,13 +143,13 @@ async def test_every_route_maps_every_status(
     assert "because of things" in str(error)
 
 
-@pytest.mark.parametrize("status", CLASSES)
-@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [(name, status) for name in HEADS for status in CLASSES if (name, status) not in NO_ERROR],
+)
 async def test_head_maps_every_status(
     canned: CannedServer, base: Database, name: str, status: int
 ) -> None:
-    if (name, status) in NO_ERROR:
-        return
     canned.handler = lambda request: error_answer(status)
     with pytest.raises(CLASSES[status]) as caught:
         await HEADS[name](base)
