@@ -8,13 +8,16 @@ import socket
 import subprocess
 import sys
 from collections import OrderedDict
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
 
+from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.javascript.protocol import HEADER, Order, Reply
 
 _PROGRAM = Path(__file__).with_name("worker.py")
+_MISSING = "JavaScript needs quickjs-ng: pip install 'aiocouch[embedded]'"
 _UNITS = 24
 _BUFFER = 1 << 20
 _encode = msgspec.msgpack.Encoder().encode
@@ -44,7 +47,9 @@ class WorkerProcess:
         return unit in self._units
 
     async def start(self) -> None:
-        """Start the process; it is ready when it answers."""
+        """Start the process; it is ready when it answers. CouchError without QuickJS."""
+        if find_spec("quickjs") is None:
+            raise CouchError(500, "no_javascript", _MISSING)
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)

@@ -7,6 +7,7 @@ It reads orders from its standard input, which is a socket, until that is closed
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import socket
 import sys
@@ -190,4 +191,6 @@ def serve(link: socket.socket) -> None:
 
 if __name__ == "__main__":
     bare_packages()
-    serve(socket.socket(fileno=0))
+    # A server that goes away in the middle of a call needs no answer.
+    with contextlib.suppress(OSError):
+        serve(socket.socket(fileno=0))

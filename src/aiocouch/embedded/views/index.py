@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.views.tables import Snapshot, State, Tables
 
 _BATCH = 400
+_BATCH_ROWS = 2000
 _BATCH_BYTES = 4 * 1024 * 1024
 _AHEAD = 2
 _BATCHES_A_COMMIT = 25
@@ -95,6 +96,7 @@ class Index:
         self._options = options or Options()
         self._updating: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
+        self._pace = _BATCH
         self._waiting = 0
         self.tables = tables
         self.pages = Pages(tables)
@@ -251,12 +253,12 @@ class Index:
         return await self._mapper(documents)
 
     def _batches(self, since: int, until: int) -> Iterator[_Batch]:
-        limit = _BATCH
+        limit = self._pace
         while entries := self._database.changes(since, until, limit):
             since = entries[-1].seq
             yield self._batch(entries)
             size = sum(len(entry.body) for entry in entries)
-            limit = max(1, min(_BATCH, _BATCH_BYTES * len(entries) // max(size, 1)))
+            limit = max(1, min(self._pace, _BATCH_BYTES * len(entries) // max(size, 1)))
 
     def _batch(self, entries: list[Entry]) -> _Batch:
         wanted = [entry for entry in entries if self._wants(entry)]
@@ -281,9 +283,14 @@ class Index:
             tables.put_in(tree, added)
             rows[tree] += len(added)
             self.pages.touch(tree, added)
+        self._set_pace(len(batch.entries), sum(map(len, mapped.rows)))
         ids = [document.id for document in batch.documents]
         tables.remember(zip(ids, mapped.references, strict=True))
         tables.save_state(replace(self.state, seq=batch.entries[-1].seq, rows=rows))
+
+    def _set_pace(self, documents: int, rows: int) -> None:
+        # A batch goes in without a break: few documents where each has many rows.
+        self._pace = max(1, min(_BATCH, documents * _BATCH_ROWS // max(rows, 1)))
 
     def _take_out(self, ids: list[str]) -> list[int]:
         """Delete the rows of documents; gives how many rows each tree has left."""

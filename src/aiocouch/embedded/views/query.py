@@ -16,7 +16,14 @@ from aiocouch.embedded.views.grouping import (
     reduce_range,
 )
 from aiocouch.embedded.views.pages import SIZE, count
-from aiocouch.embedded.views.rows import DocumentTexts, batches, group_row, joined, map_rows
+from aiocouch.embedded.views.rows import (
+    DocumentTexts,
+    batches,
+    group_row,
+    joined,
+    map_rows,
+    map_rows_with,
+)
 from aiocouch.embedded.views.tables import FIRST, LAST
 
 if TYPE_CHECKING:
@@ -141,7 +148,11 @@ class ViewQuery:
         options = self._options
         documents = DocumentTexts(self._database, options) if options.include_docs else None
         for batch in batches(snapshot, self._tree, self._ordered(), options.skip, options.limit):
-            yield map_rows(batch, documents)
+            if documents is None:
+                yield map_rows(batch)
+            else:
+                for rows in map_rows_with(batch, documents):
+                    yield rows
 
     async def _groups(self, snapshot: Snapshot) -> AsyncIterator[list[bytes]]:
         skip, limit = self._options.skip, self._options.limit

@@ -10,6 +10,7 @@ from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.records import render
+from aiocouch.embedded.views.tables import Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
@@ -28,6 +29,7 @@ class DocumentTexts:
     def __init__(self, database: Database, options: ViewOptions) -> None:
         self._database = database
         self._conflicts = options.conflicts
+        self.pace = Pace()
         self._shown: Shown | None = None
         if options.attachments or options.att_encoding_info:
             self._shown = Shown(options.attachments, 0, options.att_encoding_info)
@@ -80,17 +82,25 @@ def _revision(text: str) -> Rev:
         raise CouchError(400, "bad_request", "Invalid rev format") from None
 
 
-def map_rows(batch: Sequence[IndexRow], documents: DocumentTexts | None) -> list[bytes]:
+def map_rows(batch: Sequence[IndexRow]) -> list[bytes]:
     """Give rows of a map view as JSON texts."""
-    if documents is None:
-        return [
-            b'{"id":%b,"key":%b,"value":%b}' % (encode(row.id), row.json, row.value)
-            for row in batch
-        ]
     return [
-        b'{"id":%b,"key":%b,"value":%b,"doc":%b}' % (encode(row.id), row.json, row.value, text)
-        for row, text in zip(batch, documents.of(batch), strict=True)
+        b'{"id":%b,"key":%b,"value":%b}' % (encode(row.id), row.json, row.value) for row in batch
     ]
+
+
+def map_rows_with(batch: Sequence[IndexRow], documents: DocumentTexts) -> Iterator[list[bytes]]:
+    """Give rows of a map view with their documents, in portions of bounded size."""
+    start = 0
+    while start < len(batch):
+        some = batch[start : start + documents.pace.size]
+        start += len(some)
+        rows = [
+            b'{"id":%b,"key":%b,"value":%b,"doc":%b}' % (encode(row.id), row.json, row.value, text)
+            for row, text in zip(some, documents.of(some), strict=True)
+        ]
+        documents.pace.took(sum(map(len, rows)))
+        yield rows
 
 
 def group_row(group: Group) -> bytes:

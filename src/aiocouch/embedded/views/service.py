@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -180,7 +181,8 @@ def _open_tables(database: Database, signature: str, trees: int) -> Tables:
     path = folder / f"{signature}.sqlite"
     try:
         return Tables(path, trees, database.uuid)
-    except StaleIndexError:
+    except (StaleIndexError, sqlite3.DatabaseError):
+        # Whatever it holds, it can be built again from the documents.
         _delete(path)
         return Tables(path, trees, database.uuid)
 

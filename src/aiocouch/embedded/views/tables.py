@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from aiocouch.embedded.javascript.protocol import Row
@@ -29,7 +29,10 @@ LAST: Place = (b"\xff", "", 0)
 LAST_NUMBER = (1 << 62) - 1
 
 FORMAT = 1
-_BATCH = 500
+_FIRST_BATCH = 64
+_BATCH = 512
+_BATCH_BYTES = 1 << 20
+_SPARE = 4
 
 _TABLES = """
 CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -80,6 +83,20 @@ class State:
     documents: int = 0
     rows: list[int] = field(default_factory=list)
     external: int = 0
+
+
+class Pace:
+    """How many rows to take at once, so that a few large ones do not fill the memory."""
+
+    def __init__(self) -> None:
+        self.size = _FIRST_BATCH
+
+    def took(self, size: int) -> None:
+        """Note how many bytes the rows had."""
+        if size > _BATCH_BYTES:
+            self.size = max(1, self.size * _BATCH_BYTES // size)
+        else:
+            self.size = min(_BATCH, self.size * 2)
 
 
 class StaleIndexError(Exception):
@@ -221,7 +238,13 @@ class Tables:
         finally:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
-                self._spare.append(connection)
+                self._keep(connection)
+
+    def _keep(self, connection: sqlite3.Connection) -> None:
+        if len(self._spare) < _SPARE:
+            self._spare.append(connection)
+        else:
+            connection.close()
 
     def unsaved(self) -> Snapshot:
         """Give the rows as the running transaction sees them."""
@@ -290,8 +313,11 @@ class Snapshot:
             f" AND (key, id, n) < (?, ?, ?) ORDER BY {order} LIMIT ? OFFSET ?",
             (*first, *last, limit, skip),
         )
+        pace = Pace()
         with contextlib.closing(cursor):
-            yield from iter(_fetcher(cursor), [])
+            while batch := [*map(IndexRow._make, cursor.fetchmany(pace.size))]:
+                pace.took(sum([len(row.json) + len(row.value) for row in batch]))
+                yield batch
 
     def has_rows(self, tree: int, first: Place, last: Place) -> bool:
         """Tell whether a range has any rows."""
@@ -310,10 +336,3 @@ class Snapshot:
             (*first, *last),
         ).fetchone()
         return int(number)
-
-
-def _fetcher(cursor: sqlite3.Cursor) -> Callable[[], list[IndexRow]]:
-    def fetch() -> list[IndexRow]:
-        return list(map(IndexRow._make, cursor.fetchmany(_BATCH)))
-
-    return fetch
