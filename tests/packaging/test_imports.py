@@ -44,7 +44,7 @@ def test_the_client_imports_neither_server_nor_extras() -> None:
     loaded = json.loads(run(_LOADED))
     unwanted = {"aiocouch.embedded", "aiocouch.testing", "aiocouch.cli", "rich", "pytest"}
     assert unwanted.isdisjoint(loaded)
-    assert not [name for name in loaded if name.split(".")[0] in {"quickjs", "icu4py", "sqlite3"}]
+    assert not [name for name in loaded if name.split(".")[0] in {"quickjs", "sqlite3"}]
 
 
 def test_imports_quickly() -> None:

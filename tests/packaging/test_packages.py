@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -103,6 +104,11 @@ def test_the_client_alone(archives: tuple[Path, Path], tmp_path: Path) -> None:
     assert environment.installed() <= ALLOWED
     assert environment.run("import aiocouch; print(aiocouch.CouchDB.__name__)") == "CouchDB\n"
     assert environment.run("import aiocouch.testing; print('ok')") == "ok\n"
+    with serving(environment, tmp_path / "data") as server:
+        assert send(server, "PUT", "/numbers")["ok"]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            send(server, "PUT", "/numbers/_design/add", ADD_UP)
+        assert b"aiocouch[embedded]" in refused.value.read()
 
 
 def test_the_embedded_server(archives: tuple[Path, Path], tmp_path: Path) -> None:
