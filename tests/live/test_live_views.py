@@ -311,3 +311,36 @@ async def test_stream_of_many_rows(db: Database) -> None:
         if count == 10:
             break
     assert (await db["00000"])["text"] == "ü" * 100
+
+
+# -- rows with their types
+
+
+async def test_rows_have_everything(zoo: Database) -> None:
+    rows = await collect(zoo.view("animals", "by_kind").rows(include_docs=True, limit=2))
+    assert [(row.id, row.key, row.value, row.error) for row in rows] == [
+        ("eel", "fish", 90, None),
+        ("ant", "insect", 1, None),
+    ]
+    assert rows[0].doc["size"] == 90
+    assert await rows[0].doc.save() is None
+
+
+async def test_rows_without_documents_and_reduced_rows(zoo: Database) -> None:
+    (row,) = await collect(zoo.view("animals", "by_kind").rows(key="fish"))
+    assert row.doc is None
+    (total,) = await collect(zoo.view("animals", "sizes").rows())
+    assert (total.id, total.key, total.value) == (None, None, 193)
+
+
+async def test_rows_tell_what_is_missing(zoo: Database) -> None:
+    rows = await collect(zoo.all_docs.rows(keys=["ant", "none"]))
+    assert [(row.key, row.error) for row in rows] == [("ant", None), ("none", "not_found")]
+
+
+async def test_row_keys_are_the_keys(zoo: Database) -> None:
+    assert await collect(zoo.view("animals", "by_pair").row_keys(startkey=["mammal"])) == [
+        ["mammal", 40],
+        ["mammal", 60],
+    ]
+    assert await collect(zoo.view("animals", "by_kind").row_keys(prefix="in")) == ["insect"] * 2
