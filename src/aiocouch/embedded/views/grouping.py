@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -51,19 +51,34 @@ class Grouping(NamedTuple):
     raw: bool = False
     prefix: int = 0
 
-    def bounds(self, row: IndexRow) -> tuple[bytes, Place, Place]:
-        """Give the key of the group that a row is in, and the range of that group."""
+    def head(self, row: IndexRow) -> GroupHead:
+        """Give the group that a row is in."""
         if self.level != EXACT and row.json.startswith(b"["):
             key = _decode(row.json)
             if len(key) >= self.level:
-                return self._array_bounds(row.key, key[: self.level])
-        return row.json, (row.key, "", 0), (row.key + b"\x00", "", 0)
+                return self._array_head(row.key, key[: self.level])
+        return GroupHead(row.json, row.key, exact=True)
 
-    def _array_bounds(self, whole: bytes, shown: list[object]) -> tuple[bytes, Place, Place]:
+    def _array_head(self, whole: bytes, shown: list[object]) -> GroupHead:
         # The last byte of the key of an array ends it; without it all longer arrays match.
         make = raw_sort_key if self.raw else sort_key
-        head = whole[: self.prefix] + make(shown)[:-1]
-        return encode(shown), (head, "", 0), (head + b"\xff", "", 0)
+        return GroupHead(encode(shown), whole[: self.prefix] + make(shown)[:-1], exact=False)
+
+
+class GroupHead(NamedTuple):
+    """What the rows of a group have in common: the key as JSON, and how sort keys begin.
+
+    `exact`: the whole sort key is the same.
+    """
+
+    key: bytes
+    match: bytes
+    exact: bool
+
+    def bounds(self) -> tuple[Place, Place]:
+        """Give the range of the group."""
+        end = b"\x00" if self.exact else b"\xff"
+        return (self.match, "", 0), (self.match + end, "", 0)
 
 
 @dataclass(slots=True)
@@ -71,7 +86,7 @@ class _Parts:
     """A group that is not reduced yet: reduced pages and chunks of rows, in order."""
 
     key: bytes
-    values: list[bytes | list[IndexRow]] = field(default_factory=list)
+    values: list[bytes | list[IndexRow]]
 
 
 def parts_of(
@@ -167,40 +182,37 @@ class _GroupReader:
         self._number = number
         self._grouping = grouping
         self._rows: list[IndexRow] = []
-        self._key = b""
-        self._low: Place = range_.first
-        self._high: Place = range_.last
+        self._head = GroupHead(b"", b"", exact=True)
         self.jump: Place | None = None
 
     def groups(self) -> Iterator[_Parts]:
         """Give groups, the last of which may be a long one."""
         first, last, descending = self._range
+        match, exact, rows = b"", True, self._rows
         for batch in self._snapshot.rows(self._tree, first, last, descending=descending):
             for row in batch:
-                if self._rows and self._low <= row.place < self._high:
-                    self._rows.append(row)
+                if rows and (row.key == match if exact else row.key.startswith(match)):
+                    rows.append(row)
                     continue
-                if self._rows:
+                if rows:
                     yield self._group()
-                self._begin(row)
-            if len(self._rows) > _LONG:
+                self._head = self._grouping.head(row)
+                _, match, exact = self._head
+                rows = self._rows = [row]
+            if len(rows) > _LONG:
                 yield self._long_group()
                 return
-        if self._rows:
+        if rows:
             yield self._group()
-
-    def _begin(self, row: IndexRow) -> None:
-        self._key, low, high = self._grouping.bounds(row)
-        self._low = max(low, self._range.first)
-        self._high = min(high, self._range.last)
-        self._rows = [row]
 
     def _group(self) -> _Parts:
         rows = self._rows[::-1] if self._range.descending else self._rows
         self._rows = []
-        return _Parts(self._key, [rows])
+        return _Parts(self._head.key, [rows])
 
     def _long_group(self) -> _Parts:
-        whole = Range(self._low, self._high)
-        self.jump = self._low if self._range.descending else self._high
-        return _Parts(self._key, parts_of(self._snapshot, self._tree, whole, self._number))
+        low, high = self._head.bounds()
+        whole = Range(max(low, self._range.first), min(high, self._range.last))
+        self.jump = whole.first if self._range.descending else whole.last
+        parts = parts_of(self._snapshot, self._tree, whole, self._number)
+        return _Parts(self._head.key, parts)

@@ -7,6 +7,7 @@ turns the last partial value into what the client sees. Partial values are bytes
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from hashlib import sha1
 from math import exp, log
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,10 +34,15 @@ _SUM_REASON = (
 )
 _STATS = ("sum", "count", "min", "max", "sumsqr")
 _LARGEST_RANK = 100
+_NUMBER_BEGINS = b"-0123456789"
 
 
 class Builtin(Protocol):
     """A built-in reduce function."""
+
+    def one(self, row: IndexRow) -> bytes:
+        """Reduce one row to a partial value."""
+        ...
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
         """Reduce rows to a partial value."""
@@ -62,7 +68,15 @@ def _values(partials: Sequence[bytes]) -> list[Any]:
     return values
 
 
-class _Json:
+class _Function(ABC):
+    @abstractmethod
+    def reduce(self, rows: Sequence[IndexRow]) -> bytes: ...
+
+    def one(self, row: IndexRow) -> bytes:
+        return self.reduce([row])
+
+
+class _Json(_Function):
     """Partial values that are JSON and the result at the same time."""
 
     def finish(self, partial: bytes) -> bytes:
@@ -74,6 +88,10 @@ class _Json:
 
 class Count(_Json):
     """`_count`: how many rows."""
+
+    def one(self, row: IndexRow) -> bytes:
+        del row
+        return b"1"
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
         return b"%d" % len(rows)
@@ -159,6 +177,9 @@ def sum_values(values: Sequence[Any]) -> Any:
 class Sum(_Json):
     """`_sum`: numbers, arrays by place, objects by member."""
 
+    def one(self, row: IndexRow) -> bytes:
+        return row.value if row.value[0] in _NUMBER_BEGINS else self.reduce([row])
+
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
         return encode(sum_values(values_of(rows)))
 
@@ -228,7 +249,7 @@ def _show_stats(stats: Any) -> Any:
     return dict(zip(_STATS, stats, strict=True))
 
 
-class Stats:
+class Stats(_Function):
     """`_stats`: sum, count, min, max, sumsqr of numbers or of arrays of them."""
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
@@ -257,7 +278,7 @@ _LINEAR = 1800
 _UNBIASED = 5 * _REGISTERS
 
 
-class Distinct:
+class Distinct(_Function):
     """`_approx_count_distinct`: a HyperLogLog of the keys, its error about 2 %.
 
     The keys are hashed as CouchDB hashes them, so small counts are off by the same amount.

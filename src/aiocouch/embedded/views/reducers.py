@@ -70,11 +70,18 @@ class BuiltinReducer:
 
     async def reduce(self, chunks: Sequence[Sequence[IndexRow]]) -> list[bytes]:
         """Reduce each chunk of rows to a value."""
-        return [self._checked(self._native.reduce(chunk), chunk) for chunk in chunks]
+        one, many = self._native.one, self._native.reduce
+        return [
+            one(chunk[0]) if len(chunk) == 1 else self._checked(many(chunk), chunk)
+            for chunk in chunks
+        ]
 
     async def combine(self, groups: Sequence[Sequence[bytes]]) -> list[bytes]:
         """Reduce each group of values to one value."""
-        return [_first_overflow(group) or self._native.combine(group) for group in groups]
+        return [group[0] if len(group) == 1 else self._combine(group) for group in groups]
+
+    def _combine(self, group: Sequence[bytes]) -> bytes:
+        return _first_overflow(group) or self._native.combine(group)
 
     def _checked(self, value: bytes, rows: Sequence[IndexRow]) -> bytes:
         if len(value) <= _OVERFLOW_SIZE:
