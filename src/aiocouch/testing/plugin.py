@@ -38,6 +38,9 @@ def _async_fixture() -> Callable[..., Any]:
 
 _fixture = _async_fixture()
 
+# Passwords of tests are no secrets: hashing them need not take long.
+_SETTINGS = {"chttpd_auth": {"iterations": "10"}}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--couchdb-url``."""
@@ -57,7 +60,7 @@ def couchdb_server(pytestconfig: pytest.Config) -> Iterator[CouchDBServer]:
     if url:
         yield CouchDBServer.from_url(url)
         return
-    with BackgroundCouchDB() as server:
+    with BackgroundCouchDB(settings=_SETTINGS) as server:
         yield server
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
     from types import TracebackType
 
     from aiocouch.couchdb import CouchDB
@@ -63,6 +64,7 @@ class BackgroundCouchDB:
     :param host: the address to listen on
     :param port: the port to listen on, 0 for any free one
     :param admin: name and password of the server admin
+    :param settings: sections of CouchDB's configuration
     """
 
     def __init__(
@@ -72,9 +74,10 @@ class BackgroundCouchDB:
         host: str = "127.0.0.1",
         port: int = 0,
         admin: tuple[str, str] = ("admin", "admin"),
+        settings: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._path = path
-        self._address = (host, port)
+        self._options: dict[str, Any] = {"host": host, "port": port, "settings": settings}
         self._admin = admin
         self._thread: threading.Thread | None = None
         self._started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
@@ -111,7 +114,6 @@ class BackgroundCouchDB:
         from aiocouch.embedded import EmbeddedCouchDB
 
         stop = asyncio.Event()
-        host, port = self._address
-        async with EmbeddedCouchDB(self._path, host=host, port=port, admin=self._admin) as server:
+        async with EmbeddedCouchDB(self._path, admin=self._admin, **self._options) as server:
             self._started.set_result((server.url, asyncio.get_running_loop(), stop))
             await stop.wait()
