@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch.embedded.access import not_database_admin
 from aiocouch.embedded.attachment import MissingStubError, decode_list, resolve, stub_member
-from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.codec import decode, encode_body
 from aiocouch.embedded.errors import CouchError, bad_request, conflict
 from aiocouch.embedded.identity import is_database_admin
 from aiocouch.embedded.revision import format_revision, next_revision
@@ -74,11 +74,21 @@ class Update:
         written is on disk.
         """
         self._refuse(edits)
-        slices = [edits[start : start + _SLICE] for start in range(0, len(edits), _SLICE)]
-        if len(slices) == 1:
-            return await self._run_slice(slices[0])
-        done = await asyncio.gather(*map(self._run_slice, slices))
-        return [outcome for outcomes in done for outcome in outcomes]
+        # in the order of ids, as CouchDB numbers the changes of one request
+        places = sorted(range(len(edits)), key=lambda place: edits[place].id)
+        slices = [places[start : start + _SLICE] for start in range(0, len(places), _SLICE)]
+        outcomes: dict[int, Outcome] = {}
+        for some, done in zip(slices, await self._run_slices(edits, slices), strict=True):
+            outcomes.update(zip(some, done, strict=True))
+        return [outcomes[place] for place in range(len(edits))]
+
+    async def _run_slices(
+        self, edits: Sequence[Edit], slices: list[list[int]]
+    ) -> list[list[Outcome]]:
+        jobs = [self._run_slice([edits[place] for place in some]) for some in slices]
+        if len(jobs) == 1:
+            return [await jobs[0]]
+        return await asyncio.gather(*jobs)
 
     async def write(self, edit: Edit) -> Outcome:
         """Write one document; what is wrong with it is raised."""
@@ -93,15 +103,22 @@ class Update:
                 check_partition(edit)
 
     async def _run_slice(self, edits: Sequence[Edit]) -> list[Outcome]:
-        ready = []
-        for edit in edits:
-            ready.append(await self._prepare(edit) if self._is_watched(edit) else self._take(edit))
-        await asyncio.sleep(0)
+        ready = await self._ready(edits)
 
         def job(connection: sqlite3.Connection) -> list[Outcome]:
-            return [self._store(connection, edit, item) for edit, item in zip(edits, ready)]
+            return [self._store(connection, edit, item) for edit, item in zip(edits, ready, strict=True)]
 
         return await self._database.write(job)
+
+    async def _ready(self, edits: Sequence[Edit]) -> list[_Ready]:
+        # All at once: validate functions are asked about many documents in one call.
+        watched = [self._prepare(edit) for edit in edits if self._is_watched(edit)]
+        prepared = iter(await asyncio.gather(*watched) if watched else ())
+        ready = [
+            next(prepared) if self._is_watched(edit) else self._take(edit) for edit in edits
+        ]
+        await asyncio.sleep(0)
+        return ready
 
     def _is_watched(self, edit: Edit) -> bool:
         """Tell whether anybody wants to look at a document before it is written."""
@@ -130,14 +147,14 @@ class Update:
             attachments = _resolve(edit, kept, generation)
         digests = [(item.name, item.content_type, item.md5) for item, _ in attachments]
         rev = next_revision(parent, edit.body, deleted=edit.deleted, attachments=digests)
-        return NewRevision(edit.id, (rev, *base), edit.deleted, encode(edit.body), attachments)
+        return NewRevision(edit.id, (rev, *base), edit.deleted, encode_body(edit.body), attachments)
 
     def _revise_replicated(self, edit: Edit, entry: Entry | None) -> NewRevision:
         attachments: Resolved = []
         if edit.members:
             attachments = _resolve(edit, self._ancestor(edit, entry), None)
         return NewRevision(
-            edit.id, edit.revs, edit.deleted, encode(edit.body), attachments, replicated=True
+            edit.id, edit.revs, edit.deleted, encode_body(edit.body), attachments, replicated=True
         )
 
     def _ancestor(self, edit: Edit, entry: Entry | None) -> Revision | None:
@@ -234,7 +251,7 @@ def _local_revision(edit: Edit) -> _LocalRevision | CouchError:
         if generation or not digits.isdigit():
             return CouchError(400, "error", "Invalid rev format")
         number = int(digits)
-    return _LocalRevision(edit.id, number + 1, encode(edit.body))
+    return _LocalRevision(edit.id, number + 1, encode_body(edit.body))
 
 
 def _whole(new: NewRevision, edit: Edit) -> dict[str, Any]:

@@ -274,6 +274,10 @@ class Database(Owner):
 
     # the end
 
+    async def checkpoint(self) -> None:
+        """Move what was committed from the write-ahead log into the file, and cut the log."""
+        await self.writer.pause(_checkpoint)
+
     async def close(self) -> None:
         """Finish what is being written and close the file."""
         if self.closed:
@@ -284,3 +288,7 @@ class Database(Owner):
         self.reader.close()
         with contextlib.suppress(Exception):
             self.writer.connection.close()
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -57,6 +57,21 @@ class Writer:
             self._task = loop.create_task(self._work(self._executor))
         return await order.future
 
+    async def pause(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do something between two transactions, in a thread where there is one."""
+        if self._executor is None:
+            work(self.connection)
+            return
+        await self.wait()
+        loop = asyncio.get_running_loop()
+        done = loop.run_in_executor(self._executor, work, self.connection)
+        self._task = loop.create_task(self._resume(done, self._executor))
+        await done
+
+    async def _resume(self, done: asyncio.Future[None], executor: Executor) -> None:
+        await asyncio.wait([done])
+        await self._work(executor)
+
     async def wait(self) -> None:
         """Wait until everything that was asked for is committed."""
         while self._task is not None:

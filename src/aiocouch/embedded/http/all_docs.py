@@ -1,0 +1,326 @@
+"""`_all_docs`, `_design_docs`, `_local_docs`: documents by id, as rows."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.embedded.codec import encode
+from aiocouch.embedded.errors import bad_request, internal, method_not_allowed, query_parse_error
+from aiocouch.embedded.http.documents import local_text
+from aiocouch.embedded.http.reading import ReadOptions, text_of, winner_members
+from aiocouch.embedded.http.routes import database_route, find_default
+from aiocouch.embedded.http.row_options import RowOptions, options_of_body, options_of_query
+from aiocouch.embedded.incoming import DESIGN, LOCAL
+from aiocouch.embedded.partitioning import partition_range
+from aiocouch.embedded.store.records import Entry, render
+from aiocouch.embedded.store.spans import CHUNK, Span, count_chunk, entries, locals_, revs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+
+    from aiohttp import web
+
+    from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.store.database import Database
+
+    Rows = Callable[[Database, RowOptions], AsyncIterator[bytes]]
+
+_METHODS = ("GET", "HEAD", "POST")
+_DESIGN_END = "_design0"
+
+
+@database_route("_all_docs")
+async def all_docs(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/db/_all_docs` and `/db/_all_docs/queries`."""
+    return await _answer(exchange, all_docs_rows)
+
+
+@database_route("_design_docs")
+async def design_docs(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/db/_design_docs` and `/db/_design_docs/queries`."""
+    return await _answer(exchange, _design_rows)
+
+
+@database_route("_local_docs")
+async def local_docs(exchange: Exchange) -> web.StreamResponse:
+    """Answer `/db/_local_docs` and `/db/_local_docs/queries`."""
+    return await _answer(exchange, _local_rows)
+
+
+async def _answer(exchange: Exchange, rows: Rows) -> web.StreamResponse:
+    rest = exchange.segments[2:]
+    if rest == ["queries"]:
+        return await _answer_queries(exchange, rows)
+    if rest:
+        return await _answer_attachment(exchange)
+    if exchange.method not in _METHODS:
+        raise method_not_allowed(_METHODS)
+    options = options_of_query(exchange.query)
+    if exchange.method == "POST":
+        exchange.require_json_type()
+        options = options_of_query(exchange.query, options_of_body(await exchange.json_object()))
+    _check(exchange, options)
+    return await exchange.answer_stream(_ended(rows(exchange.database, options)))
+
+
+async def _answer_attachment(exchange: Exchange) -> web.StreamResponse:
+    """Answer a longer path as CouchDB does: like the attachment of a document of that name."""
+    route = find_default("attachment")
+    if exchange.method not in route.methods:
+        raise method_not_allowed(route.methods)
+    return await route.handler(exchange)
+
+
+async def _answer_queries(exchange: Exchange, rows: Rows) -> web.StreamResponse:
+    if exchange.method != "POST":
+        raise method_not_allowed(("POST",))
+    exchange.require_json_type()
+    body = await exchange.json_object()
+    queries = body.get("queries")
+    if queries is None:
+        raise bad_request("POST body must include `queries` parameter.")
+    if not isinstance(queries, list):
+        raise bad_request("`queries` member must be an array.")
+    options = [_query(exchange, query) for query in queries]
+    return await exchange.answer_stream(_results(exchange, rows, options))
+
+
+def _query(exchange: Exchange, query: object) -> RowOptions:
+    if not isinstance(query, dict):
+        raise internal("function_clause")
+    options = options_of_body(query)
+    options.take_single_key()
+    _check(exchange, options)
+    return options
+
+
+def _check(exchange: Exchange, options: RowOptions) -> None:
+    options.check()
+    if options.partition is not None and not exchange.database.partitioned:
+        raise query_parse_error("`partition` parameter is not supported on this db")
+
+
+async def _results(
+    exchange: Exchange, rows: Rows, queries: list[RowOptions]
+) -> AsyncIterator[bytes]:
+    yield b'{"results":['
+    for number, options in enumerate(queries):
+        yield b",\n" if number else b"\n"
+        async for piece in rows(exchange.database, options):
+            yield piece
+    yield b"\n]}\n"
+
+
+async def _ended(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield piece
+    yield b"\n"
+
+
+# the three lists
+
+
+async def all_docs_rows(database: Database, options: RowOptions) -> AsyncIterator[bytes]:
+    """Yield the JSON text of `_all_docs`, in chunks of rows."""
+    total = database.doc_count
+    if options.keys is not None:
+        async for piece in _by_keys(database, options, total, ""):
+            yield piece
+        return
+    span = options.span()
+    if options.partition is not None:
+        span = _clipped(span, *partition_range(options.partition))
+    offset = min(total, await _rank(database, span) + options.skip)
+    yield _head(total, offset, _sequence(database, options))
+    async for piece in _ranged(database, span, options):
+        yield piece
+
+
+async def _design_rows(database: Database, options: RowOptions) -> AsyncIterator[bytes]:
+    total = await count(database, Span(DESIGN, _DESIGN_END, high_open=True))
+    if options.keys is not None:
+        async for piece in _by_keys(database, options, total, DESIGN):
+            yield piece
+        return
+    span = options.span(DESIGN, _DESIGN_END)
+    offset = min(total, await _rank(database, span) + options.skip)
+    yield _head(total, offset, _sequence(database, options))
+    async for piece in _ranged(database, _clipped(span, DESIGN, _DESIGN_END), options):
+        yield piece
+
+
+async def _local_rows(database: Database, options: RowOptions) -> AsyncIterator[bytes]:
+    sequence = b"null" if options.update_seq else None
+    if options.keys is not None:
+        async for piece in _by_keys(database, options, None, LOCAL):
+            yield piece
+        return
+    yield _head(None, None, sequence)
+    lead = b""
+    span = options.span()
+    async for chunk in _chunks(locals_, database, span, options):
+        yield lead + b",\n".join(_local_row(item, options) for item in chunk)
+        lead = b",\n"
+    yield b"\n]}"
+
+
+def _clipped(span: Span, low: str, high: str) -> Span:
+    """Give the part of a range that lies within a name space."""
+    if span.low is None or span.low < low:
+        span = Span(low, span.high, span.descending, False, span.high_open)
+    if span.high is None or span.high >= high:
+        span = Span(span.low, high, span.descending, span.low_open, True)
+    return span
+
+
+def _sequence(database: Database, options: RowOptions) -> bytes | None:
+    return encode(database.sequence(database.update_seq)) if options.update_seq else None
+
+
+def _head(total: int | None, offset: int | None, sequence: bytes | None) -> bytes:
+    added = b"" if sequence is None else b'"update_seq":%b,' % sequence
+    return b'{"total_rows":%b,"offset":%b,%b"rows":[\n' % (encode(total), encode(offset), added)
+
+
+# counting
+
+
+async def count(database: Database, span: Span) -> int:
+    """Count the documents of a range that are not deleted, letting others run."""
+    total, last = count_chunk(database.reader, span)
+    while last is not None:
+        await asyncio.sleep(0)
+        more, last = count_chunk(database.reader, span.after(last))
+        total += more
+    return total
+
+
+async def _rank(database: Database, span: Span) -> int:
+    """Count the documents that come before a range, in its direction."""
+    if span.descending:
+        if span.high is None:
+            return 0
+        return await count(database, Span(low=span.high, low_open=True))
+    if span.low is None:
+        return 0
+    return await count(database, Span(high=span.low, high_open=True))
+
+
+# rows of a range
+
+
+async def _chunks(
+    read: Callable[..., list[Any]], database: Database, span: Span, options: RowOptions
+) -> AsyncIterator[list[Any]]:
+    """Yield the rows of a range as the store gives them, chunk by chunk."""
+    left, skip = options.limit, options.skip
+    while left is None or left > 0:
+        size = CHUNK if left is None else min(CHUNK, left)
+        chunk = read(database.reader, span, size, skip)
+        if chunk:
+            yield chunk
+        if len(chunk) < size:
+            return
+        last = chunk[-1]
+        span = span.after(last.id if isinstance(last, Entry) else last[0])
+        left = None if left is None else left - size
+        skip = 0
+        await asyncio.sleep(0)
+
+
+async def _ranged(
+    database: Database, span: Span, options: RowOptions
+) -> AsyncIterator[bytes]:
+    lead = b""
+    if options.include_docs:
+        async for chunk in _chunks(entries, database, span, options):
+            yield lead + b",\n".join(_rows_with_docs(database, chunk, options))
+            lead = b",\n"
+    else:
+        async for chunk in _chunks(revs, database, span, options):
+            yield lead + b",\n".join(_row(doc_id, rev) for doc_id, rev in chunk)
+            lead = b",\n"
+    yield b"\n]}"
+
+
+def _row(doc_id: str, rev: str) -> bytes:
+    name = encode(doc_id)
+    return b'{"id":%b,"key":%b,"value":{"rev":"%b"}}' % (name, name, rev.encode())
+
+
+def _rows_with_docs(
+    database: Database, chunk: Iterable[Entry], options: RowOptions
+) -> Iterable[bytes]:
+    for entry in chunk:
+        name = encode(entry.id)
+        doc = doc_text(database, entry, options)
+        yield b'{"id":%b,"key":%b,"value":{"rev":"%b"},"doc":%b}' % (
+            name,
+            name,
+            entry.rev.encode(),
+            doc,
+        )
+
+
+def doc_text(database: Database, entry: Entry, options: RowOptions) -> bytes:
+    """Give the text of a document as `include_docs` shows it."""
+    if not options.conflicts and entry.attachments is None:
+        return render(entry)
+    shown = ReadOptions(
+        conflicts=options.conflicts,
+        attachments=options.attachments,
+        att_encoding_info=options.att_encoding_info,
+    )
+    return text_of(database, entry, winner_members(database, entry, shown), shown, ())
+
+
+# rows of keys
+
+
+async def _by_keys(
+    database: Database, options: RowOptions, total: int | None, prefix: str
+) -> AsyncIterator[bytes]:
+    yield _head(total, None, b"null" if options.update_seq else None)
+    keys = options.keys or []
+    if options.descending:
+        keys = keys[::-1]
+    end = None if options.limit is None else options.skip + options.limit
+    wanted = [key for key in keys if _is_in(key, prefix)][options.skip : end]
+    for start in range(0, len(wanted), CHUNK):
+        lead = b",\n" if start else b""
+        chunk = wanted[start : start + CHUNK]
+        yield lead + b",\n".join(_key_row(database, key, options) for key in chunk)
+        await asyncio.sleep(0)
+    yield b"\n]}"
+
+
+def _is_in(key: object, prefix: str) -> bool:
+    return not prefix or (isinstance(key, str) and key.startswith(prefix))
+
+
+def _key_row(database: Database, key: object, options: RowOptions) -> bytes:
+    if isinstance(key, str) and key.startswith(LOCAL):
+        local = database.local(key)
+        return _no_row(key) if local is None else _local_row(local, options)
+    entry = database.get(key) if isinstance(key, str) else None
+    if entry is None:
+        return _no_row(key)
+    name = encode(entry.id)
+    deleted = b',"deleted":true' if entry.deleted else b""
+    row = b'{"id":%b,"key":%b,"value":{"rev":"%b"%b}' % (name, name, entry.rev.encode(), deleted)
+    if options.include_docs:
+        row += b',"doc":' + (b"null" if entry.deleted else doc_text(database, entry, options))
+    return row + b"}"
+
+
+def _no_row(key: object) -> bytes:
+    return b'{"key":%b,"error":"not_found"}' % encode(key)
+
+
+def _local_row(local: Any, options: RowOptions) -> bytes:
+    name = encode(local.id)
+    row = b'{"id":%b,"key":%b,"value":{"rev":"0-%d"}' % (name, name, local.rev)
+    if options.include_docs:
+        row += b',"doc":' + local_text(local)
+    return row + b"}"
