@@ -10,24 +10,22 @@ if TYPE_CHECKING:
     from aiocouch.embedded.changes import Leaf
     from aiocouch.embedded.store.database import Database
 
-MOST_IDS_LOOKED_UP = 100
-"""Up to so many ids are looked up one by one; more are picked from all changes."""
-
 
 class ById:
     """Keeps the changes of the documents named (`_doc_ids`)."""
 
     def __init__(self, ids: Sequence[str]) -> None:
-        self._ids = frozenset(ids)
+        self._ids = ids
+        self._wanted = frozenset(ids)
 
     def ids(self, database: Database) -> Sequence[str] | None:
-        """Give the ids, unless there are so many that going over all changes is better."""
+        """Give the ids: each document is looked up."""
         del database
-        return sorted(self._ids) if len(self._ids) <= MOST_IDS_LOOKED_UP else None
+        return self._ids
 
     def wants(self, doc_id: str) -> bool:
         """Whether the id was named."""
-        return doc_id in self._ids
+        return doc_id in self._wanted
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
         """Keep all leaves of these documents."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.revision import format_revision
+from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.database import CHUNK
 from aiocouch.embedded.store.records import Revision, render
 
@@ -34,12 +34,16 @@ class Leaf(NamedTuple):
 
     rev: str
     revision: Revision | None
+    entry: Entry
 
     def text(self) -> bytes:
-        """Give the document as a filter sees it."""
+        """Give the document as a filter function sees it: with its revisions."""
         if self.revision is None:
             return b"{}"
-        return render(self.revision)
+        path = self.entry.tree.ancestry(parse_revision(self.rev))
+        ids = [format_revision(node.rev).partition("-")[2] for node in path]
+        revisions = {"start": path[0].rev[0], "ids": ids}
+        return render(self.revision, [("_revisions", revisions)])
 
 
 class Filter(Protocol):
@@ -61,6 +65,7 @@ class Everything:
     def ids(self, database: Database) -> Sequence[str] | None:
         """Look at all documents."""
         del database
+        return None
 
     def wants(self, doc_id: str) -> bool:
         """Any document passes."""
@@ -80,6 +85,8 @@ class Cursor:
     limit: int = NO_LIMIT
     pending: int | None = None
     sent: int = 0
+    seen: int = 0
+    """The database's sequence when the latest pass began: what is newer is news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ async def walk(database: Database, view: View, cursor: Cursor) -> AsyncIterator[
 
     Rows come in lists, one for each chunk read.
     """
-    until = database.update_seq
+    until = cursor.seen = database.update_seq
     since = 0 if view.descending else cursor.last
     if view.descending:
         cursor.last = until
@@ -139,11 +146,12 @@ def _stop(cursor: Cursor, entry: Entry, leaves: Sequence[Leaf], left: int) -> No
 
 
 def _complete(view: View, cursor: Cursor, until: int, left: int) -> None:
-    if cursor.limit <= 0 and cursor.pending is not None:
-        return
-    if not view.descending:
-        cursor.last = max(until, cursor.last)
-    cursor.pending = left
+    if cursor.limit > 0:
+        if not view.descending:
+            cursor.last = max(until, cursor.last)
+        cursor.pending = left
+    elif cursor.pending is None:
+        cursor.pending = left
 
 
 async def _chunks(
@@ -174,7 +182,9 @@ def _chosen(
     database: Database, ids: Sequence[str], since: int, until: int, *, descending: bool
 ) -> list[Entry]:
     found = database.get_many(ids)
-    entries = [entry for entry in found.values() if since < entry.seq <= until]
+    # An id that is named twice is listed twice, as CouchDB does.
+    named = [found[doc_id] for doc_id in ids if doc_id in found]
+    entries = [entry for entry in named if since < entry.seq <= until]
     return sorted(entries, key=_sequence, reverse=descending)
 
 
@@ -198,9 +208,9 @@ async def _listed(
 def leaves_of(database: Database, entry: Entry, style: str) -> list[Leaf]:
     """Give the revisions that a row of this style lists, the winner first."""
     if style != ALL_DOCS or entry.has_one_leaf:
-        return [Leaf(entry.rev, entry.winner)]
+        return [Leaf(entry.rev, entry.winner, entry)]
     return [
-        Leaf(format_revision(node.rev), database.at(entry, node.pointer))
+        Leaf(format_revision(node.rev), database.at(entry, node.pointer), entry)
         for node in entry.tree.ranked_leaves
     ]
 

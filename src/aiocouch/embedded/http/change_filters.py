@@ -70,9 +70,12 @@ def _asking(matches: Callable[[Any], bool]) -> Callable[[Sequence[bytes]], Await
 
 
 def _projection(fields: list[Any] | None) -> Callable[[bytes], bytes] | None:
+    for field in fields or ():
+        if not isinstance(field, str):
+            raise bad_request(f"Invalid JSON for field spec: {encode(field).decode()}")
     if not fields:
         return None
-    paths = [parse_field(field) for field in fields if isinstance(field, str)]
+    paths = [parse_field(field) for field in fields]
     return lambda text: encode(_projected(decode(text), paths))
 
 
@@ -118,7 +121,7 @@ def _by_view(exchange: Exchange) -> ByDocument:
     text = exchange.query.text("view")
     if not text:
         raise bad_request("`view` filter parameter is not provided.")
-    parts = text.split("/")
+    parts = _parts(text)
     if len(parts) != 2:
         raise internal(text, "case_clause")
     design, name = _function(exchange, parts[0], "views", parts[1])
@@ -131,17 +134,21 @@ def _by_view(exchange: Exchange) -> ByDocument:
 
 
 async def _by_function(exchange: Exchange, text: str) -> ByDocument:
-    parts = text.split("/")
+    parts = _parts(text)
     if len(parts) != 2:
         raise bad_request("`filter` must be of the form `designname/filtername`")
     design, name = _function(exchange, parts[0], "filters", parts[1])
-    request = encode(await request_object(exchange))
+    request = encode(await request_object(exchange, with_body=False))
     javascript = exchange.server.javascript
 
     async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
         return await javascript.filter(design, name, documents, request)
 
     return ByDocument(ask)
+
+
+def _parts(text: str) -> list[str]:
+    return [part for part in text.split("/") if part]
 
 
 def _function(exchange: Exchange, design: str, member: str, name: str) -> tuple[Unit, str]:

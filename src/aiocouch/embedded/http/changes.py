@@ -166,7 +166,8 @@ def _since(database: Database, text: str) -> int:
     """Read a sequence: `now`, `0`, or one that this database gave."""
     if text == "now":
         return database.update_seq
-    text = text.strip('"')
+    if text != '"0"':
+        text = text.strip('"')
     number, _, opaque = text.partition("-")
     if text == "0" or (number.isdecimal() and opaque):
         return min(int(number), database.update_seq) if _ours(database, text, number) else 0
@@ -235,7 +236,7 @@ class _Feed:
         if self._view.descending:
             # Such a feed goes back once; nothing new is ever behind the place that it has reached.
             await asyncio.Event().wait()
-        return await self._database.changed_since(self._cursor.last)
+        return await self._database.changed_since(self._cursor.seen)
 
     async def _pass(self) -> None:
         async for rows in walk(self._database, self._view, self._cursor):

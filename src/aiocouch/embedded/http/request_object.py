@@ -14,9 +14,14 @@ _FORM = "application/x-www-form-urlencoded"
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
-async def request_object(exchange: Exchange, doc_id: str | None = None) -> dict[str, Any]:
-    """Give `req` for a request in a database; `doc_id` names the document it is about."""
-    body = await exchange.body()
+async def request_object(
+    exchange: Exchange, doc_id: str | None = None, *, with_body: bool = True
+) -> dict[str, Any]:
+    """Give `req` for a request in a database; `doc_id` names the document it is about.
+
+    `with_body` False keeps the body from the function, as CouchDB does in a changes feed.
+    """
+    body = await exchange.body() if with_body else b""
     text = body.decode("utf-8", "replace") if body else "undefined"
     return {
         "info": info(exchange.database),
