@@ -97,10 +97,10 @@ class ViewOptions:
             self._check_reduce()
 
     def _check_keys(self, reduces: bool) -> None:
-        if self.start is not UNSET or self.end is not UNSET:
-            raise query_parse_error("`keys` is incompatible with `key`, `start_key` and `end_key`")
         if reduces and self.group_level != EXACT:
             raise query_parse_error("Multi-key fetches for reduce views must use `group=true`")
+        if self.keys and (self.start is not UNSET or self.end is not UNSET):
+            raise query_parse_error("`keys` is incompatible with `key`, `start_key` and `end_key`")
 
     def _check_reduce(self) -> None:
         if self.include_docs:
@@ -119,8 +119,9 @@ class ViewOptions:
         a range that ends before it begins.
         """
         make = raw_sort_key if raw else sort_key
+        whole = self._range(make, prefix, self.start, self.end)
         if self.keys is None:
-            return [self._range(make, prefix, self.start, self.end)]
+            return [whole]
         return [self._range(make, prefix, key, key) for key in self.keys]
 
     def _range(self, make: Callable[[Any], bytes], prefix: bytes, start: Any, end: Any) -> Range:

@@ -126,8 +126,6 @@ class ViewQuery:
 
     def _offset(self, snapshot: Snapshot) -> int:
         """Count the rows before the first range that has any, and those skipped."""
-        if not self._ranges:
-            return 0
         before = 0
         for range_ in self._ordered():
             before = self._before(snapshot, range_)
