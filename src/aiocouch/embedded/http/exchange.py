@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.codec import decode, decode_sent, encode
 from aiocouch.embedded.errors import CouchError, bad_content_type, bad_request
 from aiocouch.embedded.http.query import Query, unquote_segment
 from aiocouch.embedded.identity import ANONYMOUS, User
@@ -185,7 +185,7 @@ class Exchange:
 
     async def json(self) -> Any:
         """Read the body as JSON of any type; an empty or bad one raises 400."""
-        return decode(await self.body())
+        return decode_sent(await self.body())
 
     async def json_object(self) -> dict[str, Any]:
         """Read the body as a JSON object; anything else raises 400."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from aiocouch.embedded.attachment import DEFAULT_TYPE, IDENTITY, Encoder, Follows, Incoming
-from aiocouch.embedded.codec import decode
+from aiocouch.embedded.codec import decode_sent
 from aiocouch.embedded.errors import CouchError, bad_request, invalid_json
 from aiocouch.embedded.multipart import MultipartError, boundary_of, disposition
 from aiocouch.embedded.part_reader import PartReader
@@ -51,7 +51,7 @@ async def read_related(
     try:
         if await reader.next_part() is None:
             raise invalid_json()
-        edit = read(decode(await reader.body(_MOST_JSON)))
+        edit = read(decode_sent(await reader.body(_MOST_JSON)))
         members = [
             await _receive(reader, uploads, member, compression)
             if isinstance(member, Follows)
