@@ -105,7 +105,6 @@ class FindOptions(TypedDict, total=False):
     bookmark: str
     conflicts: bool
     execution_stats: bool
-    fields: list[str]
     partition: str
     r: int
     skip: int

@@ -26,6 +26,7 @@ async def database(db: Database) -> None:
     db.find("name")  # error
     db.find({}, limit="5")  # error
     db.find({}, sorted=["a"])  # error
+    db.find({}, fields=["a"])  # error
     db.changes(feed="eventsource")  # error
     db.changes(include_doc=True)  # error
     db.update_docs(5)  # error

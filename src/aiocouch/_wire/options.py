@@ -25,7 +25,8 @@ DATABASE = frozenset(DatabaseOptions.__annotations__)
 LIST = frozenset(ListOptions.__annotations__)
 DOCUMENT = frozenset({"rev", *DocumentOptions.__annotations__})
 VIEW = frozenset(ViewOptions.__annotations__)
-FIND = frozenset({"limit", *FindOptions.__annotations__})
+# `fields` is known, to be refused with its reason.
+FIND = frozenset({"limit", "fields", *FindOptions.__annotations__})
 INDEX = frozenset(IndexOptions.__annotations__)
 CHANGES = frozenset(ChangesOptions.__annotations__)
 
