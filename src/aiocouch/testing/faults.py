@@ -158,12 +158,13 @@ class Faults:
         """Close the connection after that many bytes of the answer's body."""
         return self._add(_cut_after(count), which)
 
-    def expire_cookies(self) -> None:
-        """Let all session cookies that were issued up to now have expired.
+    def expire_cookies(self, **which: Unpack[Which]) -> Rule:
+        """When the request comes, let all sessions that have begun so far have expired.
 
-        As CouchDB does, the requests that carry one count as made by nobody.
+        As with CouchDB, requests with such a cookie are then requests of nobody. New sessions can
+        be begun.
         """
-        self._cookies = set()
+        return self._add(_expired, which)
 
     @contextlib.asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
@@ -183,12 +184,19 @@ class Faults:
         path, _, query = request.target.partition("?")
         seen = SeenRequest(request.method, path, query)
         self.requests.append(seen)
-        if self._cookies is not None:
-            request.set("cookie", _only(self._cookies, request.get("cookie")))
         return next((rule.fault for rule in self._rules if rule.takes(seen)), _pass_on)
 
+    def forget_cookies(self) -> None:
+        """Take all session cookies that were given so far for expired."""
+        self._cookies = set()
+
+    def drop_cookies(self, request: Head) -> None:
+        """Take the session cookies that have expired out of a request."""
+        if self._cookies is not None:
+            request.set("cookie", _only(self._cookies, request.get("cookie")))
+
     def note_cookies(self, answer: Head) -> None:
-        """Remember the session cookies that the server gives after the others have expired."""
+        """Remember the session cookies that the server gives after others have expired."""
         if self._cookies is not None:
             given = (value for name, value in answer.fields if name.lower() == "set-cookie")
             self._cookies.update(value.split(";")[0] for value in given)
@@ -232,7 +240,7 @@ class _Link:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        self._faults = faults
+        self.faults = faults
         self._behind = urlsplit(behind.url)
         self._reader = reader
         self._writer = writer
@@ -252,19 +260,20 @@ class _Link:
     async def _next_request(self) -> None:
         request = await read_head(self._reader, self._early)
         self._early = b""
-        await self._faults.fault_for(request)(self, request)
+        await self.faults.fault_for(request)(self, request)
         if request.get("connection").lower() == "close":
             raise _HangUp
 
     async def forward(self, request: Head, deliver: _Deliver) -> None:
         """Send the request to the server, and give its answer to ``deliver``."""
+        self.faults.drop_cookies(request)
         reader, writer = await self._connect()
         writer.write(request.encode())
         self._body_sent = False
         sending = asyncio.create_task(self._send_body(request, writer))
         try:
             answer = await self._final_answer(reader)
-            self._faults.note_cookies(answer)
+            self.faults.note_cookies(answer)
             await deliver(answer, read_body(reader, answer, answer_to=request.method))
         finally:
             sending.cancel()
@@ -336,6 +345,11 @@ async def _pass_on(link: _Link, request: Head) -> None:
 
 async def _reset(link: _Link, _: Head) -> None:
     link.reset()
+
+
+async def _expired(link: _Link, request: Head) -> None:
+    link.faults.forget_cookies()
+    await _pass_on(link, request)
 
 
 async def _lose(link: _Link, request: Head) -> None:

@@ -246,6 +246,16 @@ async def test_old_cookies_expire_and_new_ones_count(
     assert "AuthSession" in await arrives(await login())
 
 
+async def test_cookies_expire_at_a_request(faults: Faults, client: aiohttp.ClientSession) -> None:
+    cookies = {"AuthSession": "ticket"}
+    faults.expire_cookies(path="/second", after=1)
+    arrived = []
+    for path in ("/first", "/second", "/second", "/first"):
+        async with client.get(faults.url + path, cookies=cookies) as answer:
+            arrived.append(await answer.read() == b"AuthSession=ticket")
+    assert arrived == [True, True, False, False]
+
+
 async def test_a_program_that_leaves_a_feed_is_not_kept_alive(
     faults: Faults, client: aiohttp.ClientSession, upstream: Upstream
 ) -> None:
