@@ -52,10 +52,18 @@ class DesignDocuments:
 
 
 class ByDocument:
-    """Keeps the leaves whose documents, as JSON text, a function says yes to."""
+    """Keeps the leaves whose documents, as JSON text, `ask` says yes to.
 
-    def __init__(self, ask: Callable[[Sequence[bytes]], Awaitable[Sequence[bool]]]) -> None:
+    `text` makes the text of a leaf.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[Sequence[bytes]], Awaitable[Sequence[bool]]],
+        text: Callable[[Leaf], bytes],
+    ) -> None:
         self._ask = ask
+        self._text = text
 
     def ids(self, database: Database) -> Sequence[str] | None:
         """Look at all documents."""
@@ -69,4 +77,4 @@ class ByDocument:
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
         """Ask about all the leaves at once."""
-        return await self._ask([leaf.text() for leaf in leaves]) if leaves else []
+        return await self._ask([self._text(leaf) for leaf in leaves]) if leaves else []

@@ -37,7 +37,11 @@ class Leaf(NamedTuple):
     entry: Entry
 
     def text(self) -> bytes:
-        """Give the document as a filter function sees it: with its revisions."""
+        """Give the document as a selector sees it."""
+        return b"{}" if self.revision is None else render(self.revision)
+
+    def text_with_revisions(self) -> bytes:
+        """Give the document as a filter function sees it."""
         if self.revision is None:
             return b"{}"
         path = self.entry.tree.ancestry(parse_revision(self.rev))

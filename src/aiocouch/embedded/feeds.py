@@ -128,21 +128,44 @@ def framing(kind: str) -> Framing:
     return EventFraming() if kind == EVENTSOURCE else ListFraming()
 
 
-async def wait_for_news(
-    news: Callable[[], Awaitable[bool]],
-    patience: Patience,
-    beat: Callable[[], Awaitable[None]],
-) -> bool:
-    """Wait until `news()` returns; call `beat()` whenever the patience of a beating feed ends.
+class Waiting:
+    """The feeds of a server that wait, so that they can be ended when the server stops."""
 
-    Gives what `news` gave, or False when a feed without heartbeats has waited long enough.
-    A timer and a future are all that a waiting feed costs.
-    """
-    while True:
-        try:
-            async with asyncio.timeout(patience.seconds):
+    def __init__(self) -> None:
+        self.stopped = False
+        self._timeouts: set[asyncio.Timeout] = set()
+
+    async def for_news(
+        self,
+        news: Callable[[], Awaitable[bool]],
+        patience: Patience,
+        beat: Callable[[], Awaitable[None]],
+    ) -> bool:
+        """Wait until `news()` returns; call `beat()` whenever a beating feed has waited enough.
+
+        Gives what `news` gave; False when a feed without heartbeats has waited long enough, or
+        the server stops. A timer and a future are all that a waiting feed costs.
+        """
+        while not self.stopped:
+            try:
+                return await self._once(news, patience.seconds)
+            except TimeoutError:
+                if self.stopped or not patience.beats:
+                    return False
+            await beat()
+        return False
+
+    async def _once(self, news: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+        async with asyncio.timeout(seconds) as timeout:
+            self._timeouts.add(timeout)
+            try:
                 return await news()
-        except TimeoutError:
-            if not patience.beats:
-                return False
-        await beat()
+            finally:
+                self._timeouts.discard(timeout)
+
+    def stop(self) -> None:
+        """End all feeds that wait, and let none wait any more."""
+        self.stopped = True
+        now = asyncio.get_running_loop().time()
+        for timeout in self._timeouts:
+            timeout.reschedule(now)

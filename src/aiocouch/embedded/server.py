@@ -93,6 +93,8 @@ class EmbeddedCouchDB:
 
     async def stop(self) -> None:
         """Answer what is under way, then close the databases."""
+        if self._server is not None:
+            await self._server.stop_waiting()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()

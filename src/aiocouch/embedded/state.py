@@ -10,6 +10,7 @@ from aiocouch.embedded.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.db_updates import DatabaseUpdates
 from aiocouch.embedded.design_documents import DesignFunctions
+from aiocouch.embedded.feeds import Waiting
 from aiocouch.embedded.hooks import Hooks
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
@@ -49,6 +50,7 @@ class Server:
         self.uuid = self.config.ensure_secret("couchdb", "uuid")
         self.uuids = Uuids(self.config)
         self.hooks = Hooks()
+        self.waiting = Waiting()
         self.address = ""
         self._later: set[asyncio.Task[None]] = set()
         self.tasks = ActiveTasks()
@@ -87,10 +89,15 @@ class Server:
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
-    async def close(self) -> None:
-        """Stop all that runs in the background and close the databases."""
+    async def stop_waiting(self) -> None:
+        """End replications, and feeds that wait for changes; done before the sockets close."""
         await self.replicator_documents.close()
         await self.replicator.close()
+        self.waiting.stop()
+
+    async def close(self) -> None:
+        """Stop all that runs in the background and close the databases."""
+        await self.stop_waiting()
         await self.auth.close()
         await asyncio.gather(*self._later, return_exceptions=True)
         await self.indexes.close()

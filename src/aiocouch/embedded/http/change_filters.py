@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.change_filters import ByDocument, ById, DesignDocuments
-from aiocouch.embedded.changes import Everything
+from aiocouch.embedded.changes import Everything, Leaf
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_request, internal, not_found
 from aiocouch.embedded.http.request_object import request_object
@@ -51,7 +51,7 @@ def _selector(exchange: Exchange, body: dict[str, Any]) -> Chosen:
     fields = body.get("fields")
     if "fields" in body and not isinstance(fields, list):
         raise bad_request("Selector error: fields must be JSON array")
-    return Chosen(ByDocument(_asking(_compiled(selector))), _projection(fields))
+    return Chosen(ByDocument(_asking(_compiled(selector)), Leaf.text), _projection(fields))
 
 
 def _compiled(selector: dict[str, Any]) -> Callable[[Any], bool]:
@@ -130,7 +130,7 @@ def _by_view(exchange: Exchange) -> ByDocument:
     async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
         return await javascript.filter_view(design, name, documents)
 
-    return ByDocument(ask)
+    return ByDocument(ask, Leaf.text_with_revisions)
 
 
 async def _by_function(exchange: Exchange, text: str) -> ByDocument:
@@ -144,7 +144,7 @@ async def _by_function(exchange: Exchange, text: str) -> ByDocument:
     async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
         return await javascript.filter(design, name, documents, request)
 
-    return ByDocument(ask)
+    return ByDocument(ask, Leaf.text_with_revisions)
 
 
 def _parts(text: str) -> list[str]:

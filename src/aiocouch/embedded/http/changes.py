@@ -221,6 +221,7 @@ class _Feed:
     async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
         """Send what there is, and what comes, until the feed's end."""
         cursor = self._cursor
+        waiting = self._exchange.server.waiting
         while True:
             await self._pass()
             if cursor.limit <= 0 or (self._longpoll and cursor.sent):
@@ -228,7 +229,7 @@ class _Feed:
             if self._view.descending and self._longpoll:
                 break
             await self._open()
-            if not await feeds.wait_for_news(self._news, patience, self._beat):
+            if not await waiting.for_news(self._news, patience, self._beat):
                 break
         return await self._end()
 

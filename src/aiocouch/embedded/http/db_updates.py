@@ -88,11 +88,12 @@ class _Feed:
         return await self._end()
 
     async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
+        waiting = self._exchange.server.waiting
         while True:
             await self._pass()
             if self._limit == 0 or (self._longpoll and self._sent):
                 break
-            if not await feeds.wait_for_news(self._news, patience, self._beat):
+            if not await waiting.for_news(self._news, patience, self._beat):
                 break
         return await self._end()
 

@@ -290,10 +290,12 @@ class ReplicatorDocuments:
     async def close(self) -> None:
         """Watch no longer."""
         self._stop_listening()
-        if self._task is not None:
-            self._task.cancel()
+        self._stop_listening = lambda: None
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
 
 
 def _wish(body: dict[str, Any]) -> dict[str, Any]:
