@@ -6,9 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch.embedded.access import not_database_admin
-from aiocouch.embedded.attachment import MissingStubError, decode_list, resolve, stub_member
+from aiocouch.embedded.attachment import (
+    Follows,
+    MissingStubError,
+    decode_list,
+    resolve,
+    stub_member,
+)
 from aiocouch.embedded.codec import decode, encode_body
-from aiocouch.embedded.errors import CouchError, bad_request, conflict
+from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
 from aiocouch.embedded.identity import is_database_admin
 from aiocouch.embedded.revision import format_revision, next_revision
 from aiocouch.embedded.store.edits import NewRevision, base_of, store, store_local
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.attachment import Attachment
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.incoming import Edit
+    from aiocouch.embedded.revision import Rev
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry, Revision
@@ -101,12 +108,17 @@ class Update:
         if self._database.partitioned:
             for edit in edits:
                 check_partition(edit)
+        # bytes that were to follow in a multipart body, which this request has not
+        if any(isinstance(item, Follows) for edit in edits for item in edit.members):
+            raise internal("function_clause")
 
     async def _run_slice(self, edits: Sequence[Edit]) -> list[Outcome]:
         ready = await self._ready(edits)
 
         def job(connection: sqlite3.Connection) -> list[Outcome]:
-            return [self._store(connection, edit, item) for edit, item in zip(edits, ready, strict=True)]
+            return [
+                self._store(connection, edit, item) for edit, item in zip(edits, ready, strict=True)
+            ]
 
         return await self._database.write(job)
 
@@ -114,9 +126,7 @@ class Update:
         # All at once: validate functions are asked about many documents in one call.
         watched = [self._prepare(edit) for edit in edits if self._is_watched(edit)]
         prepared = iter(await asyncio.gather(*watched) if watched else ())
-        ready = [
-            next(prepared) if self._is_watched(edit) else self._take(edit) for edit in edits
-        ]
+        ready = [next(prepared) if self._is_watched(edit) else self._take(edit) for edit in edits]
         await asyncio.sleep(0)
         return ready
 
@@ -194,13 +204,18 @@ class Update:
             await self._hooks.check_design(self._database, _whole(new, edit))
         elif self._must_check:
             old = self._replaced(new, entry)
-            shown = None if old is None else decode(render(old))
-            await self._hooks.check(self._database, self._user, _whole(new, edit), shown)
+            await self._hooks.check(self._database, self._user, _whole(new, edit), old)
 
-    def _replaced(self, new: NewRevision, entry: Entry | None) -> Revision | None:
+    def _replaced(self, new: NewRevision, entry: Entry | None) -> dict[str, Any] | None:
+        """Give the document that this one replaces, with its revisions."""
         if entry is None or len(new.path) < 2 or (entry.deleted and not self._replicated):
             return None
-        return self._database.revision(entry, new.path[1])
+        old = self._database.revision(entry, new.path[1])
+        if old is None:
+            return None
+        path = [node.rev for node in entry.tree.ancestry(new.path[1])]
+        shown: dict[str, Any] = decode(render(old, [("_revisions", _revisions(path))]))
+        return shown
 
     # in the transaction
 
@@ -255,12 +270,24 @@ def _local_revision(edit: Edit) -> _LocalRevision | CouchError:
 
 
 def _whole(new: NewRevision, edit: Edit) -> dict[str, Any]:
-    """Give a document as validate functions see it."""
-    generation = new.rev[0]
-    ids = [format_revision(rev).partition("-")[2] for rev in new.path]
-    shown: dict[str, Any] = {"_id": edit.id, "_rev": format_revision(new.rev)}
+    """Give a document as validate functions see it.
+
+    An edit has the revision that it is based on, a replicated document its own.
+    """
+    revs = new.path if new.replicated else edit.revs
+    shown: dict[str, Any] = {"_id": edit.id}
+    if revs:
+        shown["_rev"] = format_revision(revs[0])
+    shown |= edit.body
     if new.deleted:
         shown["_deleted"] = True
+    if revs:
+        shown["_revisions"] = _revisions(revs)
     if new.attachments:
         shown["_attachments"] = {item.name: stub_member(item) for item, _ in new.attachments}
-    return {**shown, "_revisions": {"start": generation, "ids": ids}, **edit.body}
+    return shown
+
+
+def _revisions(path: Sequence[Rev]) -> dict[str, Any]:
+    ids = [format_revision(rev).partition("-")[2] for rev in path]
+    return {"start": path[0][0], "ids": ids}

@@ -369,6 +369,42 @@ async def test_roles_open_databases(client: ServerClient) -> None:
     assert (await client("DELETE", "/db", auth=USER)).status == 401
 
 
+async def test_limits_are_for_database_admins(client: ServerClient) -> None:
+    await _add_user(client, "mia")
+    await client("PUT", "/db")
+    await client("PUT", "/db/_security", {})
+    answer = await client("PUT", "/db/_revs_limit", 10, auth=USER)
+    assert (answer.status, answer.json["error"]) == (500, "badmatch")
+    assert "{forbidden," in answer.json["reason"]
+    assert "{unauthorized," in (await client("PUT", "/db/_revs_limit", 9, auth=None)).json["reason"]
+    assert (await client("GET", "/db/_revs_limit", auth=USER)).json == 1000
+    assert (await client("PUT", "/db/_purged_infos_limit", 10, auth=USER)).status == 401
+    assert (await client("HEAD", "/db/_revs_limit", auth=USER)).status == 200
+
+
+async def test_a_missing_design_document_comes_before_a_wrong_method(client: ServerClient) -> None:
+    await client("PUT", "/db")
+    assert (await client("PUT", "/db/_design/x/_view/y", {})).status == 404
+    await client("PUT", "/db/_design/x", {"views": {}})
+    assert (await client("PUT", "/db/_design/x/_view/y", {})).status == 405
+
+
+async def test_bytes_that_were_to_follow_are_missed(client: ServerClient) -> None:
+    await client("PUT", "/db")
+    follows = {"_attachments": {"a": {"follows": True, "length": 1}}}
+    assert (await client("PUT", "/db/doc", follows)).status == 500
+    assert (await client("GET", "/db/doc")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/db/_design%2Fx?rev=1", "/db/_design%2fx/_view/y?limit=1"])
+async def test_an_encoded_design_document_is_redirected(client: ServerClient, path: str) -> None:
+    await client("PUT", "/db")
+    answer = await client("GET", path)
+    assert answer.status == 301
+    place = path.replace("%2F", "/").replace("%2f", "/")
+    assert answer.headers["Location"] == client.embedded.url + place
+
+
 async def test_outdated_hashes_are_renewed_at_log_in(client: ServerClient) -> None:
     await _add_user(client, "mia")
     before = (await client("GET", "/_users/org.couchdb.user:mia")).json

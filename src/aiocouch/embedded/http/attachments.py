@@ -90,9 +90,9 @@ async def _get(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse
         "Accept-Ranges": "none" if found.compressed else "bytes",
         "Content-Security-Policy": "sandbox",
     }
+    ranges = read_ranges(exchange.headers.get("Range"), found.length)
     if found.compressed:
         return await _send_compressed(exchange, found, headers)
-    ranges = read_ranges(exchange.headers.get("Range"), found.length)
     if ranges is None:
         headers["Content-Length"] = str(found.length)
         return await _send(exchange, found, stored_chunks(exchange.database.reader, found), headers)

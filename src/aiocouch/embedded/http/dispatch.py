@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.access import check_request
-from aiocouch.embedded.errors import method_not_allowed, no_database
+from aiocouch.embedded.errors import method_not_allowed, no_database, not_found
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ async def dispatch(exchange: Exchange) -> web.StreamResponse:
     _check_access(exchange)
     if _hides_design(exchange):
         return _redirect(exchange)
+    _require_design(exchange)
     _check_method(exchange, route)
     return await route.handler(exchange)
 
@@ -61,6 +62,16 @@ def _hides_design(exchange: Exchange) -> bool:
 def _redirect(exchange: Exchange) -> web.StreamResponse:
     path = _ENCODED.sub("_design/", exchange.request.raw_path, count=1)
     return exchange.answer_bytes(b"", None, 301, {"Location": exchange.url(path[1:])})
+
+
+def _require_design(exchange: Exchange) -> None:
+    """Raise 404 for a path that asks something of a design document that is missing."""
+    segments = exchange.segments
+    if len(segments) < 4 or segments[1] != "_design" or segments[3][:1] != "_":
+        return
+    entry = exchange.database.get(f"_design/{segments[2]}")
+    if entry is None or entry.deleted:
+        raise not_found("missing" if entry is None else "deleted")
 
 
 def _check_method(exchange: Exchange, route: Route) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocouch.embedded.access import not_database_admin
 from aiocouch.embedded.errors import bad_request, internal, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route
+from aiocouch.embedded.identity import is_database_admin
 from aiocouch.embedded.incoming import read_rev
 from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.compaction import compact
@@ -55,19 +57,27 @@ async def ensure_full_commit(exchange: Exchange) -> web.StreamResponse:
 @database_route("_revs_limit", methods=("PUT", "GET"), exact=True)
 async def revs_limit(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_revs_limit`: how many revisions a branch keeps."""
-    if exchange.method == "GET":
+    if exchange.method != "PUT":
         return exchange.answer(exchange.database.revs_limit)
     limit = await exchange.json()
     if not _is_positive(limit):
         raise internal("function_clause")
+    _check_admin(exchange)
     await exchange.database.set_revs_limit(limit)
     return exchange.answer({"ok": True})
+
+
+def _check_admin(exchange: Exchange) -> None:
+    if not is_database_admin(exchange.user, exchange.database.security):
+        # CouchDB does not expect the refusal here, and tells of its crash.
+        error = not_database_admin(exchange.user)
+        raise internal(f'{{error,{{{error.error},<<"{error.reason}">>}}}}', "badmatch")
 
 
 @database_route("_purged_infos_limit", methods=("GET", "PUT"), exact=True)
 async def purged_infos_limit(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_purged_infos_limit`: how many purges are remembered."""
-    if exchange.method == "GET":
+    if exchange.method != "PUT":
         return exchange.answer(exchange.database.purged_infos_limit)
     limit = await exchange.json()
     if not _is_positive(limit):
