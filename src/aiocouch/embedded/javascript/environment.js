@@ -102,7 +102,8 @@
     let value = unit.root;
     for (const name of path) {
       if (value === null || typeof value !== "object" || !Object.hasOwn(value, name)) {
-        throw ["error", "invalid_require_path", "Object has no property " + name + "."];
+        throw ["error", "invalid_require_path",
+          'Object has no property "' + name + '". ' + stringify(value)];
       }
       value = value[name];
     }
@@ -199,7 +200,8 @@
     }
     if (ranOut(error)) return ["os_process_error", "{exit_status,1}"];
     if (error instanceof Error) return [error.name, "{[]}"];
-    if (error !== null && typeof error === "object") {
+    if (error === null || error === undefined) return ["TypeError", "{[]}"];
+    if (typeof error === "object") {
       for (const name of ["forbidden", "unauthorized"]) {
         if (error[name] !== undefined) return [name, error[name]];
       }
@@ -207,14 +209,15 @@
       if (typeof error.error === "string") return [error.error, error.reason || ""];
       return ["unknown_error", names.length ? error[names[0]] : ""];
     }
-    return ["unknown_error", error === undefined ? "undefined" : error];
+    return ["unknown_error", error];
   };
   const text = function (value) {
     return typeof value === "string" ? value : String(stringify(value));
   };
   const failure = function (error) {
     const [name, reason] = describe(error);
-    return { error: name, reason: text(reason) };
+    const kept = name === "forbidden" || name === "unauthorized";
+    return { error: name, reason: kept ? reason : text(reason) };
   };
   const ranOut = function (error) {
     return error instanceof InternalError && error.message === "out of memory";

@@ -31,13 +31,13 @@ class _Answer(msgspec.Struct):
     ok: msgspec.Raw = msgspec.Raw(b"")
     fatal: bool = False
     error: str = ""
-    reason: str = ""
+    reason: Any = ""
     log: list[str] = []
 
 
 class _Refusal(msgspec.Struct):
     error: str
-    reason: str
+    reason: Any
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
@@ -131,5 +131,6 @@ def _open(reply: Reply) -> msgspec.Raw:
     return answer.ok
 
 
-def _error(error: str, reason: str) -> CouchError:
+def _error(error: str, reason: Any) -> CouchError:
+    # What a function refuses with need not be text; CouchDB passes it on as it is.
     return CouchError(_STATUS.get(error, 500), error, reason)

@@ -71,22 +71,30 @@ class Local(NamedTuple):
 
 
 def render(
-    record: Entry | Revision, extra: Iterable[tuple[str, Any]] = (), attachments: bytes | None = None
+    record: Entry | Revision,
+    extra: Iterable[tuple[str, Any]] = (),
+    attachments: bytes | None = None,
 ) -> bytes:
     """Give the JSON text of a document, with `extra` members such as `_conflicts`.
 
-    `attachments` is the text of `_attachments` when it differs from the stubs.
+    `attachments` is the text of `_attachments` when it differs from the stubs. The members stand
+    in the order of CouchDB: functions that print a document show it.
     """
-    head = b'{"_id":%b,"_rev":"%b"' % (encode(record.id), record.rev.encode())
-    if record.deleted:
-        head += b',"_deleted":true'
+    tail = b',"_deleted":true' if record.deleted else b""
+    for name, value in extra:
+        tail += b',"%b":%b' % (name.encode(), encode(value))
     if attachments is None and record.attachments is not None:
         attachments = stubs(record.attachments)
     if attachments is not None:
-        head += b',"_attachments":' + attachments
-    for name, value in extra:
-        head += b',"%b":%b' % (name.encode(), encode(value))
-    return splice(head, record.body)
+        tail += b',"_attachments":' + attachments
+    separator = b"" if len(record.body) == 2 else b","
+    return b'{"_id":%b,"_rev":"%b"%b%b%b}' % (
+        encode(record.id),
+        record.rev.encode(),
+        separator,
+        record.body[1:-1],
+        tail,
+    )
 
 
 def splice(head: bytes, body: bytes) -> bytes:
