@@ -30,8 +30,9 @@ class Hooks:
     """Functions that the parts of a server register at start.
 
     `before_write` and `after_read` have one per database name (`_users`, `_replicator`).
-    `needs_validation` tells whether a database has validate functions at all, which costs nothing to ask. `rules` are
-    validate functions of our own, by database name. Writers ask `must_check` and call `check`.
+    `needs_validation` tells whether a database has validate functions at all, which costs nothing
+    to ask. `rules` are validate functions of our own, by database name. Writers ask `must_check`
+    and call `check`.
     """
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from aiocouch.embedded.attachment import (
     Incoming,
@@ -78,7 +78,7 @@ def read_edit(value: object, compression: Compression, *, doc_id: str | None = N
     if "_id" in value:
         check_id(value["_id"])
     if doc_id is None:
-        doc_id = value.get("_id", "")
+        doc_id = cast("str", value.get("_id", ""))
     special = [name for name in value if name[:1] == "_"]
     if not special or special == ["_id"]:
         body = value if not special else {k: v for k, v in value.items() if k != "_id"}
@@ -155,7 +155,7 @@ def read_rev(value: object) -> Rev:
             return parse_revision(value)
         except ValueError:
             pass
-    _refuse_rev()
+    return _refuse_rev()
 
 
 def _refuse_rev() -> NoReturn:

@@ -229,9 +229,7 @@ async def _chunks(
         await asyncio.sleep(0)
 
 
-async def _ranged(
-    database: Database, span: Span, options: RowOptions
-) -> AsyncIterator[bytes]:
+async def _ranged(database: Database, span: Span, options: RowOptions) -> AsyncIterator[bytes]:
     lead = b""
     if options.include_docs:
         async for chunk in _chunks(entries, database, span, options):

@@ -60,7 +60,7 @@ async def _answer(exchange: Exchange) -> web.StreamResponse:
         return _error_answer(exchange, error)
     except (ConnectionError, asyncio.CancelledError):
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a fault of one request is not one of the server
         _log.exception("%s %s failed", exchange.method, exchange.request.path)
         return _error_answer(exchange, internal(type(error).__name__))
 

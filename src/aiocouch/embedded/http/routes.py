@@ -20,7 +20,8 @@ class Route:
     """A handler with what must hold before it runs.
 
     `methods` stand in the order in which CouchDB lists them in a 405; empty: the handler looks
-    at the method itself. `exact`: a longer path is answered as if it were of an attachment. Who may send a request is decided before (`access`).
+    at the method itself. `exact`: a longer path is answered as if it were of an attachment. Who
+    may send a request is decided before (`access`).
     """
 
     handler: Handler

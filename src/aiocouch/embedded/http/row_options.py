@@ -48,9 +48,7 @@ class RowOptions:
     def check(self) -> None:
         """Raise query_parse_error for options that do not go together."""
         if self.keys is not None and (self.start is not _ABSENT or self.end is not _ABSENT):
-            raise query_parse_error(
-                "`keys` is incompatible with `key`, `start_key` and `end_key`"
-            )
+            raise query_parse_error("`keys` is incompatible with `key`, `start_key` and `end_key`")
         if self.grouped:
             raise query_parse_error("Invalid use of grouping on a map view.")
         if self.reduce:
@@ -120,9 +118,9 @@ def _set_key(options: RowOptions, name: str, value: Any) -> None:
             raise bad_request("`keys` parameter must be an array.")
         options.keys = value
         return
-    if name != "end_key" and name != "endkey":
+    if name not in {"end_key", "endkey"}:
         options.start = value
-    if name != "start_key" and name != "startkey":
+    if name not in {"start_key", "startkey"}:
         options.end = value
 
 

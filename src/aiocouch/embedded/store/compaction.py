@@ -78,9 +78,7 @@ async def _drop_attachments(database: Database) -> None:
 
 def _used(connection: sqlite3.Connection) -> Iterator[int]:
     for table in ("docs", "revs"):
-        rows = connection.execute(
-            f"SELECT attachments FROM {table} WHERE attachments IS NOT NULL"
-        )
+        rows = connection.execute(f"SELECT attachments FROM {table} WHERE attachments IS NOT NULL")
         for (stored,) in rows:
             for item in decode_list(stored):
                 yield item.blob

@@ -235,10 +235,10 @@ class Database(Owner):
     async def changed_since(self, seq: int) -> bool:
         """Wait until `update_seq` is past `seq`; False when the database went away instead."""
         while not self.closed and self.update_seq <= seq:
-            future = asyncio.get_running_loop().create_future()
-            stop = self.subscribe(lambda _: future.done() or future.set_result(None))
+            told = asyncio.Event()
+            stop = self.subscribe(lambda _, told=told: told.set())
             try:
-                await future
+                await told.wait()
             finally:
                 stop()
         return not self.closed

@@ -90,8 +90,7 @@ def locals_(
     """Give `_local` documents, one chunk."""
     where, values = span.where()
     rows = reader.execute(
-        f"SELECT id, rev, body FROM locals WHERE {where}"
-        f" ORDER BY id {span.order} LIMIT ? OFFSET ?",
+        f"SELECT id, rev, body FROM locals WHERE {where} ORDER BY id {span.order} LIMIT ? OFFSET ?",
         (*values, limit, skip),
     ).fetchall()
     return list(map(Local._make, rows))

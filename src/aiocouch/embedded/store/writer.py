@@ -49,7 +49,7 @@ class Writer:
     async def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction and return its result after the commit."""
         loop = asyncio.get_running_loop()
-        order = _Order(job, loop.create_future())
+        order: _Order[T] = _Order(job, loop.create_future())
         self._orders.append(order)
         if self._executor is None:
             self._work_now()
