@@ -389,6 +389,14 @@ async def test_a_missing_design_document_comes_before_a_wrong_method(client: Ser
     assert (await client("PUT", "/db/_design/x/_view/y", {})).status == 405
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "COPY"])
+async def test_ids_without_a_partition(client: ServerClient, method: str) -> None:
+    await client("PUT", "/db?partitioned=true")
+    assert (await client(method, "/db/alone", Destination="a:b")).status == 400
+    assert (await client(method, "/db/a:1", Destination="a:b")).status == 404
+    assert (await client(method, "/db/_local/alone", Destination="a:b")).status == 404
+
+
 async def test_bytes_that_were_to_follow_are_missed(client: ServerClient) -> None:
     await client("PUT", "/db")
     follows = {"_attachments": {"a": {"follows": True, "length": 1}}}

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.access import check_request
-from aiocouch.embedded.errors import method_not_allowed, no_database, not_found
+from aiocouch.embedded.errors import CouchError, method_not_allowed, no_database, not_found
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.http.exchange import Exchange
 
+_WITH_DOCUMENT = frozenset({"GET", "HEAD", "DELETE", "COPY"})
 _ENCODED = re.compile("_design%2f", re.IGNORECASE)
 
 
@@ -27,6 +28,7 @@ async def dispatch(exchange: Exchange) -> web.StreamResponse:
         return _redirect(exchange)
     _require_design(exchange)
     _check_method(exchange, route)
+    _check_partitioned_id(exchange)
     return await route.handler(exchange)
 
 
@@ -62,6 +64,19 @@ def _hides_design(exchange: Exchange) -> bool:
 def _redirect(exchange: Exchange) -> web.StreamResponse:
     path = _ENCODED.sub("_design/", exchange.request.raw_path, count=1)
     return exchange.answer_bytes(b"", None, 301, {"Location": exchange.url(path[1:])})
+
+
+def _check_partitioned_id(exchange: Exchange) -> None:
+    """Raise 400 for a document that a partitioned database cannot have."""
+    if not exchange.has_database or not exchange.database.partitioned:
+        return
+    segments = exchange.segments
+    if exchange.method in _WITH_DOCUMENT and len(segments) > 1 and _has_no_partition(segments[1]):
+        raise CouchError(400, "illegal_docid", "Doc id must be of form partition:id")
+
+
+def _has_no_partition(segment: str) -> bool:
+    return ":" not in segment and not segment.startswith("_")
 
 
 def _require_design(exchange: Exchange) -> None:

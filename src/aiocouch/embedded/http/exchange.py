@@ -183,9 +183,15 @@ class Exchange:
         except (OSError, EOFError, zlib.error):
             raise bad_request("Request body is not properly gzipped.") from None
 
+    def _announces_body(self) -> bool:
+        return "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
+
     async def json(self) -> Any:
         """Read the body as JSON of any type; an empty or bad one raises 400."""
-        return decode_sent(await self.body())
+        body = await self.body()
+        if not body and not self._announces_body():
+            raise bad_request("Missing request body")
+        return decode_sent(body)
 
     async def json_object(self) -> dict[str, Any]:
         """Read the body as a JSON object; anything else raises 400."""
