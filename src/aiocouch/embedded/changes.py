@@ -55,12 +55,15 @@ class Filter(Protocol):
 
     def ids(self, database: Database) -> Sequence[str] | None:
         """Give the documents to look at, None for all."""
+        ...
 
     def wants(self, doc_id: str) -> bool:
         """Whether a document can pass at all; asked first, so it must be quick."""
+        ...
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
         """Say for each leaf whether it passes."""
+        ...
 
 
 class Everything:
