@@ -324,6 +324,20 @@ async def test_a_database_that_went_back_is_indexed_anew() -> None:
     await index.close()
 
 
+async def test_a_purged_document_is_taken_out() -> None:
+    database = FakeDatabase()
+    index = index_of(database)
+    database.put("a", [1])
+    database.put("b", [2])
+    await index.refresh()
+    database.purge("a")
+    assert not index.is_current
+    await index.refresh()
+    assert await all_rows(index) == [("b", 2, 0)]
+    assert index.is_current
+    await index.close()
+
+
 async def test_purges_that_are_forgotten_mean_a_new_index() -> None:
     database = FakeDatabase()
     index = index_of(database)

@@ -97,6 +97,7 @@ class Index:
         self._updating: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._pace = _BATCH
+        self._fresh = False
         self._waiting = 0
         self.tables = tables
         self.pages = Pages(tables)
@@ -199,11 +200,15 @@ class Index:
 
     async def _advance(self, until: int) -> None:
         since = self.state.seq
+        self._fresh = since == 0
         batches = self._mapped_batches(since, until)
-        async with contextlib.aclosing(batches):
-            with self._reporting(until - since) as report:
-                while await self._take(batches, until):
-                    report(self.state.seq - since)
+        try:
+            async with contextlib.aclosing(batches):
+                with self._reporting(until - since) as report:
+                    while await self._take(batches, until):
+                        report(self.state.seq - since)
+        finally:
+            self._fresh = False
 
     @contextlib.contextmanager
     def _reporting(self, changes: int) -> Iterator[Callable[[int], None]]:
@@ -296,7 +301,8 @@ class Index:
         """Delete the rows of documents; gives how many rows each tree has left."""
         tables = self.tables
         rows = list(self.state.rows)
-        if not any(rows):
+        if self._fresh:
+            # The first pass over the changes meets every document once.
             return rows
         found = dict(tables.places(ids))
         for tree in range(tables.trees):

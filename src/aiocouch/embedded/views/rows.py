@@ -32,7 +32,7 @@ class DocumentTexts:
         self.pace = Pace()
         self._shown: Shown | None = None
         if options.attachments or options.att_encoding_info:
-            self._shown = Shown(options.attachments, 0, options.att_encoding_info)
+            self._shown = Shown(options.attachments, encoding_info=options.att_encoding_info)
 
     def of(self, rows: Sequence[IndexRow]) -> Iterator[bytes]:
         """Give the text of the document of each row, `null` where there is none."""
