@@ -234,13 +234,14 @@ class Database(Owner):
 
     async def changed_since(self, seq: int) -> bool:
         """Wait until `update_seq` is past `seq`; False when the database went away instead."""
-        while not self.closed and self.update_seq <= seq:
-            told = asyncio.Event()
-            stop = self.subscribe(lambda _, told=told: told.set())
-            try:
+        told = asyncio.Event()
+        stop = self.subscribe(lambda _: told.set())
+        try:
+            while not self.closed and self.update_seq <= seq:
+                told.clear()
                 await told.wait()
-            finally:
-                stop()
+        finally:
+            stop()
         return not self.closed
 
     def _tell(self) -> None:
