@@ -116,13 +116,13 @@ async def test_the_rights_of_the_one_who_asks_count(here: Site, source: str, tar
     user = {"name": "jan", "password": "x", "roles": [], "type": "user"}
     await here.must("PUT", "_users/org.couchdb.user:jan", user)
     body = {"source": source, "target": target}
-    headers = {"Authorization": "Basic amFuOng="}
-    status, answer = await here.ask("POST", "_replicate", body, **headers)
+    jan = "Basic amFuOng="
+    status, answer = await here.ask("POST", "_replicate", body, Authorization=jan)
     assert (status, answer["error"]) == (401, "unauthorized")
     members = {"members": {"names": ["jan"]}, "admins": {"names": ["jan"]}}
     for name in (source, target):
         await here.must("PUT", f"{name}/_security", members)
-    status, answer = await here.ask("POST", "_replicate", body, **headers)
+    status, answer = await here.ask("POST", "_replicate", body, Authorization=jan)
     assert (status, answer.get("ok")) == (200, True)
 
 

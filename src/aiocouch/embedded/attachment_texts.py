@@ -29,7 +29,7 @@ class Shown:
     """
 
     data: bool = False
-    since: int = 0
+    since: int = -1
     encoding_info: bool = False
 
     def includes(self, attachment: Attachment) -> bool:

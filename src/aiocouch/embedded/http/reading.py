@@ -52,8 +52,9 @@ class ReadOptions:
 
     def shown(self, path: Sequence[Rev]) -> Shown:
         """Tell which attachments of a revision with this path come with their bytes."""
-        known = self.atts_since or ()
-        since = max((rev[0] for rev in path if rev in known), default=0) if known else 0
+        known = self.atts_since
+        # -1 shows even what a replicator has sent without a `revpos`, which then is 0.
+        since = -1 if known is None else max((rev[0] for rev in path if rev in known), default=0)
         return Shown(self.sends_attachments, since, self.att_encoding_info)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -230,7 +231,8 @@ class Peer:
         """Write one document with the revision it brings. Not repeated: the body is gone then."""
         address = self._address(quote_id(doc_id), {"new_edits": "false"})
         sent = {**self._headers, **headers}
-        async with self._session.put(address, data=body, headers=sent) as response:
+        data = io.BytesIO(body) if isinstance(body, bytes) else body
+        async with self._session.put(address, data=data, headers=sent) as response:
             await _checked(response)
 
     # requests
@@ -275,7 +277,9 @@ class Peer:
 
     async def _once(self, method: str, address: URL, body: bytes | None) -> bytes:
         headers = {**_JSON, **self._headers}
-        async with self._session.request(method, address, data=body, headers=headers) as response:
+        # A file, because aiohttp thinks that many bytes at once are a mistake.
+        data = None if body is None else io.BytesIO(body)
+        async with self._session.request(method, address, data=data, headers=headers) as response:
             return await _checked(response)
 
     def _unreachable(self, method: str, error: Exception) -> ReplicationError:
