@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _KEYS = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})
+_MOST_STEPS_UP = 2
 _SAFE = "~!$&'()*,;=:@"
 
 
@@ -46,6 +47,13 @@ def apply_rules(
         if bound is not None:
             return _target(rule, bound, query, base)
     raise CouchError(404, "not_found", "missing")
+
+
+def check_rules(rules: Sequence[Any]) -> None:
+    """Raise 500 when any rule climbs out of its database."""
+    for rule in rules:
+        if isinstance(rule, dict) and _parts(rule.get("to", "")).count("..") > _MOST_STEPS_UP:
+            raise CouchError(500, "insecure_rewrite_rule", "too many ../.. segments")
 
 
 def _parts(pattern: Any) -> list[str]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.erlang_text import printed
@@ -77,15 +78,17 @@ async def show(exchange: Exchange) -> web.StreamResponse:
     etag = _etag(exchange, design, entry)
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
-    result = await exchange.server.javascript.render(
-        unit,
-        "show",
-        {
-            "name": encode(rest[0]),
-            "doc": _shown(exchange, entry),
-            "req": encode(await request_object(exchange, doc_id)),
-        },
-    )
+    given = {
+        "name": encode(rest[0]),
+        "doc": _shown(exchange, entry),
+        "req": encode(await request_object(exchange, doc_id)),
+    }
+    try:
+        result = await exchange.server.javascript.render(unit, "show", given)
+    except CouchError as error:
+        if doc_id is not None and entry is None:
+            raise not_found("document not found") from error
+        raise
     return respond(exchange, result, {"ETag": etag, "Vary": "Accept"})
 
 
@@ -156,10 +159,9 @@ async def update(exchange: Exchange) -> web.StreamResponse:
     rest = exchange.segments[4:]
     if not rest:
         raise CouchError(404, "update_error", "Invalid path.")
-    if exchange.method not in {"POST", "PUT"}:
-        reason = f"Update functions do not allow {exchange.method}"
-        raise CouchError(405, "method_not_allowed", reason)
     _, unit = _function(exchange, "updates", rest[0])
+    if exchange.method in {"GET", "HEAD"}:
+        raise CouchError(405, "method_not_allowed", "Update functions do not allow GET")
     doc_id = "/".join(rest[1:]) or None
     entry = None if doc_id is None else _document(exchange, doc_id)
     result = await exchange.server.javascript.render(
@@ -183,7 +185,7 @@ async def _write(exchange: Exchange, document: Any) -> dict[str, str]:
         raise CouchError(400, "illegal_docid", "Document id must not be empty")
     writer = Update(exchange.server, exchange.database, exchange.user)
     outcome = await writer.write(edit)
-    return {"X-Couch-Update-NewRev": outcome.rev, "X-Couch-Id": outcome.id}
+    return {"X-Couch-Update-NewRev": outcome.rev, "X-Couch-Id": quote(outcome.id, safe="")}
 
 
 # what functions answer

@@ -14,7 +14,7 @@ from aiocouch.embedded.http.request_object import request_object
 from aiocouch.embedded.http.routes import design_route
 from aiocouch.embedded.http.views import find_design
 from aiocouch.embedded.javascript.queryserver import design_unit
-from aiocouch.embedded.rewriting import Target, apply_rules, resolve
+from aiocouch.embedded.rewriting import Target, apply_rules, check_rules, resolve
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def _base(exchange: Exchange) -> str:
 
 
 async def _by_rules(exchange: Exchange, rules: list[Any]) -> web.StreamResponse:
+    if exchange.server.config.flag("chttpd", "secure_rewrites", default=True):
+        check_rules(rules)
     rest = exchange.segments[4:]
     pairs = exchange.query.pairs
     target = apply_rules(rules, exchange.method, rest, pairs, _base(exchange))

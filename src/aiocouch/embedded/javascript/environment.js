@@ -53,7 +53,7 @@
     Object.assign(session.start, response || {});
   };
   global.send = function (chunk) {
-    inSession().chunks.push(String(chunk));
+    inSession().chunks.push(chunk.toString());
   };
   global.getRow = function () {
     const current = inSession();
