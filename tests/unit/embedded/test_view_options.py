@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.collation import raw_sort_key, sort_key
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.views.grouping import EXACT, Range
 from aiocouch.embedded.views.options import ViewOptions
@@ -188,6 +188,13 @@ def test_keys_are_ranges_in_their_order() -> None:
 
 def test_a_partition_bounds_everything() -> None:
     (whole,) = text().ranges(prefix=b"P")
-    assert whole == Range((b"P", "", 0), (b"P\xff", "", 0))
+    assert (b"P" + sort_key(None), "", 0) == whole.first
+    assert (b"P" + sort_key({"z": {}}), "", 0) < whole.last < (b"Q", "", 0)
     (one,) = text(key="1").ranges(prefix=b"P")
     assert one.first == (b"P" + ONE, "", 0)
+
+
+def test_raw_order_loses_the_arrays_and_strings_of_a_partition() -> None:
+    (whole,) = text().ranges(raw=True, prefix=b"P")
+    assert whole.first == (b"P" + raw_sort_key(None), "", 0)
+    assert (b"P" + raw_sort_key({"z": {}}), "", 0) < whole.last < (b"P" + raw_sort_key([]), "", 0)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.query import Query
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
     from aiocouch.embedded.views.definition import Definition
@@ -43,15 +44,13 @@ async def view(exchange: Exchange) -> web.StreamResponse:
     return await answer_view(exchange, design, rest)
 
 
-async def answer_view(
-    exchange: Exchange, design: str, rest: list[str], partition: str | None = None
-) -> web.StreamResponse:
+async def answer_view(exchange: Exchange, design: str, rest: list[str]) -> web.StreamResponse:
     """Answer a query of a view; `rest` is the path behind `_view`."""
     if len(rest) == 2 and rest[1] == "queries":
-        return await _answer_queries(exchange, design, rest[0], partition)
+        return await _answer_queries(exchange, design, rest[0])
     if len(rest) != 1 or exchange.method not in _METHODS:
         raise method_not_allowed(_METHODS)
-    options = await _options(exchange, partition)
+    options = await _options(exchange)
     query = view_query(exchange, design, rest[0], options)
     await query.prepare()
     return await _stream(exchange, query.answer(), b"\n")
@@ -66,7 +65,7 @@ def view_query(exchange: Exchange, design: str, name: str, options: ViewOptions)
     return ViewQuery(database, definition, index, name, options)
 
 
-async def _options(exchange: Exchange, partition: str | None) -> ViewOptions:
+async def _options(exchange: Exchange) -> ViewOptions:
     options = ViewOptions()
     if exchange.method == "POST":
         exchange.require_json_type()
@@ -76,10 +75,17 @@ async def _options(exchange: Exchange, partition: str | None) -> ViewOptions:
             reason = "The `queries` parameter is no longer supported at this endpoint"
             raise bad_request(reason)
         options.apply_json(body)
-    options.apply_text(exchange.query.pairs)
-    if partition is not None:
-        options.partition = partition
-    return options
+    return options.apply_text(_ordered(exchange.query))
+
+
+def _ordered(query: Query) -> list[tuple[str, str]]:
+    """Give the options in the order in which they count: the last one wins.
+
+    For a partition CouchDB sorts them by name, and of two with one name takes the first.
+    """
+    if "partition" not in query:
+        return query.pairs
+    return sorted(dict(reversed(query.pairs)).items())
 
 
 async def _body(exchange: Exchange) -> dict[str, Any]:
@@ -96,9 +102,7 @@ def _queries(body: dict[str, Any]) -> list[Any]:
     return queries
 
 
-async def _answer_queries(
-    exchange: Exchange, design: str, name: str, partition: str | None
-) -> web.StreamResponse:
+async def _answer_queries(exchange: Exchange, design: str, name: str) -> web.StreamResponse:
     if exchange.method != "POST":
         raise method_not_allowed(("POST",))
     exchange.require_json_type()
@@ -106,20 +110,17 @@ async def _answer_queries(
     if "queries" not in body:
         raise bad_request("POST body must include `queries` parameter.")
     queries = [
-        view_query(exchange, design, name, _each_options(exchange, each, partition))
-        for each in _queries(body)
+        view_query(exchange, design, name, _each_options(exchange, each)) for each in _queries(body)
     ]
     for query in queries:
         await query.prepare()
     return await _stream(exchange, _results(queries), b"\n")
 
 
-def _each_options(exchange: Exchange, members: Any, partition: str | None) -> ViewOptions:
+def _each_options(exchange: Exchange, members: Any) -> ViewOptions:
     if not isinstance(members, dict):
         raise CouchError(500, "unknown_error", "function_clause")
-    options = ViewOptions().apply_json(members).apply_text(exchange.query.pairs)
-    options.partition = partition if partition is not None else options.partition
-    return options
+    return ViewOptions().apply_json(members).apply_text(_ordered(exchange.query))
 
 
 async def _results(queries: list[ViewQuery]) -> AsyncGenerator[bytes, None]:

@@ -84,8 +84,9 @@ class Mapper:
     def __init__(self, mapping: Mapping) -> None:
         collation = importlib.import_module("aiocouch.embedded.collation")
         self._mapping = mapping
-        self._sort_key: Callable[[Any], bytes] = collation.sort_key
-        self._keys = [collation.raw_sort_key if raw else collation.sort_key for raw in mapping.raw]
+        self._keys: list[Callable[[Any], bytes]] = [
+            collation.raw_sort_key if raw else collation.sort_key for raw in mapping.raw
+        ]
         self._rows: list[list[Row]] = [[] for _ in mapping.raw]
 
     def rows(self, documents: list[list[list[tuple[msgspec.Raw, msgspec.Raw]]]]) -> Mapped:
@@ -97,21 +98,17 @@ class Mapper:
         return mapped
 
     def _add(self, id_: str, views: list[list[tuple[msgspec.Raw, msgspec.Raw]]]) -> bytes:
-        prefix = self._prefix(id_)
+        partition = id_.partition(":")[0] if self._mapping.partitioned else None
         keys: list[tuple[int, bytes]] = []
         for view, emitted in enumerate(views):
             sort_key = self._keys[view]
             rows = self._rows[view]
+            prefix = b"" if partition is None else sort_key(partition)
             for number, (key, value) in enumerate(emitted):
                 order = prefix + sort_key(DECODE(key))
                 rows.append((order, id_, number, bytes(key), bytes(value)))
                 keys.append((view, order))
         return ENCODE(keys)
-
-    def _prefix(self, id_: str) -> bytes:
-        if not self._mapping.partitioned:
-            return b""
-        return self._sort_key(id_.partition(":")[0])
 
 
 DECODE = msgspec.json.Decoder().decode

@@ -127,6 +127,13 @@ class ViewOptions:
     def _range(self, make: Callable[[Any], bytes], prefix: bytes, start: Any, end: Any) -> Range:
         low_key = None if start is UNSET else prefix + make(start)
         high_key = None if end is UNSET else prefix + make(end)
+        if prefix:
+            # CouchDB begins a partition with null and ends it with an object, whatever the order.
+            null = make(None)
+            objects = make({})[:1] + b"\xff"
+            first, last = (objects, null) if self.descending else (null, objects)
+            low_key = low_key or prefix + first
+            high_key = high_key or prefix + last
         if low_key is not None and high_key is not None:
             self._check_order(low_key, high_key)
         if self.descending:

@@ -6,8 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.collation import raw_sort_key, sort_key
 from aiocouch.embedded.errors import query_parse_error
+from aiocouch.embedded.partitioning import check_partition
 from aiocouch.embedded.views.grouping import (
     Group,
     Grouping,
@@ -62,7 +63,11 @@ class ViewQuery:
         self._options = options
         self._tree = view.tree
         self._raw = definition.trees[view.tree].raw
-        self._prefix = b"" if options.partition is None else sort_key(options.partition)
+        self._prefix = (
+            b""
+            if options.partition is None
+            else (raw_sort_key if self._raw else sort_key)(options.partition)
+        )
         self._ranges = options.ranges(raw=self._raw, prefix=self._prefix)
         self._function = None
         if view.reduce is not None and options.reduces(has_reduce=True):
@@ -131,7 +136,16 @@ class ViewQuery:
             before = self._before(snapshot, range_)
             if snapshot.has_rows(self._tree, range_.first, range_.last):
                 break
+        if self._prefix:
+            return before + self._skipped(snapshot)
         return min(snapshot.state.rows[self._tree], before + self._options.skip)
+
+    def _skipped(self, snapshot: Snapshot) -> int:
+        # In a partition only rows that are there count as skipped.
+        if not self._options.skip:
+            return 0
+        rows = sum(count(snapshot, self._tree, each.first, each.last) for each in self._ranges)
+        return min(self._options.skip, rows)
 
     def _before(self, snapshot: Snapshot, range_: Range) -> int:
         if range_.descending:
@@ -188,6 +202,8 @@ class ViewQuery:
 
 
 def _check_partition(definition: Definition, options: ViewOptions) -> None:
+    if options.partition is not None:
+        check_partition(options.partition)
     if definition.partitioned and options.partition is None:
         raise query_parse_error("`partition` parameter is mandatory for queries to this view.")
     if not definition.partitioned and options.partition is not None:
