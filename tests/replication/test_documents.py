@@ -100,6 +100,30 @@ async def test_what_is_no_replication_is_refused(here: Site, body: dict[str, Any
     assert (status, answer["error"]) == (403, "forbidden")
 
 
+async def test_documents_belong_to_who_wrote_them(here: Site) -> None:
+    for name in ("jan", "noah"):
+        user: dict[str, Any] = {"name": name, "password": "x", "roles": [], "type": "user"}
+        await here.must("PUT", f"_users/org.couchdb.user:{name}", user)
+    members = {"members": {"names": ["jan", "noah"]}, "admins": {"names": []}}
+    await here.must("PUT", "_replicator/_security", members)
+    jan, noah = "Basic amFuOng=", "Basic bm9haDp4"
+    wish = {"source": "http://127.0.0.1:1/a", "target": "http://127.0.0.1:1/b"}
+    made = await here.must("PUT", "_replicator/job", wish, Authorization=jan)
+    assert (await here.get("_replicator/job"))["owner"] == "jan"
+    changed = {**wish, "continuous": True, "_rev": made["rev"]}
+    status, _ = await here.ask("PUT", "_replicator/job", changed, Authorization=noah)
+    assert status == 403
+    stolen = {**wish, "owner": "jan"}
+    assert (await here.ask("PUT", "_replicator/x", stolen, Authorization=noah))[0] == 403
+    assert (await here.ask("PUT", "_replicator/job", changed, Authorization=jan))[0] == 201
+
+
+async def test_what_is_refused_is_no_conflict(here: Site, near: str) -> None:
+    body = {"source": here.end(near), "target": here.end(near), "continuous": True}
+    await here.must("PUT", "_replicator/job", body)
+    assert (await here.ask("PUT", "_replicator/job", {"source": "x"}))[0] == 403
+
+
 async def test_design_documents_are_left_alone(here: Site) -> None:
     await here.must("PUT", "_replicator/_design/x", {})
     assert (await here.get("_scheduler/docs"))["docs"] == []

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.codec import decode
+from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, forbidden
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
@@ -68,37 +68,25 @@ class ReplicatorDocuments:
     def install(self) -> None:
         """Let the server check and complete documents before they are written."""
         self._server.hooks.before_write[DATABASE] = self._before_write
-        self._server.hooks.rules[DATABASE] = self._validate
 
     # before a document is written
 
     async def _before_write(
         self, database: Database, user: User, doc_id: str, body: dict[str, Any], deleted: bool
     ) -> dict[str, Any]:
-        """Note who asks for the replication."""
-        del database
-        if deleted or doc_id.startswith("_design/") or "owner" in body or user.name is None:
+        """Refuse what is no replication, with 403, and note who asks for it."""
+        if deleted or user == SYSTEM or doc_id.startswith("_design/"):
             return body
-        return {**body, "owner": user.name}
-
-    async def _validate(
-        self,
-        database: Database,
-        user: User,
-        new: dict[str, Any],
-        old: dict[str, Any] | None,
-    ) -> None:
-        """Refuse what is no replication, with 403."""
-        del database
-        if new.get("_deleted") or user == SYSTEM or new["_id"].startswith("_design/"):
-            return
-        _check_owner(user, new, old)
+        _check_owner(user, body, database.get(doc_id))
         try:
-            read_specification(new, self._server.address, local=False)
+            read_specification(body, self._server.address, local=False)
         except CouchError as error:
             raise forbidden(_in_words(error)) from error
-        if not isinstance(new.get("user_ctx", {}), dict):
-            raise forbidden("{error,{case_clause,user_ctx}}")
+        if not isinstance(body.get("user_ctx", {}), dict):
+            raise forbidden(f"{{error,{{case_clause,{encode(body['user_ctx']).decode()}}}}}")
+        if "owner" in body or user.name is None:
+            return body
+        return {**body, "owner": user.name}
 
     # watching
 
@@ -303,11 +291,13 @@ def _wish(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if not name.startswith(_NO_SPECIFICATION)}
 
 
-def _check_owner(user: User, new: dict[str, Any], old: dict[str, Any] | None) -> None:
+def _check_owner(user: User, body: dict[str, Any], entry: Entry | None) -> None:
+    """Let everybody but an admin touch own documents only."""
     if user.is_server_admin:
         return
-    owner = (old or new).get("owner")
-    if owner != user.name:
+    before = body if entry is None or entry.deleted else decode(entry.body)
+    owners = {before.get("owner", user.name), body.get("owner", user.name)}
+    if owners != {user.name}:
         raise forbidden("Can't update replication documents from other users.")
 
 

@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.replicator.peer import ReplicationError
+from aiocouch.embedded.replicator.progress import Counts, Progress
 from aiocouch.embedded.tasks import NODE
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Job:
         if self._replication is None:
             return None
         progress = self._replication.progress
-        if self.state == "running" and not progress.through_seq:
+        if self.state != "completed" and not progress.through_seq:
             return None
         return progress.info()
 
@@ -169,6 +170,7 @@ class Job:
 
     def _task_fields(self) -> dict[str, Any]:
         database, doc_id = self._document
+        progress = self._replication.progress if self._replication else Progress(Counts())
         return {
             "replication_id": self.id,
             "database": database,
@@ -178,10 +180,6 @@ class Job:
             "target": self.spec.target.url,
             "user": self.user,
             "checkpoint_interval": int(self.spec.checkpoint_interval * 1000),
-            **(self.info or {}),
-            **self._sequences(),
+            **progress.info(),
+            "source_seq": progress.through_seq,
         }
-
-    def _sequences(self) -> dict[str, Any]:
-        seq = 0 if self._replication is None else self._replication.progress.through_seq
-        return {"through_seq": seq, "source_seq": seq}

@@ -107,6 +107,7 @@ class Peer:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url = endpoint.url
+        self._proxy = endpoint.proxy
         self._session = session
         self._headers = {**endpoint.headers, **(headers or {})}
         if endpoint.credentials is not None:
@@ -220,7 +221,8 @@ class Peer:
         if since:
             query["atts_since"] = encode(since).decode()
         headers = self._headers | {"Accept": "multipart/mixed, application/json"}
-        return self._session.get(self._address(quote_id(doc_id), query), headers=headers)
+        address = self._address(quote_id(doc_id), query)
+        return self._session.get(address, headers=headers, proxy=self._proxy)
 
     async def put(
         self,
@@ -232,7 +234,9 @@ class Peer:
         address = self._address(quote_id(doc_id), {"new_edits": "false"})
         sent = {**self._headers, **headers}
         data = io.BytesIO(body) if isinstance(body, bytes) else body
-        async with self._session.put(address, data=data, headers=sent) as response:
+        async with self._session.put(
+            address, data=data, headers=sent, proxy=self._proxy
+        ) as response:
             await _checked(response)
 
     # requests
@@ -279,7 +283,9 @@ class Peer:
         headers = {**_JSON, **self._headers}
         # A file, because aiohttp thinks that many bytes at once are a mistake.
         data = None if body is None else io.BytesIO(body)
-        async with self._session.request(method, address, data=data, headers=headers) as response:
+        async with self._session.request(
+            method, address, data=data, headers=headers, proxy=self._proxy
+        ) as response:
             return await _checked(response)
 
     def _unreachable(self, method: str, error: Exception) -> ReplicationError:

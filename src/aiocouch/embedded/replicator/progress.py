@@ -50,7 +50,7 @@ class Progress:
             "missing_revisions_found": counts.missing_found,
             "docs_read": counts.docs_read,
             "docs_written": counts.docs_written,
-            "changes_pending": self.pending,
+            "changes_pending": self.pending or None,
             "doc_write_failures": counts.doc_write_failures,
             "bulk_get_docs": counts.bulk_get_docs,
             "bulk_get_attempts": counts.bulk_get_attempts,

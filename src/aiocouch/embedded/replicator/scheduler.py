@@ -64,8 +64,11 @@ class Replicator:
 
     async def replicate(self, body: Mapping[str, Any], user: User) -> tuple[int, dict[str, Any]]:
         """Do what a `POST /_replicate` asks; give status and answer. Raises CouchError."""
-        if body.get("cancel") is True and isinstance(self._named(body), str):
-            return await self._cancel(str(self._named(body)), user)
+        named = body.get("replication_id", body.get("id", body.get("_local_id")))
+        if named is not None and not isinstance(named, str):
+            raise internal("function_clause")
+        if body.get("cancel") is True and named is not None:
+            return await self._cancel(named, user)
         spec = read_specification(body, self._server.address)
         base = await self.identify(spec, user)
         name = job_id(base, spec)
@@ -78,10 +81,6 @@ class Replicator:
         if spec.continuous:
             return 202, {"ok": True, "_local_id": name}
         return 200, await self._answer(self._jobs[name])
-
-    @staticmethod
-    def _named(body: Mapping[str, Any]) -> Any:
-        return body.get("replication_id", body.get("id", body.get("_local_id")))
 
     async def _answer(self, job: Job) -> dict[str, Any]:
         """Wait for a job that runs once; whoever asks for the same meanwhile waits with us."""

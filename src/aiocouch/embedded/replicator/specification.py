@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -30,13 +30,14 @@ _BAD_URL = "endpoint has an invalid url"
 class Endpoint:
     """One end of a replication. `url` ends with a slash and holds no credentials.
 
-    `local` is the name of a database of this server, or None.
+    `local` is the name of a database of this server, or None. `proxy` is the URL of an HTTP proxy.
     """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     local: str | None = None
+    proxy: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,9 @@ def read_specification(
     for name, check in _CHECKS.items():
         if name in body:
             check(name, body[name])
+    proxy = body.get("proxy")
+    source = replace(source, proxy=body.get("source_proxy", proxy))
+    target = replace(target, proxy=body.get("target_proxy", proxy))
     _check_exclusive(body)
     ids = body.get("doc_ids")
     return Specification(
@@ -167,6 +171,12 @@ def _number(name: str, value: object) -> None:
         raise internal("badarg")
 
 
+def _proxy(name: str, value: object) -> None:
+    del name
+    if not _is_http(value):
+        raise internal("Invalid proxy url", "error")
+
+
 def _filter(name: str, value: object) -> None:
     del name
     if not isinstance(value, str):
@@ -190,6 +200,9 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "http_connections": _number,
     "checkpoint_interval": _number,
     "filter": _filter,
+    "proxy": _proxy,
+    "source_proxy": _proxy,
+    "target_proxy": _proxy,
 }
 
 

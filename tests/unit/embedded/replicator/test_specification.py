@@ -54,6 +54,12 @@ def test_documents_may_not_name_local_databases() -> None:
         read_specification({"source": "db", "target": "http://c/d"}, HERE, local=False)
 
 
+def test_proxies() -> None:
+    both = read(proxy="http://p:1", target_proxy="http://q:2")
+    assert (both.source.proxy, both.target.proxy) == ("http://p:1", "http://q:2")
+    assert read().source.proxy is None
+
+
 def test_defaults_and_options() -> None:
     plain = read()
     assert (plain.continuous, plain.use_checkpoints, plain.use_bulk_get) == (False, True, True)
@@ -86,6 +92,8 @@ def test_defaults_and_options() -> None:
         ({"filter": 5}, 500),
         ({"filter": "x"}, 500),
         ({"worker_batch_size": "x"}, 500),
+        ({"source_proxy": 5}, 500),
+        ({"proxy": "foo"}, 500),
         ({"doc_ids": ["a"], "selector": {}}, 400),
         ({"filter": "a/b", "selector": {}}, 400),
     ],
