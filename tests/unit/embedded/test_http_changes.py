@@ -89,6 +89,16 @@ async def test_a_feed_ends_when_the_server_stops() -> None:
             assert b'"last_seq"' in await response.content.read()
 
 
+async def test_a_sequence_of_another_database_means_the_beginning(client: ServerClient) -> None:
+    seq = (await client("GET", "/db/_changes?limit=3")).json["last_seq"]
+    assert len(await ids(client, f"since={seq}")) == 1
+    assert len(await ids(client, f"since=%22{seq}%22")) == 1
+    await client("DELETE", "/db")
+    await client("PUT", "/db")
+    await client("PUT", "/db/x", {})
+    assert await ids(client, f"since={seq}") == ["x"]
+
+
 async def test_the_limit_ends_a_continuous_feed(client: ServerClient) -> None:
     answer = await client("GET", "/db/_changes?feed=continuous&limit=2")
     lines = [msgspec.json.decode(line) for line in answer.body.splitlines()]

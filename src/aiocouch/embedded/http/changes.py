@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.records import Entry
 
 _FEEDS = "Supported `feed` types: normal, continuous, live, longpoll, eventsource"
+_SEQUENCE = re.compile(r'"?([0-9]{1,18})-g[12][A-Za-z0-9_-]{20,}"?')
 _BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
 
 
@@ -163,21 +165,20 @@ def _patience(exchange: Exchange, options: _Options) -> feeds.Patience:
 
 
 def _since(database: Database, text: str) -> int:
-    """Read a sequence: `now`, `0`, or one that this database gave."""
+    """Read a sequence: `now`, `0`, or an opaque one.
+
+    One that another database gave, such as an earlier one of this name, means the beginning.
+    """
     if text == "now":
         return database.update_seq
-    if text != '"0"':
-        text = text.strip('"')
-    number, _, opaque = text.partition("-")
-    if text == "0" or (number.isdecimal() and opaque):
-        return min(int(number), database.update_seq) if _ours(database, text, number) else 0
-    raise bad_request(_BAD_SINCE)
-
-
-def _ours(database: Database, text: str, number: str) -> bool:
-    if text == "0" or text == database.sequence(int(number)):
-        return True
-    raise bad_request(_BAD_SINCE)
+    if text == "0":
+        return 0
+    match = _SEQUENCE.fullmatch(text)
+    if match is None:
+        raise bad_request(_BAD_SINCE)
+    number = int(match[1])
+    ours = match[0].strip('"') == database.sequence(number)
+    return min(number, database.update_seq) if ours else 0
 
 
 def _etag(database: Database) -> str:
