@@ -187,6 +187,7 @@ async def test_one_edit_that_loops_refuses_no_other(server: ServerClient) -> Non
 
 
 async def show(server: ServerClient, source: str, **headers: Any) -> Answer:
+    await server("PUT", "/db/a", {})
     await design(server, shows={"s": source})
     return await server("GET", "/db/_design/d/_show/s/a?x=1", **headers)
 
