@@ -54,6 +54,19 @@ async function tree(db) {
   return documents;
 }
 
+// Waits for the next document to come in by a live replication.
+function follow(remote, db) {
+  return new Promise((resolve, reject) => {
+    const live = PouchDB.replicate(remote, db, { live: true, heartbeat: 1000 });
+    live.on('error', reject);
+    live.once('paused', () => remote.put({ _id: 'live', live: true }).catch(reject));
+    live.once('change', ({ docs }) => {
+      live.on('complete', () => resolve(docs.map(({ _id }) => _id)));
+      live.cancel();
+    });
+  });
+}
+
 async function main() {
   const db = new PouchDB(folder);
   await fill(db);
@@ -61,7 +74,8 @@ async function main() {
   const pushed = await PouchDB.replicate(db, remote);
   const pulled = await PouchDB.replicate(remote, db);
   const again = await PouchDB.replicate(db, remote);
-  console.log(JSON.stringify({ pushed, pulled, again, documents: await tree(db) }));
+  const live = await follow(remote, db);
+  console.log(JSON.stringify({ pushed, pulled, again, live, documents: await tree(db) }));
   await db.close();
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -88,19 +89,26 @@ async def test_both_ends_keep_the_log(here: Site, there: Site, near: str, far: s
     assert logs[0]["replication_id_version"] == 4
 
 
+@pytest.mark.parametrize("runner", ["here", "there"])
+@pytest.mark.parametrize("direction", ["push", "pull"])
 async def test_a_continuous_replication_follows_and_is_cancelled(
-    here: Site, there: Site, near: str, far: str
+    here: Site, there: Site, near: str, far: str, runner: str, direction: str
 ) -> None:
-    body = {"source": here.end(near), "target": there.end(far), "continuous": True}
-    started = await here.replicate(body)
+    ends = [(here, near), (there, far)]
+    source, target = ends if direction == "push" else ends[::-1]
+    body = {"source": source[0].end(source[1]), "target": target[0].end(target[1])}
+    runs = here if runner == "here" else there
+    started = await runs.replicate({**body, "continuous": True})
     assert started["_local_id"].endswith("+continuous")
     for name in ("first", "second"):
-        await here.must("PUT", f"{near}/{name}", {"name": name})
-        assert (await there.wait_for(far, name))["name"] == name
-    jobs = (await here.get("_scheduler/jobs"))["jobs"]
-    assert [job["id"] for job in jobs] == [started["_local_id"]]
-    assert (await here.replicate({**body, "cancel": True}))["ok"] is True
-    assert (await here.get("_scheduler/jobs"))["total_rows"] == 0
+        await source[0].must("PUT", f"{source[1]}/{name}", {"name": name})
+        assert (await target[0].wait_for(target[1], name))["name"] == name
+    jobs = (await runs.get("_scheduler/jobs"))["jobs"]
+    assert started["_local_id"] in [job["id"] for job in jobs]
+    cancelled = await runs.replicate({**body, "continuous": True, "cancel": True})
+    assert cancelled == {"ok": True, "_local_id": started["_local_id"]}
+    status, _ = await runs.ask("GET", f"_scheduler/jobs/{quote(started['_local_id'])}")
+    assert status == 404
 
 
 async def test_a_document_replicates_and_says_so(

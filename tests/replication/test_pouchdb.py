@@ -77,6 +77,7 @@ async def test_pouchdb_synchronises_both_ways(there: Site, far: str, tmp_path: P
     assert result["pushed"]["docs_written"] == 6
     assert result["pulled"]["docs_written"] == 1
     assert result["again"]["docs_read"] == 0
+    assert result["live"] == ["live"]
     trees = await there.trees(far)
     assert set(result["documents"]) == set(trees)
     for doc_id, document in result["documents"].items():
