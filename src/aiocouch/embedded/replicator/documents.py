@@ -12,7 +12,7 @@ from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, forbidden
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
-from aiocouch.embedded.replicator.jobs import timestamp
+from aiocouch.embedded.replicator.jobs import pause_after, timestamp
 from aiocouch.embedded.replicator.specification import read_specification
 from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.tasks import NODE
@@ -33,8 +33,6 @@ DATABASE = "_replicator"
 _log = logging.getLogger("aiocouch.embedded.replicator")
 _FINAL = frozenset({"completed", "failed"})
 _NO_SPECIFICATION = ("_", "owner")
-_FIRST_PAUSE = 2.0
-_LONGEST_PAUSE = 600.0
 _ATTEMPTS = 5
 
 
@@ -173,7 +171,7 @@ class ReplicatorDocuments:
                 watched.errors += 1
                 watched.reason = error.reason
                 watched.updated = timestamp()
-            await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(watched.errors, 16), _LONGEST_PAUSE))
+            await asyncio.sleep(pause_after(watched.errors, self._replicator.first_pause))
 
     # what becomes of a document
 

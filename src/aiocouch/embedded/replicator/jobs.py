@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from aiocouch.embedded.tasks import ActiveTasks
 
 _EVENTS = 20
-_FIRST_PAUSE = 2.0
-_LONGEST_PAUSE = 600.0
+FIRST_PAUSE = 2.0
+"""Seconds after the first crash until a job is started again; the pauses double."""
+
+LONGEST_PAUSE = 600.0
+"""Seconds that no pause exceeds."""
+
+
+def pause_after(errors: int, first: float = FIRST_PAUSE) -> float:
+    """Give the seconds to wait after so many errors in a row."""
+    return float(min(first * 2 ** min(errors - 1, 16), LONGEST_PAUSE))
 
 
 def timestamp() -> str:
@@ -43,6 +51,7 @@ class Job:
         *,
         user: str | None = None,
         document: tuple[str, str] | None = None,
+        first_pause: float = FIRST_PAUSE,
     ) -> None:
         self.id = name
         self.spec = spec
@@ -54,6 +63,7 @@ class Job:
         self.started = timestamp()
         self.updated = self.started
         self._make = make
+        self._first_pause = first_pause
         self._replication: Replication | None = None
         self._events: deque[dict[str, str]] = deque(maxlen=_EVENTS)
         self._record("added")
@@ -103,14 +113,11 @@ class Job:
             try:
                 await self.once(tasks)
             except ReplicationError:
-                await asyncio.sleep(self._pause())
+                await asyncio.sleep(pause_after(self.errors, self._first_pause))
                 continue
             break
         if done is not None:
             await done(self)
-
-    def _pause(self) -> float:
-        return float(min(_FIRST_PAUSE * 2 ** min(self.errors, 16), _LONGEST_PAUSE))
 
     def _crashed(self, reason: str) -> None:
         self.errors += 1

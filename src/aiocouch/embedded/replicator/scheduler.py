@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.auth import LOOPBACK
 from aiocouch.embedded.errors import CouchError, forbidden, internal, not_found
-from aiocouch.embedded.replicator.jobs import Job
+from aiocouch.embedded.replicator.jobs import FIRST_PAUSE, Job
 from aiocouch.embedded.replicator.peer import (
     Peer,
     RefusedError,
@@ -35,9 +35,13 @@ if TYPE_CHECKING:
 
 
 class Replicator:
-    """Jobs of one server. Nothing runs, and no connection is open, until there is a job."""
+    """Jobs of one server. Nothing runs, and no connection is open, until there is a job.
+
+    `first_pause` is how many seconds a job waits after its first crash.
+    """
 
     def __init__(self, server: Server) -> None:
+        self.first_pause = FIRST_PAUSE
         self._server = server
         self._session: aiohttp.ClientSession | None = None
         self._jobs: dict[str, Job] = {}
@@ -168,7 +172,14 @@ class Replicator:
             ends = self._peer(spec.source, user), self._peer(spec.target, user)
             return Replication(spec, base, *ends, told)
 
-        return Job(name, spec, make, user=None if document else user.name, document=document)
+        return Job(
+            name,
+            spec,
+            make,
+            user=None if document else user.name,
+            document=document,
+            first_pause=self.first_pause,
+        )
 
     def _start(self, job: Job, done: Callable[[Job], Awaitable[None]] | None = None) -> None:
         async def finish(job: Job) -> None:

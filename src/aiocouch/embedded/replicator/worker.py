@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
+
 from aiocouch.embedded.codec import encode
+from aiocouch.embedded.multipart import MultipartError
 from aiocouch.embedded.replicator.checkpoints import Start, common_start, new_log
 from aiocouch.embedded.replicator.copying import Copier, Wanted
 from aiocouch.embedded.replicator.peer import HEARTBEAT, RefusedError, ReplicationError
@@ -57,10 +61,21 @@ class Replication:
         try:
             await self._open()
             await self._find_start()
-            await self._follow()
+            try:
+                await self._follow()
+            except Exception:
+                await self._keep_what_is_done()
+                raise
             return self._answer()
         except RefusedError as error:
             raise ReplicationError(error.error or "error", error.reason) from error
+        except (aiohttp.ClientError, TimeoutError, MultipartError) as error:
+            raise ReplicationError("error", f"{type(error).__name__}: {error}") from error
+
+    async def _keep_what_is_done(self) -> None:
+        """Note how far it got, so that the next attempt need not start from the beginning."""
+        with contextlib.suppress(RefusedError, ReplicationError, aiohttp.ClientError):
+            await self._checkpoint(force=True)
 
     # the start
 
@@ -105,6 +120,8 @@ class Replication:
                     return
         finally:
             ahead.cancel()
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await ahead
 
     async def _next(self, ahead: asyncio.Task[dict[str, Any]]) -> dict[str, Any]:
         """Wait for changes; use the time for a checkpoint when one is due."""
