@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MAIN_ONLY = "main_only"
 ALL_DOCS = "all_docs"
 
+_FIRST_CHUNK = 100
+_CHUNK_BYTES = 4 << 20
+
 NO_LIMIT = 10**15
 """CouchDB's idea of no limit. Which rows get a sequence with `seq_interval` depends on it."""
 
@@ -170,7 +173,7 @@ async def _chunks(
         return
     place = until + 1 if view.descending else since
     # A small limit is likely to need a small chunk; a filter may need many, so they grow.
-    size = min(CHUNK, max(limit, 0) + 1)
+    size = min(_FIRST_CHUNK, max(limit, 0) + 1)
     while True:
         entries = (
             database.changes_back(place, since, size)
@@ -182,7 +185,13 @@ async def _chunks(
             place = entries[-1].seq
         if len(entries) < size:
             return
-        size = min(CHUNK, size * 2)
+        size = _next_size(entries)
+
+
+def _next_size(entries: Sequence[Entry]) -> int:
+    """Give the size of the next chunk: more than this one, but no more than some megabytes."""
+    average = sum(len(entry.body) for entry in entries) // len(entries) + 1
+    return max(min(CHUNK, len(entries) * 4, _CHUNK_BYTES // average), 1)
 
 
 def _chosen(
