@@ -193,6 +193,13 @@ def _failure(wish: _Wish, missing: CouchError | Rev | None) -> bytes:
     return encode({"rev": rev, "reason": reason, "id": wish.id, "error": error})
 
 
+def _part_failure(wish: _Wish, missing: CouchError | Rev | None) -> bytes:
+    """Give an error as a part has it: CouchDB leaves out the id where a revision was named."""
+    if missing is None or isinstance(missing, CouchError):
+        return _failure(wish, missing)
+    return encode({"rev": format_revision(missing), "error": "not_found", "reason": "missing"})
+
+
 async def _results(exchange: Exchange, wishes: list[_Wish]) -> AsyncIterator[bytes]:
     pieces = [b'{"results":[']
     for number, wish in enumerate(wishes):
@@ -227,7 +234,7 @@ def _parts(exchange: Exchange, wishes: list[_Wish]) -> Iterator[Part]:
             shown = follow(wish.options, path_of(entry, rev, wish.options))
             yield package(revision, revision_members(entry, rev, wish.options), shown)
         for item in missing:
-            yield _failure(wish, item)
+            yield _part_failure(wish, item)
 
 
 # what a replicator asks
