@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import HttpVersion11, web
 
 from aiocouch.embedded.auth import authenticate
+from aiocouch.embedded.codec import encode
 from aiocouch.embedded.errors import CouchError, bad_request, internal
 from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.challenge import challenged
@@ -46,7 +47,9 @@ async def _handle(server: Server, request: web.BaseRequest) -> web.StreamRespons
         exchange = Exchange(request, server)
     except CouchError as error:
         # The path is not UTF-8.
-        return web.json_response(error.body(), status=error.status)
+        headers = {"Content-Type": "application/json", "Cache-Control": "must-revalidate"}
+        body = encode(error.body()) + b"\n"
+        return web.Response(body=body, status=error.status, headers=headers)
     response = await _answer(exchange)
     server.statistics.count(request.method, response.status, time.perf_counter() - begun)
     return response
