@@ -211,3 +211,25 @@ async def test_a_large_attachment_is_never_in_memory_whole(tmp_path: Path) -> No
         finally:
             tracemalloc.stop()
     assert peak < 15_000_000
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_an_upload_that_breaks_off_is_forgotten(client: ServerClient, chunked: bool) -> None:
+    host, port = client.embedded.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 900000"
+    head = f"PUT /db/d/x HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n{length}"
+    writer.write(head.encode() + b"\r\nContent-Type: x/y\r\n\r\n")
+    body = pattern(600_000)
+    writer.write(b"%x\r\n%b\r\n" % (len(body), body) if chunked else body)
+    await writer.drain()
+    database = client.embedded.server.databases.open("db")
+    assert database is not None
+    while not database.uploads:
+        await client("GET", "/")
+    writer.close()
+    while database.uploads:
+        await client("GET", "/")
+    assert await reader.read() == b""
+    assert (await client("GET", "/db/d")).status == 404
+    assert database.reader.execute("SELECT count(*) FROM attachment_chunks").fetchone() == (0,)
