@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import sqlite3
+from contextlib import closing
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,13 +50,9 @@ def saved(connection: sqlite3.Connection, content: Content, kind: str) -> Attach
     return store.save(connection, [(attachment, content.data)])[0]
 
 
-@settings(max_examples=60, deadline=None)
-@given(contents, pieces, types, st.data())
-def test_what_goes_in_comes_out(
-    data: bytes, sizes: list[int], kind: str, draw: st.DataObject
+def check_roundtrip(
+    connection: sqlite3.Connection, data: bytes, sizes: list[int], kind: str, draw: st.DataObject
 ) -> None:
-    connection = sqlite3.connect(":memory:")
-    store.create(connection)
     content = upload(connection, data, sizes, kind)
     attachment = saved(connection, content, kind)
     assert attachment.length == len(data)
@@ -68,4 +65,14 @@ def test_what_goes_in_comes_out(
     # The same content cut in another way is the same content.
     again = saved(connection, upload(connection, data, sizes[::-1], kind), kind)
     assert again == attachment
-    connection.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(contents, pieces, types, st.data())
+def test_what_goes_in_comes_out(
+    data: bytes, sizes: list[int], kind: str, draw: st.DataObject
+) -> None:
+    # Hypothesis may give up in the middle of an example.
+    with closing(sqlite3.connect(":memory:")) as connection:
+        store.create(connection)
+        check_roundtrip(connection, data, sizes, kind, draw)
