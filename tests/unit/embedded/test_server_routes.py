@@ -435,3 +435,40 @@ async def test_sessions_survive_a_restart_of_a_folder(tmp_path: Path) -> None:
     async with ServerClient(tmp_path) as second:
         who = await second("GET", "/_session", auth=None, Cookie=cookie)
         assert who.json["userCtx"]["name"] == "mia"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [("POST", "{bad", 400), ("PUT", "{}", 405), ("POST", "{}", 415), ("POST", "[]", 400)],
+)
+async def test_replicate_reads_before_it_judges(
+    client: ServerClient, method: str, body: str, status: int
+) -> None:
+    assert (await client(method, "/_replicate", data=body)).status == status
+
+
+async def test_states_that_no_replication_has(client: ServerClient) -> None:
+    answer = await client("GET", "/_scheduler/docs?states=completed,lazy")
+    assert answer.status == 400
+    assert answer.json["reason"].startswith("Unknown states [lazy]. Choose from: [initializing,")
+    assert (await client("GET", "/_scheduler/docs/x%2F_replicator/y")).status == 404
+    assert (await client("GET", "/_scheduler/docs/other/y")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"source": 5}, "{error,function_clause}"),
+        ({"user_ctx": 5}, "{error,{case_clause,5}}"),
+        ({"connection_timeout": "x"}, "{error,badarg}"),
+        ({"source": {"url": "http://a.example/", "headers": 5}}, "{error,{badmatch,5}}"),
+        ({"source": {"url": "http://a.example/", "auth": 5}}, "{error,{badmatch,5}}"),
+        ({"source": "here"}, "local_endpoints_not_supported"),
+    ],
+)
+async def test_replicator_documents_that_are_refused(
+    client: ServerClient, changes: dict[str, Any], reason: str
+) -> None:
+    good = {"source": "http://a.example/a", "target": "http://a.example/b"}
+    answer = await client("PUT", "/_replicator/doc", {**good, **changes})
+    assert (answer.status, answer.json["reason"]) == (403, reason)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
+from aiocouch.embedded.errors import (
+    CouchError,
+    bad_request,
+    method_not_allowed,
+    no_database,
+    not_found,
+    query_parse_error,
+)
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.replicator.documents import DATABASE
 
@@ -16,11 +23,16 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.http.exchange import Exchange
 
+_STATES = ("initializing", "error", "running", "pending", "crashing", "completed", "failed")
 
-@server_route("_replicate", json_post=True)
+
+@server_route("_replicate")
 async def replicate(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_replicate`: replicate, or stop a replication."""
     body = await exchange.json_object()
+    if exchange.method != "POST":
+        raise method_not_allowed(("POST",))
+    exchange.require_json_type()
     status, answer = await exchange.server.replicator.replicate(body, exchange.user)
     return exchange.answer(answer, status)
 
@@ -48,7 +60,7 @@ def _documents(exchange: Exchange) -> web.StreamResponse:
     path = exchange.segments[2:]
     documents = exchange.server.replicator_documents
     if path and path[0] != DATABASE:
-        raise bad_request("Invalid path")
+        raise _no_replicator(path[0])
     if len(path) > 1:
         shown = documents.shown_one("/".join(path[1:]))
         if shown is None:
@@ -60,11 +72,20 @@ def _documents(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer_json(head + rows + b"\n]}")
 
 
+def _no_replicator(name: str) -> CouchError:
+    # a database whose name ends so would be one, too, if it were there
+    return no_database() if name.endswith(f"/{DATABASE}") else bad_request("Invalid path")
+
+
 def _in_states(exchange: Exchange, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wanted = exchange.query.text("states")
     if not wanted:
         return rows
-    states = {state.strip() for state in wanted.split(",")}
+    states = [state.strip() for state in wanted.split(",")]
+    unknown = [state for state in states if state not in _STATES]
+    if unknown:
+        reason = f"Unknown states [{','.join(unknown)}]. Choose from: [{','.join(_STATES)}]"
+        raise query_parse_error(reason)
     return [row for row in rows if row["state"] in states]
 
 

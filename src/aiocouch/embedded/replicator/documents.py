@@ -76,12 +76,12 @@ class ReplicatorDocuments:
         if deleted or user == SYSTEM or doc_id.startswith("_design/"):
             return body
         _check_owner(user, body, database.get(doc_id))
+        if not isinstance(body.get("user_ctx", {}), dict):
+            raise forbidden(f"{{error,{{case_clause,{encode(body['user_ctx']).decode()}}}}}")
         try:
             read_specification(body, self._server.address, local=False)
         except CouchError as error:
             raise forbidden(_in_words(error)) from error
-        if not isinstance(body.get("user_ctx", {}), dict):
-            raise forbidden(f"{{error,{{case_clause,{encode(body['user_ctx']).decode()}}}}}")
         if "owner" in body or user.name is None:
             return body
         return {**body, "owner": user.name}
@@ -302,4 +302,6 @@ def _check_owner(user: User, body: dict[str, Any], entry: Entry | None) -> None:
 def _in_words(error: CouchError) -> str:
     if error.error == "bad_request":
         return f'{{throw,{{bad_request,<<"{error.reason}">>}}}}'
+    if error.error == "unknown_error":
+        return f"{{error,{error.reason}}}"
     return error.reason or error.error

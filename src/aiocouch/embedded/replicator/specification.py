@@ -69,15 +69,14 @@ def read_specification(
     `local` False refuses names of databases of this server, as `_replicator` documents do.
     Raises CouchError with the words of CouchDB.
     """
+    if not local:
+        _check_options(body)
     source = _read_endpoint(body.get("source"), address, local=local)
     target = _read_endpoint(body.get("target"), address, local=local)
-    for name, check in _CHECKS.items():
-        if name in body:
-            check(name, body[name])
+    _check_options(body)
     proxy = body.get("proxy")
     source = replace(source, proxy=body.get("source_proxy", proxy))
     target = replace(target, proxy=body.get("target_proxy", proxy))
-    _check_exclusive(body)
     ids = body.get("doc_ids")
     return Specification(
         source,
@@ -98,6 +97,13 @@ def read_specification(
     )
 
 
+def _check_options(body: Mapping[str, Any]) -> None:
+    for name, check in _CHECKS.items():
+        if name in body:
+            check(name, body[name])
+    _check_exclusive(body)
+
+
 def _read_endpoint(value: object, address: str, *, local: bool) -> Endpoint:
     if value is None:
         raise internal(_MISSING, "error")
@@ -108,10 +114,12 @@ def _read_endpoint(value: object, address: str, *, local: bool) -> Endpoint:
         if "url" not in value or (not local and not _is_http(value["url"])):
             raise CouchError(400, "invalid_replication", _BAD_URL)
         url = value["url"]
-        headers = {str(name): str(text) for name, text in (value.get("headers") or {}).items()}
-        credentials = _basic(value.get("auth"))
+        headers = {str(name): str(text) for name, text in _members(value, "headers").items()}
+        credentials = _basic(_members(value, "auth"))
     if isinstance(url, str) and _is_http(url):
         return _remote(url, headers, credentials)
+    if not local and not isinstance(value, str | dict):
+        raise internal("function_clause")
     if not local:
         raise CouchError(400, "invalid_replication", "local_endpoints_not_supported")
     name = url if isinstance(url, str) else encode(url).decode()
@@ -119,12 +127,19 @@ def _read_endpoint(value: object, address: str, *, local: bool) -> Endpoint:
     return Endpoint(f"http://{address}/{path}", headers, credentials, name)
 
 
+def _members(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name, {})
+    if not isinstance(found, dict):
+        raise internal(f"{{badmatch,{encode(found).decode()}}}")
+    return found
+
+
 def _is_http(url: object) -> bool:
     return isinstance(url, str) and _HTTP.match(url) is not None
 
 
-def _basic(auth: object) -> tuple[str, str] | None:
-    basic = auth.get("basic") if isinstance(auth, dict) else None
+def _basic(auth: Mapping[str, Any]) -> tuple[str, str] | None:
+    basic = auth.get("basic")
     if not isinstance(basic, dict):
         return None
     return str(basic.get("username", "")), str(basic.get("password", ""))
@@ -198,6 +213,8 @@ _CHECKS: dict[str, Callable[[str, object], None]] = {
     "worker_batch_size": _number,
     "worker_processes": _number,
     "http_connections": _number,
+    "connection_timeout": _number,
+    "retries_per_request": _number,
     "checkpoint_interval": _number,
     "filter": _filter,
     "proxy": _proxy,
