@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, deque
 from typing import Any
@@ -9,23 +10,85 @@ from typing import Any
 _METHODS = ("COPY", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT")
 _STATUSES = (
     200, 201, 202, 204, 206, 301, 302, 304, 400, 401, 403, 404, 405, 406, 409, 412, 413, 414,
-    415, 416, 417, 500, 501, 503,
+    415, 416, 417, 500, 501, 503, 507,
 )  # fmt: skip
 _UNCOUNTED = (
     "auth_cache_hits",
     "auth_cache_misses",
+    "coalesced_updates.interactive",
+    "coalesced_updates.replicated",
+    "commits",
+    "couch_server.lru_skip",
+    "database_purges",
     "database_reads",
     "database_writes",
     "document_inserts",
+    "document_purges.failure",
+    "document_purges.success",
+    "document_purges.total",
     "document_writes",
-    "local_document_writes",
-    "open_os_files",
+    "httpd.abandoned_streaming_requests",
     "httpd.aborted_requests",
+    "httpd.all_docs_timeouts",
     "httpd.bulk_requests",
     "httpd.clients_requesting_changes",
+    "httpd.explain_timeouts",
+    "httpd.find_timeouts",
+    "httpd.partition_all_docs_requests",
+    "httpd.partition_all_docs_timeouts",
+    "httpd.partition_explain_requests",
+    "httpd.partition_explain_timeouts",
+    "httpd.partition_find_requests",
+    "httpd.partition_find_timeouts",
+    "httpd.partition_view_requests",
+    "httpd.partition_view_timeouts",
     "httpd.purge_requests",
     "httpd.temporary_view_reads",
     "httpd.view_reads",
+    "httpd.view_timeouts",
+    "io_queue.search",
+    "io_queue2.search.count",
+    "legacy_checksums",
+    "local_document_writes",
+    "mrview.emits",
+    "mrview.map_doc",
+    "open_os_files",
+    "password_hashing_fast",
+    "password_hashing_slow",
+    "query_server.acquired_processes",
+    "query_server.calls.add_fun",
+    "query_server.calls.ddoc_filter",
+    "query_server.calls.ddoc_new",
+    "query_server.calls.ddoc_other",
+    "query_server.calls.ddoc_vdu",
+    "query_server.calls.map",
+    "query_server.calls.other",
+    "query_server.calls.reduce",
+    "query_server.calls.reset",
+    "query_server.calls.spawn_proc",
+    "query_server.process_error_exits",
+    "query_server.process_errors",
+    "query_server.process_exits",
+    "query_server.process_prompts",
+    "query_server.process_starts",
+    "query_server.time.add_fun",
+    "query_server.time.ddoc_filter",
+    "query_server.time.ddoc_new",
+    "query_server.time.ddoc_other",
+    "query_server.time.ddoc_vdu",
+    "query_server.time.map",
+    "query_server.time.other",
+    "query_server.time.reduce",
+    "query_server.time.reset",
+    "query_server.time.spawn_proc",
+    "query_server.vdu_rejects",
+)
+_UNCOUNTED_SPREADS = (
+    "collect_results_time",
+    "db_open_time",
+    "dbinfo",
+    "httpd.bulk_docs",
+    "query_server.vdu_process_time",
 )
 _PERCENTILES = (50, 75, 90, 95, 99, 999)
 _SAMPLES = 1000
@@ -62,13 +125,14 @@ class Statistics:
             ("couchdb", *name.split(".")): _counter(0, f"{name} (not counted here)")
             for name in _UNCOUNTED
         }
+        for name in _UNCOUNTED_SPREADS:
+            path = ("couchdb", *name.split("."))
+            found[path] = _spread([], f"{name} (not measured here)")
         found |= {
             ("couchdb", "open_databases"): _counter(open_databases, "number of open databases"),
-            ("couchdb", "request_time"): {
-                "value": summary(list(self._times)),
-                "type": "histogram",
-                "desc": "milliseconds that a request took inside the server",
-            },
+            ("couchdb", "request_time"): _spread(
+                list(self._times), "milliseconds that a request took inside the server"
+            ),
             ("couchdb", "httpd", "requests"): _counter(
                 self._methods.total(), "number of HTTP requests"
             ),
@@ -115,12 +179,32 @@ def summary(samples: list[float]) -> dict[str, Any]:
         "min": ordered[0],
         "max": ordered[-1],
         "arithmetic_mean": mean,
+        "geometric_mean": _mean_of_logs(ordered),
+        "harmonic_mean": _mean_of_inverses(ordered),
         "median": _percentile(ordered, 0.5),
         "variance": variance,
         "standard_deviation": variance**0.5,
+        "skewness": _moment(ordered, mean, variance, 3),
+        "kurtosis": _moment(ordered, mean, variance, 4),
         "percentile": [[each, _percentile(ordered, _fraction(each))] for each in _PERCENTILES],
         "histogram": [[0, 0]],
     }
+
+
+def _mean_of_logs(samples: list[float]) -> float:
+    return math.exp(sum(map(math.log, samples)) / len(samples)) if min(samples) > 0 else 0.0
+
+
+def _mean_of_inverses(samples: list[float]) -> float:
+    return len(samples) / sum(1 / each for each in samples) if min(samples) > 0 else 0.0
+
+
+def _moment(samples: list[float], mean: float, variance: float, order: int) -> float:
+    """Give a standardised moment: how lopsided (3) or heavy-tailed (4) the samples are."""
+    if not variance:
+        return 0.0
+    total = sum((each - mean) ** order for each in samples)
+    return total / len(samples) / math.pow(variance, order / 2)
 
 
 def _fraction(percentile: int) -> float:
@@ -129,6 +213,10 @@ def _fraction(percentile: int) -> float:
 
 def _percentile(ordered: list[float], fraction: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * fraction))]
+
+
+def _spread(samples: list[float], description: str) -> dict[str, Any]:
+    return {"value": summary(samples), "type": "histogram", "desc": description}
 
 
 def _counter(value: int, description: str) -> dict[str, Any]:

@@ -47,6 +47,17 @@ async def test_a_request_may_bring_its_id(client: ServerClient) -> None:
     assert answer.headers["X-Couch-Request-ID"] != "not allowed"
 
 
+async def test_few_headers_where_few_are_preferred(client: ServerClient) -> None:
+    answer = await client("GET", "/_up", Prefer="return=minimal")
+    assert "X-Couch-Request-ID" not in answer.headers
+    assert answer.headers["Content-Type"] == "application/json"
+    assert "X-Couch-Request-ID" in (await client("GET", "/_up", Prefer="other")).headers
+    await client("PUT", f"{NODE}/_config/chttpd/prefer_minimal", "X-Couch-Request-ID")
+    answer = await client("GET", "/_up", Prefer="return=minimal")
+    assert "X-Couch-Request-ID" in answer.headers
+    assert "Cache-Control" not in answer.headers
+
+
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [

@@ -59,6 +59,14 @@ def test_a_histogram_of_nothing_is_all_zero() -> None:
     assert summary([])["max"] == 0
 
 
+def test_the_figures_of_a_histogram() -> None:
+    figures = summary([1.0, 2.0, 4.0, 4.0])
+    assert figures["arithmetic_mean"] == 2.75
+    assert figures["geometric_mean"] == pytest.approx(32**0.25)
+    assert figures["harmonic_mean"] == pytest.approx(2.0)
+    assert figures["skewness"] < 0 < figures["kurtosis"]
+
+
 def test_tasks_come_and_go() -> None:
     tasks = ActiveTasks()
     with tasks.add("indexer", database="db", progress=0) as task:

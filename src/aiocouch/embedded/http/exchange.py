@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 R = TypeVar("R", Entry, Revision)
 
 SERVER_NAME = "CouchDB/3.5.0 (aiocouch)"
+_MINIMAL = (
+    "Cache-Control, Content-Length, Content-Range, Content-Type, ETag, Server, "
+    "Transfer-Encoding, Vary"
+)
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
 
 
@@ -289,7 +293,14 @@ class Exchange:
             sent["Content-Type"] = content_type
         if headers:
             sent.update(headers)
-        return sent
+        return self._fewest(sent) if "Prefer" in self.headers else sent
+
+    def _fewest(self, headers: dict[str, str]) -> dict[str, str]:
+        if self.headers["Prefer"] != "return=minimal":
+            return headers
+        kept = self.server.config.text("chttpd", "prefer_minimal", _MINIMAL).lower()
+        names = {name.strip() for name in kept.split(",")}
+        return {name: value for name, value in headers.items() if name.lower() in names}
 
     def default_headers(self) -> dict[str, str]:
         """Give the headers that every answer has."""
