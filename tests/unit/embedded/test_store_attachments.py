@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiocouch.embedded.attachment import Attachment, Encoder
+from aiocouch.embedded.attachment import Attachment, Content, Encoder
 from aiocouch.embedded.store import attachments as store
 from aiocouch.embedded.store.attachments import CHUNK, Spool
 
@@ -54,7 +54,7 @@ def test_equal_content_is_stored_once(connection: sqlite3.Connection) -> None:
     assert count(connection, "attachment_chunks") == 2
 
 
-def spool(connection: sqlite3.Connection, data: bytes, piece: int) -> store.Content:
+def spool(connection: sqlite3.Connection, data: bytes, piece: int) -> Content:
     upload = Spool(Encoder())
     for start in range(0, len(data), piece):
         for write in upload.feed(data[start : start + piece]):
