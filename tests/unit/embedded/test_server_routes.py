@@ -129,6 +129,15 @@ async def test_all_dbs_is_answered_304_until_it_changes(client: ServerClient) ->
     assert answer.json == ["_replicator", "_users", "new"]
 
 
+@pytest.mark.parametrize(
+    "query", ["q=0", "q=x", "n=-1", "placement=x", "engine=x", "partitioned=x", "partitioned="]
+)
+async def test_options_of_a_new_database(client: ServerClient, query: str) -> None:
+    assert (await client("PUT", f"/db?{query}")).status == 400
+    good = "q=8&n=3&placement=a:1,b:2&engine=couch&partitioned=false"
+    assert (await client("PUT", f"/db?{good}")).status == 201
+
+
 async def test_dbs_info(client: ServerClient) -> None:
     answer = await client("POST", "/_dbs_info", {"keys": ["_users", "no", 1]})
     first, *rest = answer.json

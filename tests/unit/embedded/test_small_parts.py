@@ -148,13 +148,20 @@ NAMES = ["a", "b", "b/c", "d"]
         ("descending=true&limit=1&skip=1", ["b/c"]),
         ("key=%22b%22", ["b"]),
         ("limit=0", []),
+        ("startkey=5", ["a", "b", "b/c", "d"]),
+        ("startkey=[]", []),
+        ("endkey={}&startkey=%22d%22", ["d"]),
+        ("endkey=null", []),
+        ("keys=[%22d%22,%22no%22,5,%22a%22]", ["d", "a"]),
     ],
 )
 def test_ranges_of_names(query: str, chosen: list[str]) -> None:
     assert Range.of(Query(query)).choose(NAMES) == chosen
 
 
-@pytest.mark.parametrize("query", ["startkey=unquoted", "limit=x", "descending=maybe"])
+@pytest.mark.parametrize(
+    "query", ["startkey=unquoted", "limit=x", "limit=-1", "descending=maybe", "keys=5"]
+)
 def test_bad_ranges(query: str) -> None:
     with pytest.raises(CouchError) as caught:
         Range.of(Query(query))

@@ -23,10 +23,13 @@ _MOST_KEYS = 100
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Which names are wanted; None: no bound."""
+    """Which names are wanted. A bound is a rank and a name: other types of JSON than strings
+    stand before (0) or behind (2) all names.
+    """
 
-    start: str | None
-    end: str | None
+    start: tuple[int, str] | None
+    end: tuple[int, str] | None
+    keys: list[object] | None
     inclusive_end: bool
     descending: bool
     skip: int
@@ -35,29 +38,49 @@ class Range:
     @classmethod
     def of(cls, query: Query) -> Range:
         """Read the options of a request."""
-        key = query.json("key")
-        limit = query.integer("limit", -1, -1) if "limit" in query else None
         return cls(
-            key or query.json("start_key", query.json("startkey")),
-            key or query.json("end_key", query.json("endkey")),
+            _bound(query, "key", "start_key", "startkey"),
+            _bound(query, "key", "end_key", "endkey"),
+            _keys_option(query),
             query.flag("inclusive_end", default=True),
             query.flag("descending"),
             query.integer("skip", 0),
-            limit,
+            query.integer("limit", 0) if "limit" in query else None,
         )
 
     def choose(self, names: list[str]) -> list[str]:
         """Give the names that are wanted, in the wanted order."""
-        ordered = sorted(names, key=str.encode, reverse=self.descending)
-        within = [name for name in ordered if self._is_within(name)]
         end = None if self.limit is None else self.skip + self.limit
-        return within[self.skip : end]
+        return self._wanted(names)[self.skip : end]
 
-    def _is_within(self, name: str) -> bool:
+    def _wanted(self, names: list[str]) -> list[str]:
+        if self.keys is not None:
+            return [key for key in self.keys if isinstance(key, str) and key in names]
+        ordered = sorted(names, key=str.encode, reverse=self.descending)
+        return [name for name in ordered if self._is_within((1, name))]
+
+    def _is_within(self, place: tuple[int, str]) -> bool:
         low, high = (self.end, self.start) if self.descending else (self.start, self.end)
-        if not self.inclusive_end and name == self.end:
+        if not self.inclusive_end and place == self.end:
             return False
-        return (low is None or low <= name) and (high is None or name <= high)
+        return (low is None or low <= place) and (high is None or place <= high)
+
+
+def _bound(query: Query, *names: str) -> tuple[int, str] | None:
+    for name in names:
+        if name in query:
+            value = query.json(name)
+            if isinstance(value, str):
+                return 1, value
+            return (2 if isinstance(value, list | dict) else 0), ""
+    return None
+
+
+def _keys_option(query: Query) -> list[object] | None:
+    keys = query.json("keys")
+    if keys is not None and not isinstance(keys, list):
+        raise bad_request("`keys` parameter must be an array.")
+    return keys
 
 
 @server_route("_all_dbs", methods=("GET", "HEAD"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.query import Query
     from aiocouch.embedded.store.database import Database
 
+_POSITIVE = re.compile(r"0*[1-9]\d*")
+_PLACEMENT = re.compile(r"[^:,]+:\d+(,[^:,]+:\d+)*")
 _METHODS = ("DELETE", "GET", "HEAD", "POST")
 
 
@@ -39,8 +43,22 @@ async def database(exchange: Exchange) -> web.StreamResponse:
 
 def _create(exchange: Exchange) -> web.StreamResponse:
     name = exchange.segments[0]
+    _check_options(exchange.query)
     exchange.server.databases.create(name, partitioned=exchange.query.is_true("partitioned"))
     return exchange.answer({"ok": True}, 201, {"Location": exchange.url(quote(name, safe=""))})
+
+
+def _check_options(query: Query) -> None:
+    """Raise 400 for options of a cluster that make no sense; the others change nothing here."""
+    for name in ("q", "n"):
+        if not _POSITIVE.fullmatch(query.text(name, "1") or ""):
+            raise bad_request(f"The `{name}` value should be a positive integer.")
+    if not _PLACEMENT.fullmatch(query.text("placement", "z:1") or ""):
+        raise bad_request("The `placement` value should be in a format `zone:n`.")
+    if query.text("engine", "couch") != "couch":
+        raise bad_request("invalid_engine_extension")
+    if query.text("partitioned", "false") not in {"true", "false"}:
+        raise bad_request("Invalid `partitioned` parameter")
 
 
 async def _delete(exchange: Exchange) -> web.StreamResponse:

@@ -37,7 +37,9 @@ def check_name(name: str) -> None:
     if name in _OWN_NAMES:
         return
     if len(name) > _LONGEST:
-        raise CouchError(400, "database_name_too_long", f"Name: '{name}'. Name is too long.")
+        raise CouchError(
+            400, "database_name_too_long", f"At least one path segment of `{name}` is too long."
+        )
     if not _NAME.fullmatch(name):
         raise CouchError(
             400,
