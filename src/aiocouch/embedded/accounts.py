@@ -137,6 +137,12 @@ class Accounts:
             if admin_credentials(text) is None:
                 await self.set_admin(name, text, persist=self._config.is_stored("admins", name))
 
+    async def hash_stored_admins(self) -> None:
+        """Leave no plain password in the settings file."""
+        for name, text in self._config.section("admins").items():
+            if self._config.is_stored("admins", name) and admin_credentials(text) is None:
+                await self.set_admin(name, text, persist=True)
+
     async def set_admin(self, name: str, password: str, *, persist: bool) -> str:
         """Make a server admin, or change the password; returns the old text of the setting."""
         salt = self._plain_credentials(name, password).salt

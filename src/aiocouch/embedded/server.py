@@ -61,7 +61,7 @@ class EmbeddedCouchDB:
             server.create_system_databases()
             await server.create_system_documents()
             await self._listen(server)
-            server.replicator_documents.start()
+            server.start_watching()
         except BaseException:
             await self.stop()
             raise

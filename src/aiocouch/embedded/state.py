@@ -17,6 +17,7 @@ from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.javascript.pool import Limits
 from aiocouch.embedded.javascript.queryserver import QueryServer
 from aiocouch.embedded.mango.mapper import FieldMapper
+from aiocouch.embedded.peruser import DatabasesPerUser
 from aiocouch.embedded.replicator.documents import ReplicatorDocuments
 from aiocouch.embedded.replicator.scheduler import Replicator
 from aiocouch.embedded.revision import parse_revision
@@ -66,6 +67,7 @@ class Server:
         self.replicator = Replicator(self)
         self.replicator_documents = ReplicatorDocuments(self, self.replicator)
         self.replicator_documents.install()
+        self.peruser = DatabasesPerUser(self.config, self.databases, self.users)
 
     def _javascript_limits(self) -> Limits:
         return Limits(seconds=self.config.integer("couchdb", "os_process_timeout", 5000) / 1000)
@@ -83,6 +85,12 @@ class Server:
             return
         await Update(self, database, SYSTEM).write(Edit(AUTH_DESIGN_ID, AUTH_DESIGN_BODY))
 
+    def start_watching(self) -> None:
+        """Begin what the server does by itself, once it can be reached."""
+        self.replicator_documents.start()
+        self.peruser.start()
+        self.later(self.auth.accounts.hash_stored_admins())
+
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something in the background; `close` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
@@ -98,8 +106,9 @@ class Server:
     async def close(self) -> None:
         """Stop all that runs in the background and close the databases."""
         await self.stop_waiting()
-        await self.auth.close()
+        await self.peruser.close()
         await asyncio.gather(*self._later, return_exceptions=True)
+        await self.auth.close()
         await self.indexes.close()
         await self.databases.close()
         self.javascript.close()
