@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 DESIGN: dict[str, Any] = {
     "views": {"v": {"map": "function (doc) { emit(doc.n) }"}},
     "shows": {"fails": "function (doc) { return doc.a.b }"},
-    "lists": {"sends": "function () { while (getRow()) send(undefined) }"},
+    "lists": {
+        "sends": "function () { while (getRow()) send(undefined) }",
+        "breaks": "function () { send('head'); getRow(); send('lost'); throw('up') }",
+    },
     "updates": {"touch": "function (doc, req) { return [{_id: req.id, n: 1}, 'done'] }"},
     "rewrites": [{"from": "/up", "to": "../../../other"}],
 }
@@ -39,7 +42,15 @@ async def test_a_show_that_fails_on_a_missing_document(client: ServerClient) -> 
 async def test_a_list_cannot_send_nothing(client: ServerClient) -> None:
     await client("PUT", "/db/doc", {"n": 1})
     answer = await client("GET", "/db/_design/f/_list/sends/v")
-    assert b"render_error" in answer.body
+    assert (answer.status, answer.json["error"]) == (500, "render_error")
+
+
+async def test_a_list_that_breaks_after_it_has_begun(client: ServerClient) -> None:
+    answer = await client("GET", "/db/_design/f/_list/breaks/v")
+    assert answer.status == 200
+    assert answer.body.startswith(b"head\n{")
+    assert b"lost" not in answer.body
+    assert b"up" in answer.body
 
 
 async def test_methods_of_updates(client: ServerClient) -> None:
@@ -62,3 +73,18 @@ def test_two_steps_up_are_the_database_itself() -> None:
     check_rules([{"from": "/a", "to": "../../doc"}, {"to": 5}, "no rule"])
     with pytest.raises(CouchError):
         check_rules([{"to": "a/../../../b"}])
+
+
+async def test_more_copies_than_there_are_nodes(client: ServerClient) -> None:
+    for path, more in (("/db/_bulk_docs?w=2", {}), ("/db/_bulk_docs", {"w": 2})):
+        answer = await client("POST", path, {"docs": [{}], **more})
+        assert answer.status == 202
+        assert answer.json[0]["accepted"] is True
+    answer = await client("POST", "/db/_bulk_docs?w=1", {"docs": [{}]})
+    assert answer.status == 201
+    assert "accepted" not in answer.json[0]
+
+
+async def test_a_feed_that_runs_backwards_has_no_beginning(client: ServerClient) -> None:
+    assert (await client("GET", "/db/_changes?descending=true&since=x")).status == 200
+    assert (await client("GET", "/db/_changes?since=x")).status == 400

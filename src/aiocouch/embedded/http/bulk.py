@@ -52,9 +52,19 @@ async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
     update = Update(exchange.server, exchange.database, exchange.user, replicated=replicated)
     outcomes = await update.run(edits)
     if not replicated:
-        return exchange.answer([*map(_row, outcomes)], 201)
+        return _answer_outcomes(exchange, outcomes, body.get("w", exchange.query.text("w")))
     told = zip(edits, outcomes, strict=True)
     return exchange.answer([_lost(edit, outcome) for edit, outcome in told if outcome.error], 201)
+
+
+def _answer_outcomes(
+    exchange: Exchange, outcomes: list[Outcome], quorum: object
+) -> web.StreamResponse:
+    """Answer 202 where more copies are asked for than one node has."""
+    rows = [*map(_row, outcomes)]
+    if not str(quorum).isdigit() or int(str(quorum)) < 2:
+        return exchange.answer(rows, 201)
+    return exchange.answer([{**row, "accepted": True} if "ok" in row else row for row in rows], 202)
 
 
 def _docs(body: dict[str, Any]) -> list[Any]:

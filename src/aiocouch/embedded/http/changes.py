@@ -63,7 +63,8 @@ async def changes(exchange: Exchange) -> web.StreamResponse:
     patience = _patience(exchange, options)
     chosen = await read_filter(exchange, body)
     database = exchange.database
-    cursor = Cursor(_since(database, options.since), options.limit)
+    since = "0" if options.descending else options.since
+    cursor = Cursor(_since(database, since), options.limit)
     feed = _Feed(exchange, options, chosen, cursor)
     if options.feed != feeds.NORMAL:
         return await feed.follow(patience)

@@ -58,6 +58,7 @@
   global.getRow = function () {
     const current = inSession();
     current.started = true;
+    current.left = current.chunks.length;
     return current.position < current.rows.length ? current.rows[current.position++] : null;
   };
 
@@ -86,6 +87,7 @@
       start: {},
       started: false,
       chunks: [],
+      left: 0,
       rows: rows,
       position: 0,
     };
@@ -418,7 +420,10 @@
         listing(input);
       } catch (error) {
         if (!session.started || isFatal(error)) throw error;
+        // what was sent since the last row was taken has not left yet, and never does
         const told = Object.assign({ code: 500 }, failure(error));
+        if (!session.left) return { code: 500, json: told };
+        session.chunks.length = session.left;
         session.chunks.push("\n" + stringify(told) + "\n");
       }
       const response = Object.assign({}, session.start);
