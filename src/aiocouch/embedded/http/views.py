@@ -199,8 +199,8 @@ async def view_cleanup(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer({"ok": True}, 202)
 
 
-@database_route("_temp_view", methods=("POST",), json_post=True)
+@database_route("_temp_view")
 async def temporary_view(exchange: Exchange) -> web.StreamResponse:
-    """Answer `POST /db/_temp_view` as every CouchDB since 2.0 does."""
+    """Answer `/db/_temp_view` as every CouchDB since 2.0 does."""
     del exchange
     raise CouchError(410, "gone", "Temporary views are not supported in CouchDB")
