@@ -235,7 +235,11 @@ class Database(Owner):
     async def changed_since(self, seq: int) -> bool:
         """Wait until `update_seq` is past `seq`; False when the database went away instead."""
         told = asyncio.Event()
-        stop = self.subscribe(lambda _: told.set())
+
+        def tell(_database: Database) -> None:
+            told.set()
+
+        stop = self.subscribe(tell)
         try:
             while not self.closed and self.update_seq <= seq:
                 told.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 T = TypeVar("T")
+
+_PATIENCE = 0.01
+"""Seconds for which jobs may run before others in the event loop get their turn."""
 
 
 class _Order(Generic[T]):
@@ -30,8 +34,8 @@ class Writer:
     with what other jobs wrote in the meantime. When it raises, its own writes are undone and
     the caller gets the exception. `executor` None (a database in memory) commits at once.
 
-    `before_commit` runs as the last of a transaction, `after_commit` when it is on disk, and
-    `undo(state)` takes a failed job or transaction back to what `save()` gave.
+    The `owner` runs `before_commit` as the last of a transaction and `after_commit` when it is on
+    disk; `restore(state)` takes a failed job or transaction back to what `save()` gave.
     """
 
     def __init__(
@@ -79,64 +83,25 @@ class Writer:
 
     def _work_now(self) -> None:
         orders, self._orders = self._orders, []
-        before = self._begin()
+        transaction = _Transaction(self.connection, self._owner)
+        transaction.begin()
         for order in orders:
-            self._execute(order)
-        error = self._finish(before, self._commit)
-        self._answer(orders, error)
+            transaction.execute(order)
+        transaction.finish()
+        self._answer(orders, transaction.error)
 
     async def _work(self, executor: Executor) -> None:
         loop = asyncio.get_running_loop()
         try:
             while self._orders:
                 orders, self._orders = self._orders, []
-                before = self._begin()
-                await self._execute_all(orders)
-                error = await loop.run_in_executor(executor, self._finish, before, self._commit)
-                self._answer(orders, error)
+                transaction = _Transaction(self.connection, self._owner)
+                transaction.begin()
+                await _execute_all(transaction, orders)
+                await loop.run_in_executor(executor, transaction.finish)
+                self._answer(orders, transaction.error)
         finally:
             self._task = None
-
-    async def _execute_all(self, orders: list[_Order[Any]]) -> None:
-        loop = asyncio.get_running_loop()
-        since = loop.time()
-        for order in orders:
-            if loop.time() - since > 0.01:
-                # others want to be served, too
-                await asyncio.sleep(0)
-                since = loop.time()
-            self._execute(order)
-
-    def _begin(self) -> Any:
-        self.connection.execute("BEGIN IMMEDIATE")
-        return self._owner.save()
-
-    def _execute(self, order: _Order[Any]) -> None:
-        if order.future.cancelled():
-            return
-        before = self._owner.save()
-        self.connection.execute("SAVEPOINT job")
-        try:
-            order.result = order.job()
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller of the job
-            order.error = error
-            self.connection.execute("ROLLBACK TO job")
-            self._owner.restore(before)
-        self.connection.execute("RELEASE job")
-
-    def _commit(self) -> None:
-        self._owner.before_commit()
-        self.connection.execute("COMMIT")
-
-    def _finish(self, before: Any, commit: Callable[[], None]) -> Exception | None:
-        try:
-            commit()
-        except Exception as error:  # noqa: BLE001 - every caller of the transaction gets it
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            self._owner.restore(before)
-            return error
-        return None
 
     def _answer(self, orders: list[_Order[Any]], error: Exception | None) -> None:
         if error is None:
@@ -149,6 +114,69 @@ class Writer:
                 order.future.set_exception(failure)
             else:
                 order.future.set_result(order.result)
+
+
+async def _execute_all(transaction: _Transaction, orders: list[_Order[Any]]) -> None:
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    for order in orders:
+        if loop.time() - since > _PATIENCE:
+            # others want to be served, too
+            await asyncio.sleep(0)
+            since = loop.time()
+        transaction.execute(order)
+
+
+class _Transaction:
+    """One transaction; its first `error` that is not of a job alone undoes it as a whole."""
+
+    def __init__(self, connection: sqlite3.Connection, owner: Owner) -> None:
+        self._connection = connection
+        self._owner = owner
+        self._before = owner.save()
+        self.error: Exception | None = None
+
+    def begin(self) -> None:
+        self._try(lambda: self._connection.execute("BEGIN IMMEDIATE"))
+
+    def execute(self, order: _Order[Any]) -> None:
+        if self.error is None and not order.future.cancelled():
+            self._try(lambda: self._run(order))
+
+    def finish(self) -> None:
+        """Commit, in a thread where there is one."""
+        self._try(self._commit)
+        if self.error is not None:
+            self._undo()
+
+    def _try(self, step: Callable[[], object]) -> None:
+        if self.error is not None:
+            return
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - every caller of the transaction gets it
+            self.error = error
+
+    def _run(self, order: _Order[Any]) -> None:
+        before = self._owner.save()
+        self._connection.execute("SAVEPOINT job")
+        try:
+            order.result = order.job()
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller of the job
+            order.error = error
+            self._owner.restore(before)
+            self._connection.execute("ROLLBACK TO job")
+        self._connection.execute("RELEASE job")
+
+    def _commit(self) -> None:
+        self._owner.before_commit()
+        self._connection.execute("COMMIT")
+
+    def _undo(self) -> None:
+        self._owner.restore(self._before)
+        with contextlib.suppress(Exception):
+            # where the disk is full SQLite has done it already
+            self._connection.execute("ROLLBACK")
 
 
 class Owner:
