@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from aiocouch._wire.codec import listed
 from aiocouch.document import Document
 from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
 
@@ -108,7 +109,7 @@ class BulkCreateOperation(BulkOperation):
 
     def __init__(self, database: Database, ids: Iterable[str] = ()) -> None:
         super().__init__(database)
-        for id in _listed(ids):
+        for id in listed(ids, "ids"):
             self.create(id)
 
 
@@ -120,16 +121,10 @@ class BulkUpdateOperation(BulkOperation):
 
     def __init__(self, database: Database, ids: Iterable[str] = (), create: bool = False) -> None:
         super().__init__(database)
-        self._ids = _listed(ids)
+        self._ids = listed(ids, "ids")
         self._create = create
 
     async def __aenter__(self) -> Self:
         async for doc in self.database.all_docs.docs(self._ids, self._create, None, True):
             self.append(doc)
         return self
-
-
-def _listed(ids: Any) -> list[str]:
-    if isinstance(ids, str):
-        raise InvalidTypeError("ids must be a list of ids, not a str")
-    return list(ids)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aiocouch._wire.codec import encode
+from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundError, TruncatedError
@@ -160,8 +160,8 @@ def _checked(options: JsonDict) -> JsonDict:
         raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")
     if not isinstance(given.get("selector", {}), dict):
         raise InvalidTypeError("the selector of a feed must be a dict")
-    if isinstance(given.get("doc_ids"), str):
-        raise InvalidTypeError("the doc_ids of a feed must be a list of ids, not a str")
+    if "doc_ids" in given:
+        given["doc_ids"] = listed(given["doc_ids"], "doc_ids")
     if feed == "continuous" and "timeout" not in given:
         given.setdefault("heartbeat", True)
     return given

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-from aiocouch._wire.codec import DECODE_ERRORS, decode, encode
+from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
 from aiocouch._wire.rows import document_id
@@ -161,7 +161,7 @@ class View:
 
         `ids` is the older name of `keys`.
         """
-        wanted = _listed(ids if keys is None else keys)
+        wanted = listed(ids if keys is None else keys, "keys")
         path = with_query(self.endpoint, checked(params, VIEW))
         response = await self.database.remote.request("POST", path, body=encode({"keys": wanted}))
         return self._response(response.json())
@@ -288,7 +288,7 @@ class View:
         path = with_query(self.endpoint, options)
         if ids is None:
             return self.database.remote.stream("GET", path)
-        return self.database.remote.stream("POST", path, body=encode({"keys": _listed(ids)}))
+        return self.database.remote.stream("POST", path, body=encode({"keys": listed(ids, "ids")}))
 
 
 class AllDocsView(View):
@@ -319,15 +319,3 @@ def _document(database: Database, row: _DocumentRow, create: bool) -> Document:
 
 def _is_empty(ids: Iterable[Any] | None) -> bool:
     return isinstance(ids, Sized) and len(ids) == 0
-
-
-def _listed(keys: Iterable[Any] | None) -> list[Any]:
-    """The keys as a list; a str is JSON text, as in all methods of old."""
-    if isinstance(keys, str):
-        try:
-            keys = decode(keys)
-        except DECODE_ERRORS:
-            raise InvalidTypeError("ids and keys must be a list, not a str") from None
-    if keys is None or isinstance(keys, dict):
-        raise InvalidTypeError("ids and keys must be a list")
-    return list(keys)

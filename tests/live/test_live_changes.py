@@ -274,3 +274,11 @@ async def test_listener_is_cancelled(db: Database) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
     assert (await db["a"]).exists
+
+
+async def test_doc_ids_as_text_of_old(db: Database) -> None:
+    for id in "abc":
+        await (await db.create(id)).save()
+    as_text: Any = '["a","c"]'
+    feed = db.changes(filter="_doc_ids", doc_ids=as_text)
+    assert sorted([event.id async for event in feed]) == ["a", "c"]

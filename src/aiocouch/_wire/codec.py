@@ -7,6 +7,7 @@ back as something else, so each is refused before anything is sent.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -58,6 +59,23 @@ def encode(value: Any) -> bytes:
 def encode_sorted(value: Any) -> bytes:
     """The JSON text of a value that `encode` has taken, with the members of objects in order."""
     return _sorted_encoder.encode(value)
+
+
+def listed(values: Any, what: str) -> list[Any]:
+    """The values as a list; a str is the JSON of one, as callers of old gave it.
+
+    Raises `InvalidTypeError`, with `what` in the message, for what is no list.
+    """
+    if isinstance(values, str):
+        try:
+            values = decode(values)
+        except DECODE_ERRORS:
+            values = None
+        if not isinstance(values, list):
+            raise InvalidTypeError(f"{what} must be a list, not a str")
+    if not isinstance(values, Iterable):
+        raise InvalidTypeError(f"{what} must be a list, not {type(values).__name__}")
+    return list(values)
 
 
 def _why(error: Exception) -> str:
