@@ -105,9 +105,8 @@ class Configuration:
 
     def limit(self, section: str, key: str, default: int | None) -> int | None:
         """Give a size limit, in its own unit; None means that there is none (`infinity`)."""
-        if self.get(section, key) == "infinity":
-            return None
-        return default if default is None else self.integer(section, key, default)
+        value = self.get(section, key)
+        return int(value) if value is not None and value.isdigit() else _unless(value, default)
 
     def flag(self, section: str, key: str, *, default: bool) -> bool:
         """Give a setting as a truth value; `default` for anything but `true` and `false`."""
@@ -188,6 +187,10 @@ class Configuration:
     def _save(self) -> None:
         if self._path is not None:
             _write(self._path, self._stored)
+
+
+def _unless(value: str | None, default: int | None) -> int | None:
+    return None if value == "infinity" else default
 
 
 def _copy(sections: Mapping[str, Mapping[str, str]]) -> Sections:

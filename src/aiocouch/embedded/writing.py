@@ -15,7 +15,7 @@ from aiocouch.embedded.attachment import (
 )
 from aiocouch.embedded.codec import decode, encode_body
 from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
-from aiocouch.embedded.identity import is_database_admin
+from aiocouch.embedded.identity import SYSTEM, is_database_admin
 from aiocouch.embedded.revision import format_revision, next_revision
 from aiocouch.embedded.store.edits import NewRevision, base_of, store, store_local
 from aiocouch.embedded.store.records import render
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from aiocouch.embedded.attachment import Attachment
+    from aiocouch.embedded.attachment import Attachment, Incoming
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.incoming import Edit
     from aiocouch.embedded.revision import Rev
@@ -70,6 +70,9 @@ class Update:
         self._user = user
         self._replicated = replicated
         self._hooks = server.hooks
+        self._largest_attachment = server.config.limit("couchdb", "max_attachment_size", 1 << 30)
+        longest = server.config.limit("couchdb", "max_document_id_length", None)
+        self._longest_id = None if user == SYSTEM else longest
         self._before_write = server.hooks.before_write.get(database.name)
         self._must_check = server.hooks.must_check(database)
 
@@ -108,9 +111,21 @@ class Update:
         if self._database.partitioned:
             for edit in edits:
                 check_partition(edit)
+        if self._longest_id is not None and any(
+            len(edit.id.encode()) > self._longest_id for edit in edits
+        ):
+            raise CouchError(400, "illegal_docid", "Document id is too long")
+        for edit in edits:
+            for item in edit.members:
+                self._refuse_attachment(item)
+
+    def _refuse_attachment(self, item: Incoming | Follows) -> None:
         # bytes that were to follow in a multipart body, which this request has not
-        if any(isinstance(item, Follows) for edit in edits for item in edit.members):
+        if isinstance(item, Follows):
             raise internal("function_clause")
+        largest = self._largest_attachment
+        if item.content is not None and largest is not None and item.content.length > largest:
+            raise CouchError(413, "attachment_too_large", item.name)
 
     async def _run_slice(self, edits: Sequence[Edit]) -> list[Outcome]:
         ready = await self._ready(edits)

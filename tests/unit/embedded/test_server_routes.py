@@ -138,6 +138,29 @@ async def test_options_of_a_new_database(client: ServerClient, query: str) -> No
     assert (await client("PUT", f"/db?{good}")).status == 201
 
 
+async def test_new_databases_may_be_open_to_all() -> None:
+    async with ServerClient(couchdb={"default_security": "everyone"}) as client:
+        await client("PUT", "/db")
+        assert (await client("GET", "/db/_security", auth=None)).json == {}
+
+
+async def test_limits_of_the_configuration() -> None:
+    limits = {"max_document_id_length": "5", "max_attachment_size": "3"}
+    http = {"max_http_request_size": "200", "max_uri_length": "90"}
+    async with ServerClient(couchdb=limits, chttpd=http) as client:
+        await client("PUT", "/db")
+        assert (await client("PUT", "/db/12345", {})).status == 201
+        answer = await client("PUT", "/db/%C3%BC%C3%BC%C3%BC", {})
+        assert (answer.status, answer.json["reason"]) == (400, "Document id is too long")
+        answer = await client("PUT", "/db/doc/att", data="xxxxx")
+        assert (answer.status, answer.json["error"]) == (413, "attachment_too_large")
+        inline = {"_attachments": {"a": {"data": "eHh4eHh4"}}}
+        assert (await client("PUT", "/db/doc", inline)).json["error"] == "attachment_too_large"
+        answer = await client("PUT", "/db/doc", {"a": "x" * 200})
+        assert (answer.status, answer.json["error"]) == (413, "too_large")
+        assert (await client("GET", "/db/" + "x" * 90)).status == 414
+
+
 async def test_dbs_info(client: ServerClient) -> None:
     answer = await client("POST", "/_dbs_info", {"keys": ["_users", "no", 1]})
     first, *rest = answer.json

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.http.query import Query
     from aiocouch.embedded.store.database import Database
 
+_OPEN_TO_ALL = frozenset({"everyone", "admin_local"})
 _POSITIVE = re.compile(r"0*[1-9]\d*")
 _PLACEMENT = re.compile(r"[^:,]+:\d+(,[^:,]+:\d+)*")
 _METHODS = ("DELETE", "GET", "HEAD", "POST")
@@ -29,7 +30,7 @@ _METHODS = ("DELETE", "GET", "HEAD", "POST")
 async def database(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db`."""
     if exchange.method == "PUT":
-        return _create(exchange)
+        return await _create(exchange)
     if not exchange.has_database:
         raise no_database()
     if exchange.method in {"GET", "HEAD"}:
@@ -41,10 +42,12 @@ async def database(exchange: Exchange) -> web.StreamResponse:
     raise method_not_allowed(_METHODS)
 
 
-def _create(exchange: Exchange) -> web.StreamResponse:
-    name = exchange.segments[0]
+async def _create(exchange: Exchange) -> web.StreamResponse:
+    name, server = exchange.segments[0], exchange.server
     _check_options(exchange.query)
-    exchange.server.databases.create(name, partitioned=exchange.query.is_true("partitioned"))
+    created = server.databases.create(name, partitioned=exchange.query.is_true("partitioned"))
+    if server.config.text("couchdb", "default_security") in _OPEN_TO_ALL:
+        await created.set_security({})
     return exchange.answer({"ok": True}, 201, {"Location": exchange.url(quote(name, safe=""))})
 
 
