@@ -1,0 +1,90 @@
+"""The program that is killed: it writes as fast as it can, and tells of every acknowledged write.
+
+`python -m tests.crash.writer FOLDER ROUND` works on the store alone, so that it starts quickly.
+A line on its standard output is `[id, revision]`, or `[id, 0]` for a `_local` document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aiocouch.embedded.attachment import Compression
+from aiocouch.embedded.identity import SYSTEM
+from aiocouch.embedded.incoming import Edit, read_edit
+from aiocouch.embedded.state import Server
+from aiocouch.embedded.store.compaction import compact
+from aiocouch.embedded.writing import Update
+
+if TYPE_CHECKING:
+    from aiocouch.embedded.store.database import Database
+
+WORKERS = 6
+DATABASE = "crash"
+
+
+def acknowledge(doc_id: str, revision: str | int) -> None:
+    """Tell the parent, in one system call: half a line is no acknowledgement."""
+    os.write(1, msgspec.json.encode([doc_id, revision]) + b"\n")
+
+
+def edit(doc_id: str, rev: str | None, **body: Any) -> Edit:
+    """Make the edit of a document."""
+    value: dict[str, Any] = {"_id": doc_id, **body}
+    if rev is not None:
+        value["_rev"] = rev
+    return read_edit(value, Compression())
+
+
+async def write(update: Update, edits: list[Edit]) -> list[str]:
+    """Write documents, and acknowledge them once that is done."""
+    revs = []
+    for outcome in await update.run(edits):
+        if outcome.error is not None:
+            raise outcome.error
+        acknowledge(outcome.id, outcome.rev)
+        revs.append(outcome.rev)
+    return revs
+
+
+async def work(server: Server, database: Database, name: str) -> None:
+    """Create, change and delete documents, alone and in bulk, with attachments and without."""
+    update = Update(server, database, SYSTEM)
+    number = 0
+    while True:
+        number += 1
+        doc_id = f"{name}-{number}"
+        (rev,) = await write(update, [edit(doc_id, None, n=number, text="x" * 300)])
+        attached = {"a.bin": {"data": "eHh4" * 50}}
+        (rev,) = await write(update, [edit(doc_id, rev, n=-number, _attachments=attached)])
+        await write(update, [edit(f"{doc_id}-{part}", None, part=part) for part in range(5)])
+        await write(update, [edit(f"_local/{doc_id}", None, n=number)])
+        if number % 3 == 0:
+            await write(update, [edit(doc_id, rev, _deleted=True)])
+
+
+async def compact_always(database: Database) -> None:
+    """Compact again and again, so that some kills hit that as well."""
+    while True:
+        await compact(database)
+        await asyncio.sleep(0)
+
+
+async def main(folder: Path, number: str) -> None:
+    """Open the folder, and write until the end."""
+    server = Server(folder)
+    if DATABASE not in server.databases:
+        server.databases.create(DATABASE)
+    database = server.databases.open(DATABASE)
+    assert database is not None
+    workers = [work(server, database, f"{number}-{worker}") for worker in range(WORKERS)]
+    await asyncio.gather(*workers, compact_always(database))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
