@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 
 _ROOMS = (
     "all_docs",
@@ -35,6 +34,4 @@ _ROOMS = (
 def load() -> None:
     """Register all routes."""
     for room in _ROOMS:
-        name = f"aiocouch.embedded.http.{room}"
-        if find_spec(name) is not None:
-            import_module(name)
+        import_module(f"aiocouch.embedded.http.{room}")
