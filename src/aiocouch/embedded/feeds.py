@@ -7,6 +7,7 @@ function that takes bytes.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def _heartbeat(text: str) -> float:
     return milliseconds / 1000
 
 
-class Framing:
+class Framing(ABC):
     """Turns rows (JSON objects as text) into the bytes of one kind of feed."""
 
     content_type = "application/json"
@@ -69,13 +70,13 @@ class Framing:
     head = b""
     beat = b"\n"
 
+    @abstractmethod
     def row(self, text: bytes, seq: bytes) -> bytes:
         """Give the bytes of one row; `seq` is its sequence as JSON text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tail(self, facts: Mapping[str, object]) -> bytes:
         """Give the bytes that end the feed; `facts` are `last_seq` and the like."""
-        raise NotImplementedError
 
 
 class ListFraming(Framing):
