@@ -88,3 +88,44 @@ async def test_more_copies_than_there_are_nodes(client: ServerClient) -> None:
 async def test_a_feed_that_runs_backwards_has_no_beginning(client: ServerClient) -> None:
     assert (await client("GET", "/db/_changes?descending=true&since=x")).status == 200
     assert (await client("GET", "/db/_changes?since=x")).status == 400
+
+
+async def test_no_attachment_makes_a_document_with_a_reserved_id(client: ServerClient) -> None:
+    for path in ("/db/_nosuch/att", "/db/_security/att", "/db/_all_docs/att"):
+        answer = await client("PUT", path, data="x")
+        assert (answer.status, answer.json["error"]) == (400, "illegal_docid"), path
+    assert (await client("GET", "/db")).json["doc_count"] == 1
+
+
+async def test_a_missing_attachment_comes_before_a_missing_revision(client: ServerClient) -> None:
+    rev = (await client("PUT", "/db/doc/att", data="x")).json["rev"]
+    assert (await client("DELETE", "/db/doc/other")).status == 404
+    assert (await client("DELETE", "/db/doc/att")).status == 409
+    assert (await client("DELETE", "/db/doc/_att")).status == 400
+    assert (await client("DELETE", "/db/nosuch/att")).status == 404
+    assert (await client("DELETE", f"/db/doc/att?rev={rev}")).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "COPY", "PATCH"])
+async def test_local_paths_that_no_method_makes_good(client: ServerClient, method: str) -> None:
+    for path in ("/db/_local", "/db/_local/", "/db/_local/x/att"):
+        assert (await client(method, path, Destination="a")).status == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/db/_design/f/_search/x", 503),
+        ("PUT", "/db/_design/f/_search/x", 405),
+        ("POST", "/db/_design/f/_search_info/x", 405),
+        ("GET", "/db/_design/f/_nouveau/x", 404),
+        ("POST", "/db/_nouveau_cleanup", 202),
+        ("POST", "/db/_search_cleanup", 500),
+        ("POST", "/_search_analyze", 503),
+        ("POST", "/_nouveau_analyze", 404),
+    ],
+)
+async def test_search_is_not_installed(
+    client: ServerClient, method: str, path: str, status: int
+) -> None:
+    assert (await client(method, path, {} if method in {"PUT", "POST"} else None)).status == status

@@ -33,7 +33,7 @@ from aiocouch.embedded.errors import (
 from aiocouch.embedded.http.accept import accepts_gzip
 from aiocouch.embedded.http.ranges import read_ranges
 from aiocouch.embedded.http.routes import default_route
-from aiocouch.embedded.incoming import LOCAL, Edit, read_rev
+from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_rev
 from aiocouch.embedded.multipart import closing, new_boundary, opening, part_head, separator
 from aiocouch.embedded.uploads import Uploads
 from aiocouch.embedded.writing import Update
@@ -190,6 +190,7 @@ async def _range_parts(
 
 async def _put(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
     _check_name(name)
+    check_id(doc_id)
     encoding = _content_encoding(exchange)
     base = _base(exchange, doc_id)
     content_type = exchange.headers.get("Content-Type", DEFAULT_TYPE)
@@ -238,12 +239,15 @@ async def _limited(exchange: Exchange, name: str) -> AsyncIterator[bytes]:
 
 
 async def _delete(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
+    _check_name(name)
+    entry = exchange.database.get(doc_id)
+    if _stated_rev(exchange) is None and entry is not None and not entry.deleted:
+        _find(entry.attachments, name)
     base = _base(exchange, doc_id)
     if base is None:
         raise not_found()
     stored = decode_list(base.attachments)
-    if all(item.name != name for item in stored):
-        raise not_found("Document is missing attachment")
+    _find(base.attachments, name)
     rev = await _write(exchange, doc_id, base, without(stored, name))
     return exchange.answer({"ok": True, "id": doc_id, "rev": rev})
 
@@ -254,7 +258,7 @@ def _base(exchange: Exchange, doc_id: str) -> Entry | Revision | None:
     A revision that is no leaf is given as well: the write itself will be the conflict.
     """
     entry = exchange.database.get(doc_id)
-    text = exchange.query.text("rev", exchange.headers.get("If-Match"))
+    text = _stated_rev(exchange)
     if text is not None:
         rev = read_rev(text.strip('" '))
         revision = None if entry is None else exchange.database.revision(entry, rev)
@@ -264,6 +268,10 @@ def _base(exchange: Exchange, doc_id: str) -> Entry | Revision | None:
     if entry is None or entry.deleted:
         return None
     raise conflict()
+
+
+def _stated_rev(exchange: Exchange) -> str | None:
+    return exchange.query.text("rev", exchange.headers.get("If-Match"))
 
 
 async def _write(

@@ -6,7 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.access import check_request
-from aiocouch.embedded.errors import CouchError, method_not_allowed, no_database, not_found
+from aiocouch.embedded.errors import (
+    CouchError,
+    bad_request,
+    method_not_allowed,
+    no_database,
+    not_found,
+)
+from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
 
 if TYPE_CHECKING:
@@ -21,12 +28,16 @@ _ENCODED = re.compile("_design%2f", re.IGNORECASE)
 async def dispatch(exchange: Exchange) -> web.StreamResponse:
     """Answer a request whose user is known, if that user may send it."""
     segments = exchange.segments
-    route = find_server_route(segments) or find_database_route(segments)
+    route = find_server_route(segments)
+    if route is None:
+        rooms.load_all()
+        route = find_server_route(segments) or find_database_route(segments)
     _open_database(exchange)
     _check_access(exchange)
     if _hides_design(exchange):
         return _redirect(exchange)
     _require_design(exchange)
+    _check_local(exchange)
     _check_method(exchange, route)
     _check_partitioned_id(exchange)
     return await route.handler(exchange)
@@ -77,6 +88,17 @@ def _check_partitioned_id(exchange: Exchange) -> None:
 
 def _has_no_partition(segment: str) -> bool:
     return ":" not in segment and not segment.startswith("_")
+
+
+def _check_local(exchange: Exchange) -> None:
+    """Raise 400 for paths of `_local` documents that no method makes good."""
+    segments = exchange.segments
+    if not exchange.has_database or len(segments) < 2 or segments[1] not in {"_local", "_local/"}:
+        return
+    if len(segments) == 2:
+        raise bad_request("Invalid _local document id.")
+    if len(segments) > 3:
+        raise bad_request("_local documents do not accept attachments.")
 
 
 def _require_design(exchange: Exchange) -> None:

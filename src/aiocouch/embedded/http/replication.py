@@ -41,10 +41,10 @@ async def replicate(exchange: Exchange) -> web.StreamResponse:
 async def scheduler(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_scheduler/jobs` and `/_scheduler/docs`."""
     kind = exchange.segments[1] if len(exchange.segments) > 1 else ""
-    if kind not in {"jobs", "docs"}:
-        raise CouchError(404, "not found")
     if exchange.method not in {"GET", "HEAD"}:
         raise method_not_allowed(("GET", "HEAD"))
+    if kind not in {"jobs", "docs"}:
+        raise CouchError(404, "not found")
     return _jobs(exchange) if kind == "jobs" else _documents(exchange)
 
 

@@ -27,6 +27,8 @@ async def reshard(exchange: Exchange) -> web.StreamResponse:
         return await _state(exchange)
     if rest == ["jobs"]:
         return await _jobs(exchange)
+    if rest[0] == "jobs" and len(rest) == 3 and exchange.method == "PUT":
+        _wanted_state(await exchange.json_object())
     if rest[0] == "jobs" and (len(rest) == 2 or rest[2:] == ["state"]):
         return _job(exchange, ("GET", "HEAD", "DELETE") if len(rest) == 2 else (*_READ, "PUT"))
     raise not_found()

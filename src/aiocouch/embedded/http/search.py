@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from aiocouch.embedded.http.exchange import Exchange
 
 
-@server_route("_search_analyze", methods=("POST",))
-@design_route("_search")
-@design_route("_search_info")
-@design_route("_search_disk_size")
+@server_route("_search_analyze", methods=("GET", "POST"))
+@design_route("_search", methods=("GET", "POST"))
+@design_route("_search_info", methods=("GET",))
+@design_route("_search_disk_size", methods=("GET",))
 async def search(exchange: Exchange) -> web.StreamResponse:
     """Answer requests to Clouseau's indexes."""
     del exchange
