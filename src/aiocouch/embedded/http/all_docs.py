@@ -13,8 +13,9 @@ from aiocouch.embedded.http.routes import database_route, find_default
 from aiocouch.embedded.http.row_options import RowOptions, options_of_body, options_of_query
 from aiocouch.embedded.incoming import DESIGN, LOCAL
 from aiocouch.embedded.partitioning import partition_range
-from aiocouch.embedded.store.records import Entry, render
-from aiocouch.embedded.store.spans import CHUNK, Span, count_chunk, entries, locals_, revs
+from aiocouch.embedded.store.ranks import count
+from aiocouch.embedded.store.records import Entry, Local, render
+from aiocouch.embedded.store.spans import CHUNK, Span, entries, locals_, revs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Rows = Callable[[Database, RowOptions], AsyncIterator[bytes]]
 
 _METHODS = ("GET", "HEAD", "POST")
+_FIRST_CHUNK = 100
+_CHUNK_BYTES = 4 << 20
 _DESIGN_END = "_design0"
 
 
@@ -186,25 +189,16 @@ def _head(total: int | None, offset: int | None, sequence: bytes | None) -> byte
 # counting
 
 
-async def count(database: Database, span: Span) -> int:
-    """Count the documents of a range that are not deleted, letting others run."""
-    total, last = count_chunk(database.reader, span)
-    while last is not None:
-        await asyncio.sleep(0)
-        more, last = count_chunk(database.reader, span.after(last))
-        total += more
-    return total
-
-
 async def _rank(database: Database, span: Span) -> int:
     """Count the documents that come before a range, in its direction."""
-    if span.descending:
-        if span.high is None:
-            return 0
-        return await count(database, Span(low=span.high, low_open=True))
-    if span.low is None:
+    if not span.descending:
+        return 0 if span.low is None else await database.ranks.before(database, span.low)
+    if span.high is None:
         return 0
-    return await count(database, Span(high=span.low, high_open=True))
+    entry = database.get(span.high)
+    own = 0 if entry is None or entry.deleted else 1
+    total = database.doc_count
+    return max(total - await database.ranks.before(database, span.high) - own, 0)
 
 
 # rows of a range
@@ -214,9 +208,9 @@ async def _chunks(
     read: Callable[..., list[Any]], database: Database, span: Span, options: RowOptions
 ) -> AsyncIterator[list[Any]]:
     """Yield the rows of a range as the store gives them, chunk by chunk."""
-    left, skip = options.limit, options.skip
+    left, skip, fitting = options.limit, options.skip, _FIRST_CHUNK
     while left is None or left > 0:
-        size = CHUNK if left is None else min(CHUNK, left)
+        size = fitting if left is None else min(fitting, left)
         chunk = read(database.reader, span, size, skip)
         if chunk:
             yield chunk
@@ -225,8 +219,16 @@ async def _chunks(
         last = chunk[-1]
         span = span.after(last.id if isinstance(last, Entry) else last[0])
         left = None if left is None else left - size
-        skip = 0
+        skip, fitting = 0, _fitting(chunk)
         await asyncio.sleep(0)
+
+
+def _fitting(chunk: list[Any]) -> int:
+    """Give how many rows the next chunk may have, so that large documents fill no memory."""
+    if not isinstance(chunk[0], Entry | Local):
+        return CHUNK
+    average = sum(len(item.body) for item in chunk) // len(chunk) + 1
+    return max(min(CHUNK, 4 * len(chunk), _CHUNK_BYTES // average), 1)
 
 
 async def _ranged(database: Database, span: Span, options: RowOptions) -> AsyncIterator[bytes]:

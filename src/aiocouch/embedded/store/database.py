@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.store import schema
+from aiocouch.embedded.store.ranks import Ranks
 from aiocouch.embedded.store.records import Entry, Local, Revision
 from aiocouch.embedded.store.writer import Owner, Writer
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from aiocouch.embedded.revision import Rev
 
 T = TypeVar("T")
+
+_log = logging.getLogger("aiocouch.embedded")
 
 CHUNK = 500
 _DOC = "seq, id, rev, deleted, body, attachments, tree"
@@ -66,6 +70,7 @@ class Database(Owner):
         self.reader = connection if path is None else schema.connect(path)
         self.closed = False
         self.compacting = False
+        self.ranks = Ranks()
         self.uploads: set[int] = set()
         """Contents of attachments that belong to no document yet; compaction leaves them."""
         self._listeners: dict[object, Callable[[Database], None]] = {}
@@ -250,7 +255,11 @@ class Database(Owner):
 
     def _tell(self) -> None:
         for listener in list(self._listeners.values()):
-            listener(self)
+            try:
+                listener(self)
+            except Exception:
+                # what is on disk is acknowledged, whatever those who watch make of it
+                _log.exception("a listener to %r failed", self)
 
     # for the writer
 
@@ -288,8 +297,8 @@ class Database(Owner):
         if self.closed:
             return
         self.closed = True
-        await self.writer.wait()
         self._tell()
+        await self.writer.wait()
         self.reader.close()
         with contextlib.suppress(Exception):
             self.writer.connection.close()

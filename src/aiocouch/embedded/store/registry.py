@@ -8,15 +8,15 @@ import re
 import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aiocouch.embedded.errors import CouchError, precondition_failed
+from aiocouch.embedded.store import schema
 from aiocouch.embedded.store.database import Database
-from aiocouch.embedded.store.schema import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import IO
 
     Listener = Callable[[str, "Event"], None]
@@ -62,6 +62,7 @@ class Databases:
         self._executor = ThreadPoolExecutor(4, "aiocouch-commit") if folder else None
         self._lock: IO[bytes] | None = None
         self._known: set[str] = set()
+        self._ending: set[asyncio.Future[None]] = set()
         if folder is not None:
             self._lock = _take_lock(folder)
             self._known = _find_databases(folder / "databases")
@@ -87,7 +88,7 @@ class Databases:
             raise precondition_failed(
                 "file_exists", "The database could not be created, the file already exists."
             )
-        database = self._attach(name, Origin(secrets.token_hex(16), partitioned))
+        database = self._attach(name, schema.Origin(secrets.token_hex(16), partitioned))
         self._known.add(name)
         self._tell(name, "created")
         return database
@@ -99,10 +100,13 @@ class Databases:
             return False
         self._known.discard(name)
         del self._open[name]
-        await database.close()
-        if database.folder is not None:
-            await asyncio.to_thread(_remove, database.folder)
+        # gone at once and for good: the name is free, whatever becomes of us or of the client
+        grave = None if database.folder is None else _bury(database.folder)
         self._tell(name, "deleted")
+        ending = asyncio.ensure_future(_end(database, grave))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        await asyncio.shield(ending)
         return True
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -115,6 +119,7 @@ class Databases:
 
     async def close(self) -> None:
         """Close all databases; what was acknowledged is on disk already."""
+        await asyncio.gather(*self._ending)
         for database in list(self._open.values()):
             await database.close()
         self._open.clear()
@@ -124,7 +129,7 @@ class Databases:
             self._lock.close()
             self._lock = None
 
-    def _attach(self, name: str, origin: Origin | None) -> Database:
+    def _attach(self, name: str, origin: schema.Origin | None) -> Database:
         folder = None
         if self.folder is not None:
             folder = self.folder / "databases" / name.replace("/", ".")
@@ -157,20 +162,25 @@ def _take_lock(folder: Path) -> IO[bytes]:
 
 
 def _find_databases(folder: Path) -> set[str]:
-    """Look at what is there; a folder without its file is a database that was never made."""
+    """Look at what is there; what is left of databases that were never made, or deleted, goes."""
     if not folder.exists():
         return set()
     found = set()
-    for child in folder.iterdir():
-        if child.name.startswith(".") or not (child / "database.sqlite").exists():
+    for child in filter(Path.is_dir, folder.iterdir()):
+        if child.name.startswith(".") or not schema.is_complete(child / "database.sqlite"):
             shutil.rmtree(child)
         else:
             found.add(child.name.replace(".", "/"))
     return found
 
 
-def _remove(folder: Path) -> None:
-    # the new name makes it gone at once, whatever happens while the files are removed
+def _bury(folder: Path) -> Path:
     grave = folder.with_name(f".{secrets.token_hex(8)}")
-    folder.rename(grave)
-    shutil.rmtree(grave, ignore_errors=True)
+    return folder.rename(grave)
+
+
+async def _end(database: Database, grave: Path | None) -> None:
+    """Close a database that is deleted, and remove its files."""
+    await database.close()
+    if grave is not None:
+        await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The version of the folder format; it goes into `PRAGMA user_version`."""
+
+_HEADER = 100
+_VERSION = slice(60, 64)
+"""Where SQLite keeps the `user_version` in the first bytes of a file."""
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -63,6 +68,28 @@ def connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
+def is_complete(path: Path) -> bool:
+    """Tell whether a file holds a database; False where its making was cut short."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    if any(header[_VERSION]):
+        return True
+    # new tables may be in the log still
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        try:
+            return _version(connection) != 0
+        except sqlite3.DatabaseError:
+            # damaged is not unfinished: whoever opens it is told
+            return True
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """What a database is born with."""
@@ -94,7 +121,7 @@ def _settings(origin: Origin) -> dict[str, str]:
 
 def check_format(connection: sqlite3.Connection, name: str) -> None:
     """Raise FormatError when the file is of another format than ours."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    version = _version(connection)
     if version != FORMAT:
         raise FormatError(
             f"The database {name!r} has the folder format {version}; "
