@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.auth import Authenticator
@@ -16,7 +17,6 @@ from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.javascript.pool import Limits
 from aiocouch.embedded.javascript.queryserver import QueryServer
-from aiocouch.embedded.mango.mapper import FieldMapper
 from aiocouch.embedded.peruser import DatabasesPerUser
 from aiocouch.embedded.replicator.documents import ReplicatorDocuments
 from aiocouch.embedded.replicator.scheduler import Replicator
@@ -26,12 +26,13 @@ from aiocouch.embedded.store.registry import Databases
 from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.user_documents import UserDocuments
 from aiocouch.embedded.uuids import Uuids
-from aiocouch.embedded.views.service import Indexes
 from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
+
+    from aiocouch.embedded.views.service import Indexes
 
 
 class Server:
@@ -58,8 +59,6 @@ class Server:
         self.statistics = Statistics()
         self.reshard_state: tuple[str, str | None] = ("running", None)
         self.javascript = QueryServer(self._javascript_limits())
-        self.indexes = Indexes(self.javascript, self.tasks)
-        self.indexes.languages["query"] = FieldMapper
         DesignFunctions(self.javascript).install(self.hooks)
         self.users = UserDocuments(self.config, self.databases)
         self.auth = Authenticator(self.config, self.users.find, self._rewrite_user)
@@ -71,6 +70,16 @@ class Server:
 
     def _javascript_limits(self) -> Limits:
         return Limits(seconds=self.config.integer("couchdb", "os_process_timeout", 5000) / 1000)
+
+    @cached_property
+    def indexes(self) -> Indexes:
+        """All view indexes. What they need is imported with the first query, not at the start."""
+        from aiocouch.embedded.mango.mapper import FieldMapper
+        from aiocouch.embedded.views.service import Indexes
+
+        indexes = Indexes(self.javascript, self.tasks)
+        indexes.languages["query"] = FieldMapper
+        return indexes
 
     def create_system_databases(self) -> None:
         """Make `_users` and `_replicator` where they are missing."""
@@ -109,7 +118,8 @@ class Server:
         await self.peruser.close()
         await asyncio.gather(*self._later, return_exceptions=True)
         await self.auth.close()
-        await self.indexes.close()
+        if "indexes" in self.__dict__:
+            await self.indexes.close()
         await self.databases.close()
         self.javascript.close()
 

@@ -12,7 +12,7 @@ from aiohttp import HttpVersion11, web
 
 from aiocouch.embedded.auth import authenticate
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.errors import CouchError, bad_request, internal
+from aiocouch.embedded.errors import CouchError, bad_request, internal, no_database
 from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.challenge import challenged
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
@@ -29,7 +29,7 @@ _log = logging.getLogger("aiocouch.embedded")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _OVERRIDES = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "COPY"})
 
-rooms.load()
+rooms.load_first()
 
 
 def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
@@ -64,6 +64,8 @@ async def _answer(exchange: Exchange) -> web.StreamResponse:
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001 - a fault of one request is not one of the server
+        if exchange.has_database and exchange.database.closed:
+            return _error_answer(exchange, no_database())
         _log.exception("%s %s failed", exchange.method, exchange.request.path)
         return _error_answer(exchange, internal(type(error).__name__))
 
