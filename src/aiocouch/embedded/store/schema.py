@@ -61,6 +61,8 @@ def connect(path: Path | None) -> sqlite3.Connection:
         cached_statements=256,
     )
     connection.execute("PRAGMA cache_size = -8000")
+    # it must come before anything that makes the first page of a new file
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     if path is not None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -100,7 +102,6 @@ class Origin:
 
 def create_tables(connection: sqlite3.Connection, origin: Origin) -> None:
     """Make the tables of a new database and its first settings, in one transaction."""
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {FORMAT};")
     attachments.create(connection)
     connection.executemany("INSERT INTO meta VALUES (?, ?)", _settings(origin).items())
