@@ -38,6 +38,7 @@ class FakeDatabase:
     """As much of a database as an index looks at."""
 
     def __init__(self) -> None:
+        self.closed = False
         self.update_seq = 0
         self.purge_seq = 0
         self.purged: list[tuple[int, str]] = []

@@ -257,8 +257,7 @@ class Database(Owner):
         for listener in list(self._listeners.values()):
             try:
                 listener(self)
-            except Exception:
-                # what is on disk is acknowledged, whatever those who watch make of it
+            except Exception:  # noqa: BLE001 - its fault is not one of the write
                 _log.exception("a listener to %r failed", self)
 
     # for the writer

@@ -166,6 +166,8 @@ class Index:
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """Give the rows as they are now."""
+        if self.closed or self._database.closed:
+            raise no_database()
         return self.tables.snapshot()
 
     @contextlib.asynccontextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from aiocouch.embedded.codec import decode
+from aiocouch.embedded.errors import no_database
 from aiocouch.embedded.javascript.pool import Unit
 from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.views.definition import define, unknown_language
@@ -108,6 +109,9 @@ class Indexes:
         """Give the index of this signature, opened or created; `mapper` fills its `trees`."""
         index = self.find(database, signature)
         if index is None:
+            if database.closed:
+                # the folder may be that of another one by now
+                raise no_database()
             tables = _open_tables(database, signature, trees)
             progress = self._progress(database, design_id)
             index = Index(database, tables, mapper, options, progress)
