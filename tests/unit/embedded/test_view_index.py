@@ -353,6 +353,18 @@ async def test_purges_that_are_forgotten_mean_a_new_index() -> None:
     await index.close()
 
 
+async def test_one_key_of_a_document_may_have_more_rows_than_a_page() -> None:
+    database = FakeDatabase()
+    database.put("a", [1] * (3 * SIZE))
+    index = index_of(database)
+    await index.refresh()
+    await check_reductions(database, index)
+    database.put("a", [1])
+    await index.refresh()
+    await check_reductions(database, index)
+    await index.close()
+
+
 async def test_a_closed_index_is_gone() -> None:
     database = FakeDatabase()
     index = index_of(database)

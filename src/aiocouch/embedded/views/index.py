@@ -311,7 +311,7 @@ class Index:
             keys = {(key, id_) for id_, places in found.items() for at, key in places if at == tree}
             if keys:
                 rows[tree] -= tables.take_out(tree, keys)
-                self.pages.touch(tree, ((key, id_, 0, b"", b"") for key, id_ in keys))
+                self.pages.touch_all(tree, keys)
         tables.forget(list(found))
         return rows
 

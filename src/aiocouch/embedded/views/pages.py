@@ -69,9 +69,23 @@ class Pages:
 
     def touch(self, tree: int, rows: Iterable[Sequence[object]]) -> None:
         """Empty the pages of rows that come or go; each row begins with its place."""
+        if self._exist[tree]:
+            self._empty(tree, {tuple(row[:3]) for row in rows})
+
+    def touch_all(self, tree: int, keys: Iterable[tuple[bytes, str]]) -> None:
+        """Empty the pages of all rows with these (sort key, id), of which one may have many."""
         if not self._exist[tree]:
             return
-        places = {tuple(row[:3]) for row in rows}
+        connection = self._tables.connection
+        find = f"SELECT key, id, n FROM pages_{tree} WHERE key = ? AND id = ?"
+        places: set[tuple[object, ...]] = set()
+        for key in keys:
+            places.add((*key, 0))
+            # a page may begin among the rows of one key
+            places.update(connection.execute(find, key))
+        self._empty(tree, places)
+
+    def _empty(self, tree: int, places: set[tuple[object, ...]]) -> None:
         self._touched[tree] += len(places)
         if self._touched[tree] > SIZE + self._tables.state.rows[tree] // 4:
             self._drop(tree)
