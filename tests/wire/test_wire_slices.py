@@ -1,0 +1,53 @@
+"""What goes out for a range that is read in slices."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from itertools import pairwise
+
+from aiocouch import Database
+from tests.wire.canned import Answer, CannedServer, Request, doc_row, json_answer, row, rows_text
+
+IDS = [f"d{number:04}" for number in range(50)]
+
+
+class SlicedServer:
+    """Answers a slice only when `together` of them are asked for."""
+
+    def __init__(self, together: int) -> None:
+        self._barrier = asyncio.Barrier(together)
+        self.bounds: list[tuple[str, str]] = []
+
+    def answer(self, request: Request) -> Answer:
+        if request.path == "/db":
+            # Documents of 200 kB: ten in a slice.
+            return json_answer({"doc_count": 50, "sizes": {"external": 50 * 200_000}})
+        if "include_docs" not in request.query:
+            return Answer(body=rows_text([row(id) for id in IDS], 50))
+        start = json.loads(request.query.get("startkey", '""'))
+        end = json.loads(request.query.get("endkey", '"z"'))
+        self.bounds.append((start, end))
+        rows = [doc_row(id) for id in IDS if start <= id < end]
+        return Answer(pieces=self._pieces(rows_text(rows, 50)))
+
+    async def _pieces(self, body: bytes) -> AsyncGenerator[bytes, None]:
+        await self._barrier.wait()
+        yield body
+
+
+async def test_slices_are_asked_for_at_the_same_time(canned: CannedServer, base: Database) -> None:
+    server = SlicedServer(together=3)
+    canned.handler = server.answer
+    async with asyncio.timeout(20):
+        found = [doc.id async for doc in base.docs(streams=3)]
+    assert found == IDS
+    ends = ["", "d0009", "d0019", "d0029", "d0039", "d0049", "z"]
+    assert sorted(server.bounds) == list(pairwise(ends))
+
+
+async def test_in_any_order_all_come_once(canned: CannedServer, base: Database) -> None:
+    server = SlicedServer(together=2)
+    canned.handler = server.answer
+    async with asyncio.timeout(20):
+        found = [doc.id async for doc in base.docs(streams=2, ordered=False)]
+    assert sorted(found) == IDS
