@@ -1,0 +1,1 @@
+"""What aiocouch costs, beside its peers: `make bench`, or `python -m benchmarks --help`."""
