@@ -311,6 +311,32 @@ async def test_an_error_of_the_mapper_reaches_everybody_and_is_not_kept() -> Non
     await index.close()
 
 
+async def test_counts_hold_when_an_update_of_many_rows_is_undone() -> None:
+    broken = False
+
+    async def failing(documents: Sequence[Document]) -> Mapped:
+        if broken and documents[-1].id == "last":
+            raise CouchError(500, "os_process_error", "x")
+        return await emit_keys(documents)
+
+    database = FakeDatabase()
+    index = index_of(database, mapper=failing)
+    for round_ in range(2):
+        for number in range(3 * SIZE):
+            database.put(str(number), [number % 3 - round_])
+        if not round_:
+            await index.refresh()
+            await check_reductions(database, index)
+    database.put("last", [])
+    broken = True
+    with pytest.raises(CouchError):
+        await index.refresh()
+    broken = False
+    await index.refresh()
+    await check_reductions(database, index)
+    await index.close()
+
+
 async def test_a_database_that_went_back_is_indexed_anew() -> None:
     database = FakeDatabase()
     index = index_of(database)

@@ -193,12 +193,18 @@ class Index:
 
     async def _update(self) -> None:
         async with self.writing():
-            until = self._database.update_seq
-            if self.state.seq > until or self._has_missed_purges():
-                self._start_over()
-            self._purge()
-            await self._advance(until)
+            try:
+                await self._catch_up(self._database.update_seq)
+            except BaseException:
+                self.pages.look()
+                raise
         await self._checkpoint()
+
+    async def _catch_up(self, until: int) -> None:
+        if self.state.seq > until or self._has_missed_purges():
+            self._start_over()
+        self._purge()
+        await self._advance(until)
 
     async def _advance(self, until: int) -> None:
         since = self.state.seq

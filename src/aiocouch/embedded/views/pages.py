@@ -56,12 +56,21 @@ class Pages:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._touched = [0] * tables.trees
-        self._exist = [self._any(tree) for tree in range(tables.trees)]
+        self._touched: list[int] = []
+        self._exist: list[bool] = []
+        self.look()
 
-    def _any(self, tree: int) -> bool:
-        row = self._tables.connection.execute(f"SELECT 1 FROM pages_{tree} LIMIT 1").fetchone()
-        return row is not None
+    def look(self) -> None:
+        """See which pages there are: at the start, and when a transaction was undone."""
+        pages = [self._number(tree) for tree in range(self._tables.trees)]
+        self._exist = [number > 0 for number, _ in pages]
+        self._touched = [uncounted for _, uncounted in pages]
+
+    def _number(self, tree: int) -> tuple[int, int]:
+        number, uncounted = self._tables.connection.execute(
+            f"SELECT count(*), count(nullif(rows != {_UNKNOWN}, 1)) FROM pages_{tree}"
+        ).fetchone()
+        return number, uncounted
 
     def forget(self) -> None:
         """Note that the tables were emptied."""
