@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-__all__ = ["printed", "written"]
+from aiocouch.embedded.codec import encode
+
+__all__ = ["printed", "read_integer", "shown_text", "written"]
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+
+
+def read_integer(text: str) -> int:
+    """Read a whole number as Erlang does; ValueError for what else Python would take."""
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def shown_text(text: str) -> str:
+    """Print the text of an option of a query as `~p` does."""
+    return encode(text).decode() if text else "[]"
 
 
 def written(value: Any) -> str:

@@ -10,7 +10,12 @@ from aiocouch.embedded.errors import bad_request, internal, method_not_allowed, 
 from aiocouch.embedded.http.documents import local_text
 from aiocouch.embedded.http.reading import ReadOptions, text_of, winner_members
 from aiocouch.embedded.http.routes import database_route, find_default
-from aiocouch.embedded.http.row_options import RowOptions, options_of_body, options_of_query
+from aiocouch.embedded.http.row_options import (
+    options_of_body,
+    options_of_member,
+    options_of_query,
+    span_of,
+)
 from aiocouch.embedded.incoming import DESIGN, LOCAL
 from aiocouch.embedded.partitioning import partition_range
 from aiocouch.embedded.store.ranks import count
@@ -24,8 +29,9 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.views.options import ViewOptions
 
-    Rows = Callable[[Database, RowOptions], AsyncIterator[bytes]]
+    Rows = Callable[[Database, ViewOptions], AsyncIterator[bytes]]
 
 _METHODS = ("GET", "HEAD", "POST")
 _FIRST_CHUNK = 100
@@ -80,32 +86,31 @@ async def _answer_queries(exchange: Exchange, rows: Rows) -> web.StreamResponse:
         raise method_not_allowed(("POST",))
     exchange.require_json_type()
     body = await exchange.json_object()
-    queries = body.get("queries")
-    if queries is None:
+    if "queries" not in body:
         raise bad_request("POST body must include `queries` parameter.")
+    queries = body["queries"]
     if not isinstance(queries, list):
         raise bad_request("`queries` member must be an array.")
     options = [_query(exchange, query) for query in queries]
     return await exchange.answer_stream(_results(exchange, rows, options))
 
 
-def _query(exchange: Exchange, query: object) -> RowOptions:
+def _query(exchange: Exchange, query: object) -> ViewOptions:
     if not isinstance(query, dict):
         raise internal("function_clause")
-    options = options_of_body(query)
-    options.take_single_key()
+    options = options_of_member(query)
     _check(exchange, options)
     return options
 
 
-def _check(exchange: Exchange, options: RowOptions) -> None:
-    options.check()
+def _check(exchange: Exchange, options: ViewOptions) -> None:
+    options.check(has_reduce=False)
     if options.partition is not None and not exchange.database.partitioned:
         raise query_parse_error("`partition` parameter is not supported on this db")
 
 
 async def _results(
-    exchange: Exchange, rows: Rows, queries: list[RowOptions]
+    exchange: Exchange, rows: Rows, queries: list[ViewOptions]
 ) -> AsyncIterator[bytes]:
     yield b'{"results":['
     for number, options in enumerate(queries):
@@ -124,14 +129,14 @@ async def _ended(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 # the three lists
 
 
-async def all_docs_rows(database: Database, options: RowOptions) -> AsyncIterator[bytes]:
+async def all_docs_rows(database: Database, options: ViewOptions) -> AsyncIterator[bytes]:
     """Yield the JSON text of `_all_docs`, in chunks of rows."""
     total = database.doc_count
     if options.keys is not None:
         async for piece in _by_keys(database, options, total, ""):
             yield piece
         return
-    span = options.span()
+    span = span_of(options)
     if options.partition is not None:
         span = _clipped(span, *partition_range(options.partition))
     offset = min(total, await _rank(database, span) + options.skip)
@@ -140,20 +145,20 @@ async def all_docs_rows(database: Database, options: RowOptions) -> AsyncIterato
         yield piece
 
 
-async def _design_rows(database: Database, options: RowOptions) -> AsyncIterator[bytes]:
+async def _design_rows(database: Database, options: ViewOptions) -> AsyncIterator[bytes]:
     total = await count(database, Span(DESIGN, _DESIGN_END, high_open=True))
     if options.keys is not None:
         async for piece in _by_keys(database, options, total, DESIGN):
             yield piece
         return
-    span = options.span(DESIGN, _DESIGN_END)
+    span = _clipped(span_of(options, DESIGN, _DESIGN_END), DESIGN, _DESIGN_END)
     offset = min(total, await _rank(database, span) + options.skip)
     yield _head(total, offset, _sequence(database, options))
-    async for piece in _ranged(database, _clipped(span, DESIGN, _DESIGN_END), options):
+    async for piece in _ranged(database, span, options):
         yield piece
 
 
-async def _local_rows(database: Database, options: RowOptions) -> AsyncIterator[bytes]:
+async def _local_rows(database: Database, options: ViewOptions) -> AsyncIterator[bytes]:
     sequence = b"null" if options.update_seq else None
     if options.keys is not None:
         async for piece in _by_keys(database, options, None, LOCAL):
@@ -161,7 +166,7 @@ async def _local_rows(database: Database, options: RowOptions) -> AsyncIterator[
         return
     yield _head(None, None, sequence)
     lead = b""
-    span = options.span()
+    span = span_of(options)
     async for chunk in _chunks(locals_, database, span, options):
         yield lead + b",\n".join(_local_row(item, options) for item in chunk)
         lead = b",\n"
@@ -177,7 +182,7 @@ def _clipped(span: Span, low: str, high: str) -> Span:
     return span
 
 
-def _sequence(database: Database, options: RowOptions) -> bytes | None:
+def _sequence(database: Database, options: ViewOptions) -> bytes | None:
     return encode(database.sequence(database.update_seq)) if options.update_seq else None
 
 
@@ -205,12 +210,12 @@ async def _rank(database: Database, span: Span) -> int:
 
 
 async def _chunks(
-    read: Callable[..., list[Any]], database: Database, span: Span, options: RowOptions
+    read: Callable[..., list[Any]], database: Database, span: Span, options: ViewOptions
 ) -> AsyncIterator[list[Any]]:
     """Yield the rows of a range as the store gives them, chunk by chunk."""
     left, skip, fitting = options.limit, options.skip, _FIRST_CHUNK
-    while left is None or left > 0:
-        size = fitting if left is None else min(fitting, left)
+    while left > 0:
+        size = min(fitting, left)
         chunk = read(database.reader, span, size, skip)
         if chunk:
             yield chunk
@@ -218,7 +223,7 @@ async def _chunks(
             return
         last = chunk[-1]
         span = span.after(last.id if isinstance(last, Entry) else last[0])
-        left = None if left is None else left - size
+        left -= size
         skip, fitting = 0, _fitting(chunk)
         await asyncio.sleep(0)
 
@@ -231,7 +236,7 @@ def _fitting(chunk: list[Any]) -> int:
     return max(min(CHUNK, 4 * len(chunk), _CHUNK_BYTES // average), 1)
 
 
-async def _ranged(database: Database, span: Span, options: RowOptions) -> AsyncIterator[bytes]:
+async def _ranged(database: Database, span: Span, options: ViewOptions) -> AsyncIterator[bytes]:
     lead = b""
     if options.include_docs:
         async for chunk in _chunks(entries, database, span, options):
@@ -250,7 +255,7 @@ def _row(doc_id: str, rev: str) -> bytes:
 
 
 def _rows_with_docs(
-    database: Database, chunk: Iterable[Entry], options: RowOptions
+    database: Database, chunk: Iterable[Entry], options: ViewOptions
 ) -> Iterable[bytes]:
     for entry in chunk:
         name = encode(entry.id)
@@ -263,7 +268,7 @@ def _rows_with_docs(
         )
 
 
-def doc_text(database: Database, entry: Entry, options: RowOptions) -> bytes:
+def doc_text(database: Database, entry: Entry, options: ViewOptions) -> bytes:
     """Give the text of a document as `include_docs` shows it."""
     if not options.conflicts and entry.attachments is None:
         return render(entry)
@@ -279,13 +284,13 @@ def doc_text(database: Database, entry: Entry, options: RowOptions) -> bytes:
 
 
 async def _by_keys(
-    database: Database, options: RowOptions, total: int | None, prefix: str
+    database: Database, options: ViewOptions, total: int | None, prefix: str
 ) -> AsyncIterator[bytes]:
     yield _head(total, None, b"null" if options.update_seq else None)
     keys = options.keys or []
     if options.descending:
         keys = keys[::-1]
-    end = None if options.limit is None else options.skip + options.limit
+    end = options.skip + options.limit
     wanted = [key for key in keys if _is_in(key, prefix)][options.skip : end]
     for start in range(0, len(wanted), CHUNK):
         lead = b",\n" if start else b""
@@ -299,7 +304,7 @@ def _is_in(key: object, prefix: str) -> bool:
     return not prefix or (isinstance(key, str) and key.startswith(prefix))
 
 
-def _key_row(database: Database, key: object, options: RowOptions) -> bytes:
+def _key_row(database: Database, key: object, options: ViewOptions) -> bytes:
     if isinstance(key, str) and key.startswith(LOCAL):
         local = database.local(key)
         return _no_row(key) if local is None else _local_row(local, options)
@@ -318,7 +323,7 @@ def _no_row(key: object) -> bytes:
     return b'{"key":%b,"error":"not_found"}' % encode(key)
 
 
-def _local_row(local: Any, options: RowOptions) -> bytes:
+def _local_row(local: Any, options: ViewOptions) -> bytes:
     name = encode(local.id)
     row = b'{"id":%b,"key":%b,"value":{"rev":"0-%d"}' % (name, name, local.rev)
     if options.include_docs:

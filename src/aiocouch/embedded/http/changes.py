@@ -18,6 +18,7 @@ from aiocouch.embedded.changes import (
     View,
     walk,
 )
+from aiocouch.embedded.erlang_text import read_integer
 from aiocouch.embedded.errors import bad_request, internal
 from aiocouch.embedded.http.change_filters import read_filter
 from aiocouch.embedded.http.routes import database_route
@@ -125,7 +126,7 @@ def _read_style(options: _Options, value: str) -> None:
 
 def _read_interval(options: _Options, value: str) -> None:
     try:
-        options.seq_interval = int(value)
+        options.seq_interval = read_integer(value)
     except ValueError:
         options.seq_interval = 0
     if options.seq_interval <= 0:
@@ -143,7 +144,7 @@ def _read_heartbeat(options: _Options, value: str) -> None:
 
 def _whole(text: str) -> int:
     try:
-        return int(text)
+        return read_integer(text)
     except ValueError:
         raise internal("badarg") from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiocouch.embedded import feeds
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.db_updates import descending
+from aiocouch.embedded.erlang_text import read_integer
 from aiocouch.embedded.errors import bad_request
 from aiocouch.embedded.http.routes import server_route
 
@@ -49,7 +50,7 @@ def _integer(exchange: Exchange, name: str, default: int | None = None) -> int |
     if text is None:
         return default
     try:
-        return int(text)
+        return read_integer(text)
     except ValueError:
         raise bad_request("invalid_integer") from None
 

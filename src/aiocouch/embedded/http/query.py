@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
-from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.codec import decode
+from aiocouch.embedded.erlang_text import read_integer, shown_text
 from aiocouch.embedded.errors import CouchError, query_parse_error
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Query:
         if value is None:
             return default
         if value.lower() not in {"true", "false"}:
-            raise query_parse_error(f"Invalid boolean parameter: {encode(value).decode()}")
+            raise query_parse_error(f"Invalid boolean parameter: {shown_text(value)}")
         return value.lower() == "true"
 
     def integer(self, name: str, default: int, minimum: int = 0) -> int:
@@ -57,13 +58,11 @@ class Query:
         if value is None:
             return default
         try:
-            number = int(value)
+            number = read_integer(value)
         except ValueError:
-            raise query_parse_error(
-                f"Invalid value for integer: {encode(value).decode()}"
-            ) from None
+            raise query_parse_error(f"Invalid value for integer: {shown_text(value)}") from None
         if number < minimum:
-            raise query_parse_error(f"Invalid value for positive integer: {encode(value).decode()}")
+            raise query_parse_error(f"Invalid value for positive integer: {shown_text(value)}")
         return number
 
     def json(self, name: str, default: Any = None) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.collation import raw_sort_key, sort_key
-from aiocouch.embedded.erlang_text import printed
+from aiocouch.embedded.erlang_text import printed, read_integer, shown_text
 from aiocouch.embedded.errors import CouchError, bad_request, query_parse_error
 from aiocouch.embedded.views.grouping import EXACT, Range
 from aiocouch.embedded.views.tables import LAST_NUMBER
@@ -197,9 +197,10 @@ def _flag(value: Any) -> bool:
         return True
     if text is False or text == "false":
         return False
-    if not isinstance(value, str):
+    if not isinstance(value, (str, int)):
         raise CouchError(500, "unknown_error", "function_clause")
-    raise query_parse_error(f"Invalid boolean parameter: {encode(value).decode()}")
+    shown = shown_text(value) if isinstance(value, str) else printed(value)
+    raise query_parse_error(f"Invalid boolean parameter: {shown}")
 
 
 def _integer(value: Any) -> int:
@@ -212,10 +213,9 @@ def _integer(value: Any) -> int:
 
 def _integer_text(value: str) -> int:
     try:
-        number = int(value)
+        number = read_integer(value)
     except ValueError:
-        shown = encode(value).decode() if value else "[]"
-        raise query_parse_error(f"Invalid value for integer: {shown}") from None
+        raise query_parse_error(f"Invalid value for integer: {shown_text(value)}") from None
     if number < 0:
         raise query_parse_error(f'Invalid value for positive integer: "{value}"')
     return number
@@ -265,6 +265,11 @@ def _set(name: str) -> Callable[[ViewOptions, Any], None]:
     return setter
 
 
+def _set_skip(options: ViewOptions, value: int) -> None:
+    # nothing has more rows, and SQLite takes no larger number
+    options.skip = min(value, _LARGEST_LIMIT)
+
+
 def _set_group(options: ViewOptions, value: bool) -> None:
     options.group_level = EXACT if value else 0
 
@@ -300,7 +305,7 @@ _OPTIONS = {
     "endkey_docid": _END_ID,
     "end_key_doc_id": _END_ID,
     "limit": _Option(_integer_text, _integer, _set("limit")),
-    "skip": _Option(_integer_text, _integer, _set("skip")),
+    "skip": _Option(_integer_text, _integer, _set_skip),
     "group": _option(_flag, _set_group),
     "group_level": _Option(_integer_text, _integer, _set("group_level")),
     "stale": _option(_STALE, _set("update")),
