@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from hashlib import md5
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -153,7 +154,7 @@ async def play(server: Server, database: Database, model: Model, step: Step) -> 
         (outcome,) = await Update(server, database, SYSTEM).run([edit])
         assert (outcome.error is None) == (model.put(step, rev) is not None)
     elif isinstance(step, Replicate):
-        path = tuple(enumerate(step.hashes, 1))[::-1]
+        path = path_of(step.hashes)
         edit = Edit(step.id, {"n": step.n}, step.deleted, path)
         (outcome,) = await Update(server, database, SYSTEM, replicated=True).run([edit])
         assert outcome.error is None
@@ -163,6 +164,15 @@ async def play(server: Server, database: Database, model: Model, step: Step) -> 
     else:
         await compact(database)
         model.compacted = True
+
+
+def path_of(hashes: tuple[bytes, ...]) -> tuple[Rev, ...]:
+    """Give the revisions of a history, newest first; a hash tells of all that came before."""
+    revs = [
+        (generation, md5(b"".join(hashes[:generation]), usedforsecurity=False).digest())
+        for generation in range(1, len(hashes) + 1)
+    ]
+    return tuple(reversed(revs))
 
 
 async def play_purge(database: Database, model: Model, step: Purge) -> None:

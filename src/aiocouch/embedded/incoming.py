@@ -138,7 +138,9 @@ def _read_revisions(edit: Edit, value: object) -> None:
     if not all(isinstance(item, str) for item in ids):
         raise _invalid("RevId isn't a string")
     if ids:
-        edit.revs = tuple(read_rev(f"{start - n}-{item}") for n, item in enumerate(ids))
+        # generations below 1 there are none, though some say so
+        known = ids[: max(start, 1)]
+        edit.revs = tuple(read_rev(f"{start - n}-{item}") for n, item in enumerate(known))
 
 
 _READERS: dict[str, Callable[[Edit, Any], None]] = {

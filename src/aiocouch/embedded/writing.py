@@ -162,8 +162,10 @@ class Update:
         if self._replicated:
             return self._revise_replicated(edit, entry)
         base = base_of(entry, edit.revs, deleted=edit.deleted)
-        if base is None:
+        if base is None or (entry is None and base and self._refuses_strangers()):
             return conflict()
+        if not edit.is_design:
+            self._database.rules_known = True
         parent = base[0] if base else None
         attachments: Resolved = []
         if edit.members:
@@ -173,6 +175,14 @@ class Update:
         digests = [(item.name, item.content_type, item.md5) for item, _ in attachments]
         rev = next_revision(parent, edit.body, deleted=edit.deleted, attachments=digests)
         return NewRevision(edit.id, (rev, *base), edit.deleted, encode_body(edit.body), attachments)
+
+    def _refuses_strangers(self) -> bool:
+        """Tell whether a revision of an unknown document is a conflict.
+
+        In CouchDB it is one where validate functions may have to be asked: until it has found
+        that there are none.
+        """
+        return self._must_check or not self._database.rules_known
 
     def _revise_replicated(self, edit: Edit, entry: Entry | None) -> NewRevision:
         attachments: Resolved = []
@@ -237,6 +247,7 @@ class Update:
     def _store(self, connection: sqlite3.Connection, edit: Edit, ready: _Ready) -> Outcome:
         if isinstance(ready, NewRevision):
             if store(self._database, connection, ready):
+                self._database.rules_known = self._database.rules_known and not edit.is_design
                 return Outcome(edit.id, format_revision(ready.rev))
             ready = conflict()
         if isinstance(ready, CouchError):

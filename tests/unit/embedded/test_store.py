@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from aiocouch.embedded.incoming import read_edit
 from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.compaction import compact
-from aiocouch.embedded.store.purging import purges
+from aiocouch.embedded.store.purging import purge, purges
 from aiocouch.embedded.store.registry import Databases, FolderInUseError
 from aiocouch.embedded.store.spans import Span, entries, revs
 from aiocouch.embedded.store.writer import Owner, Writer
@@ -80,7 +81,7 @@ async def test_a_deleted_database_leaves_nothing_behind(server: Server, tmp_path
     assert await server.databases.delete(NAME)
     assert not await server.databases.delete(NAME)
     assert server.databases.open(NAME) is None
-    assert [*tmp_path.glob("databases/*")] == []
+    assert [*await asyncio.to_thread(tmp_path.glob, "databases/*")] == []
     assert server.databases.create(NAME).doc_count == 0
 
 
@@ -295,12 +296,14 @@ async def test_branches_keep_no_more_revisions_than_the_limit(
     assert [node.rev[0] for node in entry.tree.nodes] == [4, 5, 6]
 
 
-async def test_old_purges_are_forgotten_when_the_database_is_compacted(database: Database) -> None:
-    from aiocouch.embedded.store.purging import purge
+def _purge_nothing(database: Database, doc_id: str, connection: sqlite3.Connection) -> None:
+    assert purge(database, connection, doc_id, []) == []
 
+
+async def test_old_purges_are_forgotten_when_the_database_is_compacted(database: Database) -> None:
     await database.set_purged_infos_limit(2)
     for n in range(5):
-        await database.write(lambda connection, n=n: purge(database, connection, f"d{n}", []))
+        await database.write(partial(_purge_nothing, database, f"d{n}"))
     assert database.purge_seq == 5
     await compact(database)
     assert purges(database.reader) == [("d3", []), ("d4", [])]

@@ -124,12 +124,12 @@ class _Wish(NamedTuple):
 @database_route("_bulk_get", methods=("POST",), json_post=True, exact=True)
 async def bulk_get(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_bulk_get`, as JSON or as a multipart body."""
-    for name in ("rev", "open_revs", "atts_since", "w", "new_edits"):
-        if name in exchange.query:
-            raise bad_request(f'"{name}" query parameter is not acceptable')
     body = await exchange.json_object()
     if "docs" not in body:
         raise bad_request("Missing JSON list of 'docs'.")
+    for name in ("rev", "open_revs", "atts_since", "w", "new_edits"):
+        if name in exchange.query:
+            raise bad_request(f'"{name}" query parameter is not acceptable')
     if not isinstance(body["docs"], list):
         raise internal("function_clause")
     options = read_options(exchange.query)
@@ -155,7 +155,7 @@ def _wish(value: object, options: ReadOptions) -> _Wish:
         raise internal("function_clause")
     try:
         check_id(doc_id)
-        wanted = None if rev is None else (read_rev(rev),)
+        wanted = (read_rev(rev),) if "rev" in value else None
     except CouchError as error:
         return _Wish(doc_id, rev, options, error)
     since = value.get("atts_since")

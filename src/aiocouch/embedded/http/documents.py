@@ -343,9 +343,13 @@ def _destination(exchange: Exchange) -> tuple[str, Rev | None]:
         raise bad_request("Destination URL must be relative.")
     path, _, query = header.partition("?")
     name, _, rev = query.partition("=")
+    try:
+        target = unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        raise bad_request("Document id must be valid UTF-8", "illegal_docid") from None
     if not query:
-        return unquote(path), None
-    return unquote(path), read_rev(unquote(rev) if name == "rev" else query)
+        return target, None
+    return target, read_rev(unquote(rev) if name == "rev" else query)
 
 
 # forms

@@ -211,8 +211,8 @@ class Exchange:
 
     @property
     def content_type(self) -> str:
-        """Give the media type of the body, lower case, without parameters; "" where none."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        """Give the media type of the body as sent, without parameters; "" where none."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip()
 
     # answering
 

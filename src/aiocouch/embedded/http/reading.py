@@ -179,7 +179,7 @@ def open_revisions(
 ) -> tuple[list[Revision], list[Rev]]:
     """Give the revisions that `open_revs` names, and those whose body is not there."""
     if entry is None:
-        return [], list(options.open_revs or ())
+        return [], sorted(options.open_revs or ())
     nodes, missing = _chosen_nodes(entry, options)
     revisions = []
     for node in nodes:
@@ -188,7 +188,7 @@ def open_revisions(
             missing.append(node.rev)
         else:
             revisions.append(revision)
-    return revisions, missing
+    return revisions, sorted(missing)
 
 
 def _followed(entry: Entry, node: Node, options: ReadOptions) -> list[Node]:

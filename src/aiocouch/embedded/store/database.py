@@ -71,6 +71,8 @@ class Database(Owner):
         self.closed = False
         self.compacting = False
         self.ranks = Ranks()
+        self.rules_known = False
+        """Whether a write has found out which validate functions there are; see `writing`."""
         self.uploads: set[int] = set()
         """Contents of attachments that belong to no document yet; compaction leaves them."""
         self._listeners: dict[object, Callable[[Database], None]] = {}

@@ -82,6 +82,6 @@ def trim_purges(connection: sqlite3.Connection, purge_seq: int, limit: int) -> N
 
 
 def purges(reader: sqlite3.Connection) -> list[tuple[str, list[str]]]:
-    """Give the purges that are remembered, oldest first: ids and revisions."""
-    rows = reader.execute("SELECT id, revs FROM purges ORDER BY seq").fetchall()
+    """Give the purges that are remembered, in the order of their ids: ids and revisions."""
+    rows = reader.execute("SELECT id, revs FROM purges ORDER BY id, seq").fetchall()
     return [(doc_id, decode(revs)) for doc_id, revs in rows]
