@@ -159,13 +159,17 @@ class Update:
         return self._revise(edit, self._database.get(edit.id))
 
     def _revise(self, edit: Edit, entry: Entry | None) -> _Ready:
+        ready = self._revise_any(edit, entry)
+        if isinstance(ready, NewRevision) and not edit.is_design:
+            self._database.rules_known = True
+        return ready
+
+    def _revise_any(self, edit: Edit, entry: Entry | None) -> _Ready:
         if self._replicated:
             return self._revise_replicated(edit, entry)
         base = base_of(entry, edit.revs, deleted=edit.deleted)
         if base is None or (entry is None and base and self._refuses_strangers()):
             return conflict()
-        if not edit.is_design:
-            self._database.rules_known = True
         parent = base[0] if base else None
         attachments: Resolved = []
         if edit.members:
