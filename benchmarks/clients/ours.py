@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from work import Job, Program, Tally, in_parts, run
+
 from aiocouch import CouchDB, Database
 from aiocouch.document import Document
-from work import Job, Program, Tally, in_parts, run
 
 
 class Client:
@@ -56,6 +57,11 @@ async def get32(client: Client, job: Job, _: Any) -> Tally:
         tally.count += part.count
         tally.total += part.total
     return tally
+
+
+async def get32_batched(client: Client, job: Job, _: Any) -> Tally:
+    """Read documents one by one, 32 at a time, of which those that wait go together."""
+    return await get32(Client(client.couchdb, client.database.batched()), job, _)
 
 
 async def all_documents(client: Client, _: Job, __: Any) -> Tally:
@@ -107,8 +113,10 @@ async def close(client: Client) -> None:
 
 WORKS: dict[str, Any] = {
     "bulk": bulk,
+    "bulk-made": bulk,
     "get1": get1,
     "get32": get32,
+    "get32-batched": get32_batched,
     "all": all_documents,
     "ids": ids,
     "changes": changes,

@@ -111,6 +111,7 @@ async def close(session: aiohttp.ClientSession) -> None:
 
 WORKS: dict[str, Any] = {
     "bulk": bulk,
+    "bulk-made": bulk,
     "get1": get1,
     "get32": get32,
     "all": all_documents,

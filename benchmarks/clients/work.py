@@ -89,10 +89,18 @@ def document(number: int) -> dict[str, Any]:
         "serial": number,
         "name": f"Place {number}",
         "position": {"latitude": number % 180 - 89.75, "longitude": number % 360 - 179.25},
-        "population": {"total": number * 37 % 1_000_003, "year": 2026, "estimated": number % 2 == 0},
+        "population": {
+            "total": number * 37 % 1_000_003,
+            "year": 2026,
+            "estimated": number % 2 == 0,
+        },
         "tags": ["river", "harbour", f"zone-{number % 97}", "museum"],
         "monthly": [round((number * month) % 311 / 10 + 0.05, 2) for month in range(1, 13)],
-        "mayor": {"name": f"Person {number % 1009}", "since": "2024-05-17T08:30:00Z", "party": None},
+        "mayor": {
+            "name": f"Person {number % 1009}",
+            "since": "2024-05-17T08:30:00Z",
+            "party": None,
+        },
         "text": (f"Place {number} lies by the water and is known for its market. " * 3)[:120],
     }
 
@@ -105,6 +113,12 @@ def documents(count: int, start: int = 0) -> Iterator[dict[str, Any]]:
 def batches(count: int) -> list[list[dict[str, Any]]]:
     """The first documents, as many as go into one request of `bulk` together."""
     return [list(documents(min(BATCH, count - start), start)) for start in range(0, count, BATCH)]
+
+
+def made(count: int) -> Iterator[list[dict[str, Any]]]:
+    """The same, but made while they are asked for: what a program does that loads something."""
+    for start in range(0, count, BATCH):
+        yield list(documents(min(BATCH, count - start), start))
 
 
 Work = Callable[[Any, Job, Any], "Tally | Awaitable[Tally]"]
@@ -143,6 +157,8 @@ def _prepared(job: Job) -> Any:
     """The documents to write; they are not part of what is measured."""
     if job.work == "bulk":
         return batches(job.count)
+    if job.work == "bulk-made":
+        return made(job.count)
     return list(documents(job.count)) if job.work == "save" else None
 
 

@@ -1,0 +1,171 @@
+"""The server that the clients talk to: any by its URL, an embedded one, or Apache CouchDB."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiocouch.testing.server import CouchDBServer
+
+COUCHDB = Path("/opt/couchdb")
+_SETTINGS = """[couchdb]
+single_node = true
+database_dir = {folder}/data
+view_index_dir = {folder}/data
+[smoosh]
+state_dir = {folder}/data
+[chttpd]
+bind_address = 127.0.0.1
+port = {port}
+[admins]
+admin = admin
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    server: CouchDBServer
+    pid: int | None = None
+    """Its process, where it is one of ours."""
+    start_seconds: float = 0.0
+    """How long it took from the start of the process to the first answer."""
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request, and return the answer. Raises `urllib.error.HTTPError`."""
+        given = f"{self.server.user}:{self.server.password}".encode()
+        headers = {"Authorization": "Basic " + b64encode(given).decode()}
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        request = urllib.request.Request(f"{self.server.url}/{path}", data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            return json.load(answer)
+
+    def has(self, path: str) -> bool:
+        """Whether there is such a thing."""
+        try:
+            self.ask("GET", path)
+        except urllib.error.HTTPError:
+            return False
+        return True
+
+    def recreate(self, database: str) -> None:
+        """Make the database new and empty."""
+        if self.has(database):
+            self.ask("DELETE", database)
+        self.ask("PUT", database)
+
+    def title(self) -> str:
+        """What it calls itself."""
+        answer = self.ask("GET", "")
+        vendor = answer.get("vendor", {}).get("name", "")
+        return f"{vendor} {answer['version']}".strip()
+
+    def memory_kb(self) -> int:
+        """How much memory its process has now, in KiB."""
+        text = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"^VmRSS:\s+(\d+)", text, re.MULTILINE)
+        return int(found[1]) if found else 0
+
+
+@contextlib.contextmanager
+def serving(kind: str) -> Iterator[Running]:
+    """A server: "embedded", "couchdb" (a private Apache CouchDB), or the URL of one."""
+    if "://" in kind:
+        yield Running(CouchDBServer.from_url(kind))
+        return
+    with tempfile.TemporaryDirectory(prefix="aiocouch-bench-") as folder:
+        start = _start_embedded if kind == "embedded" else _start_couchdb
+        began = time.perf_counter()
+        process, url = start(Path(folder))
+        try:
+            running = Running(CouchDBServer(url), process.pid)
+            _wait(running)
+            seconds = time.perf_counter() - began
+            _finish(running, kind)
+            yield Running(running.server, process.pid, seconds)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _start_embedded(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    command = [sys.executable, "-m", "aiocouch", "serve", "--port", "0", "--data"]
+    process = subprocess.Popen([*command, str(folder / "data")], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("listening on ").strip()
+    return process, url.rstrip("/")
+
+
+def _start_couchdb(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    port = _free_port()
+    (folder / "data").mkdir()
+    (folder / "local.ini").write_text(_SETTINGS.format(folder=folder, port=port))
+    kept = [
+        line
+        for line in (COUCHDB / "etc" / "vm.args").read_text().splitlines(keepends=True)
+        if not line.startswith("-name")
+    ]
+    (folder / "vm.args").write_text("".join(kept))
+    settings = f"{COUCHDB}/etc/default.ini {folder}/local.ini"
+    environment = {
+        **os.environ,
+        "COUCHDB_ARGS_FILE": str(folder / "vm.args"),
+        "COUCHDB_INI_FILES": settings,
+        "ERL_CRASH_DUMP": str(folder / "erl_crash.dump"),
+    }
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [str(COUCHDB / "bin" / "couchdb")],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
+    return process, f"http://127.0.0.1:{port}"
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait(running: Running) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            running.ask("GET", "")
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return
+    raise TimeoutError("the server does not answer")
+
+
+def _finish(running: Running, kind: str) -> None:
+    """Wait until CouchDB has made its own databases."""
+    if kind == "couchdb":
+        while not (running.has("_users") and running.has("_replicator")):
+            time.sleep(0.1)
