@@ -229,7 +229,8 @@ def basic_credentials(header: str | None) -> tuple[str, str] | None:
     if header is None or not header.startswith("Basic "):
         return None
     encoded = "".join(header[6:].split())
-    if _NO_BASE64.search(encoded):
+    # CouchDB reads four characters after the other, and crashes in the middle of them
+    if _NO_BASE64.search(encoded, 0, len(encoded) // 4 * 4):
         raise internal("badarg")
     try:
         text = base64.b64decode(encoded, validate=True).decode(errors="replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiocouch.embedded.views.service import Indexes
+
+
+_log = logging.getLogger("aiocouch.embedded")
 
 
 class Server:
@@ -104,7 +108,13 @@ class Server:
         """Do something in the background; `close` waits for it."""
         task = asyncio.get_running_loop().create_task(work)
         self._later.add(task)
-        task.add_done_callback(self._later.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._later.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # nobody waits for it
+            _log.error("work in the background failed", exc_info=task.exception())
 
     async def stop_waiting(self) -> None:
         """End replications, and feeds that wait for changes; done before the sockets close."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import time
@@ -61,13 +60,22 @@ async def _answer(exchange: Exchange) -> web.StreamResponse:
         return await _dispatch(exchange)
     except CouchError as error:
         return _error_answer(exchange, error)
-    except (ConnectionError, asyncio.CancelledError):
-        raise
     except Exception as error:  # noqa: BLE001 - a fault of one request is not one of the server
-        if exchange.has_database and exchange.database.closed:
-            return _error_answer(exchange, no_database())
-        _log.exception("%s %s failed", exchange.method, exchange.request.path)
-        return _error_answer(exchange, internal(type(error).__name__))
+        return _failed(exchange, error)
+
+
+def _failed(exchange: Exchange, error: Exception) -> web.StreamResponse:
+    if _has_gone(exchange.request):
+        _log.debug("the client of %s %s hung up", exchange.method, exchange.request.path)
+        return exchange.response or web.Response()
+    if exchange.has_database and exchange.database.closed:
+        return _error_answer(exchange, no_database())
+    _log.error("%s %s failed", exchange.method, exchange.request.path, exc_info=error)
+    return _error_answer(exchange, internal(type(error).__name__))
+
+
+def _has_gone(request: web.BaseRequest) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 async def _expected(request: web.BaseRequest) -> None:

@@ -62,13 +62,13 @@ class Exchange:
     def __init__(self, request: web.BaseRequest, server: Server) -> None:
         self.request = request
         self.server = server
-        self.raw_path = request.raw_path
-        path, _, query = request.raw_path.partition("?")
+        self.raw_path = _origin_form(request.raw_path)
+        path, _, query = self.raw_path.partition("?")
         self.method = request.method
         self.headers: CIMultiDict[str] | CIMultiDictProxy[str] = request.headers
         self.raw_segments = [part for part in path.split("/") if part]
         self.segments = [unquote_segment(part) for part in self.raw_segments]
-        self.query = Query(query.partition("#")[0])
+        self.query = Query(query)
         self.user: User = ANONYMOUS
         self.set_cookie: str | None = None
         self.request_id = _request_id(request.headers.get("X-Couch-Request-ID"))
@@ -319,6 +319,12 @@ class Exchange:
         """Tell whether the client holds this version; `etag` with its quotes. `*` is none."""
         sent = self.headers.get("If-None-Match")
         return sent is not None and etag in [part.strip() for part in sent.split(",")]
+
+
+def _origin_form(target: str) -> str:
+    """Give path and query of a target; it may be a whole URL, as proxies get, or have a fragment."""
+    _, absolute, rest = target.partition("://") if target[:1] != "/" else ("", "", "")
+    return ("/" + rest.partition("/")[2] if absolute else target).partition("#")[0]
 
 
 def _request_id(sent: str | None) -> str:

@@ -7,6 +7,7 @@ at any moment leaves a database that is whole.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.attachment import decode_list
@@ -15,7 +16,6 @@ from aiocouch.embedded.store.attachments import collect_garbage
 from aiocouch.embedded.store.purging import trim_purges
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
 
     from aiocouch.embedded.store.database import Database
@@ -30,12 +30,20 @@ async def compact(database: Database) -> None:
         return
     database.compacting = True
     try:
-        await _drop_revisions(database)
-        await _drop_attachments(database)
-        await _forget_purges(database)
-        await _give_back(database)
+        await _compact(database)
+    except sqlite3.ProgrammingError:
+        # it was deleted meanwhile, and its file is closed
+        if not database.closed:
+            raise
     finally:
         database.compacting = False
+
+
+async def _compact(database: Database) -> None:
+    await _drop_revisions(database)
+    await _drop_attachments(database)
+    await _forget_purges(database)
+    await _give_back(database)
 
 
 async def _drop_revisions(database: Database) -> None:
