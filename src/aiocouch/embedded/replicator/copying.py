@@ -272,6 +272,8 @@ async def _gather(jobs: Iterable[Any]) -> None:
             for job in waiting:
                 group.create_task(run(job))
     except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        # those that never had their turn; to the others it does nothing
         for job in waiting:
             job.close()
-        raise errors.exceptions[0] from None
