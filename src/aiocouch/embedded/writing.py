@@ -17,7 +17,7 @@ from aiocouch.embedded.codec import decode, encode_body
 from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
 from aiocouch.embedded.identity import SYSTEM, is_database_admin
 from aiocouch.embedded.revision import format_revision, next_revision
-from aiocouch.embedded.store.edits import NewRevision, base_of, store, store_local
+from aiocouch.embedded.store.edits import NewRevision, base_of, read_entry, store, store_local
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Update:
         self._longest_id = None if user == SYSTEM else longest
         self._before_write = server.hooks.before_write.get(database.name)
         self._must_check = server.hooks.must_check(database)
+        self._is_strict = False
 
     async def run(self, edits: Sequence[Edit]) -> list[Outcome]:
         """Write documents and give one outcome for each, in order.
@@ -84,6 +85,7 @@ class Update:
         written is on disk.
         """
         self._refuse(edits)
+        self._is_strict = self._looks_closely(edits)
         # in the order of ids, as CouchDB numbers the changes of one request
         places = sorted(range(len(edits)), key=lambda place: edits[place].id)
         slices = [places[start : start + _SLICE] for start in range(0, len(places), _SLICE)]
@@ -168,7 +170,7 @@ class Update:
         if self._replicated:
             return self._revise_replicated(edit, entry)
         base = base_of(entry, edit.revs, deleted=edit.deleted)
-        if base is None or (entry is None and base and self._refuses_strangers()):
+        if base is None or (entry is None and base and self._is_strict):
             return conflict()
         parent = base[0] if base else None
         attachments: Resolved = []
@@ -180,20 +182,29 @@ class Update:
         rev = next_revision(parent, edit.body, deleted=edit.deleted, attachments=digests)
         return NewRevision(edit.id, (rev, *base), edit.deleted, encode_body(edit.body), attachments)
 
-    def _refuses_strangers(self) -> bool:
-        """Tell whether a revision of an unknown document is a conflict.
+    def _looks_closely(self, edits: Sequence[Edit]) -> bool:
+        """Tell whether CouchDB takes the longer way of its two to write documents.
 
-        In CouchDB it is one where validate functions may have to be asked: until it has found
-        that there are none.
+        It does where validate functions may have to be asked (until it has found that there are
+        none), and for design documents and attachments. On that way a revision of an unknown
+        document is a conflict, and a replicated document that would be no leaf is left out.
         """
-        return self._must_check or not self._database.rules_known
+        if self._must_check or not self._database.rules_known:
+            return True
+        return any(edit.is_design or edit.members for edit in edits)
 
     def _revise_replicated(self, edit: Edit, entry: Entry | None) -> NewRevision:
         attachments: Resolved = []
         if edit.members:
             attachments = _resolve(edit, self._ancestor(edit, entry), None)
         return NewRevision(
-            edit.id, edit.revs, edit.deleted, encode_body(edit.body), attachments, replicated=True
+            edit.id,
+            edit.revs,
+            edit.deleted,
+            encode_body(edit.body),
+            attachments,
+            replicated=True,
+            only_leaf=self._is_strict,
         )
 
     def _ancestor(self, edit: Edit, entry: Entry | None) -> Revision | None:
@@ -249,15 +260,32 @@ class Update:
     # in the transaction
 
     def _store(self, connection: sqlite3.Connection, edit: Edit, ready: _Ready) -> Outcome:
+        if isinstance(ready, _LocalRevision):
+            store_local(connection, ready.id, ready.rev, ready.body)
+            return Outcome(edit.id, f"0-{ready.rev}")
         if isinstance(ready, NewRevision):
             if store(self._database, connection, ready):
-                self._database.rules_known = self._database.rules_known and not edit.is_design
-                return Outcome(edit.id, format_revision(ready.rev))
-            ready = conflict()
-        if isinstance(ready, CouchError):
-            return Outcome(edit.id, "", ready)
-        store_local(connection, ready.id, ready.rev, ready.body)
-        return Outcome(edit.id, f"0-{ready.rev}")
+                return self._stored(edit, ready)
+            ready = self._again(connection, edit)
+        if isinstance(ready, NewRevision) and store(self._database, connection, ready):
+            return self._stored(edit, ready)
+        return Outcome(edit.id, "", ready if isinstance(ready, CouchError) else conflict())
+
+    def _stored(self, edit: Edit, ready: NewRevision) -> Outcome:
+        if edit.is_design:
+            self._database.rules_known = False
+        return Outcome(edit.id, format_revision(ready.rev))
+
+    def _again(self, connection: sqlite3.Connection, edit: Edit) -> NewRevision | CouchError:
+        """Look at an edit anew whose document has just been written by another one.
+
+        Only one without a revision has a chance: where the document was deleted meanwhile.
+        """
+        entry = None if edit.revs else read_entry(connection, edit.id)
+        if entry is None or not entry.deleted or self._is_watched(edit):
+            return conflict()
+        ready = self._revise(edit, entry)
+        return ready if isinstance(ready, NewRevision) else conflict()
 
 
 def check_partition(edit: Edit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -227,7 +228,7 @@ def _answers(exchange: Exchange, wish: _Wish) -> Iterator[bytes]:
     for revision in revisions if entry else ():
         assert entry is not None
         rev = read_rev(revision.rev)
-        members = revision_members(entry, rev, wish.options)
+        members = revision_members(exchange.database, entry, rev, wish.options)
         path = path_of(entry, rev, wish.options)
         text = text_of(exchange.database, revision, members, wish.options, path)
         yield b'{"ok":%b}' % text
@@ -242,7 +243,9 @@ def _parts(exchange: Exchange, wishes: list[_Wish]) -> Iterator[Part]:
             assert entry is not None
             rev = read_rev(revision.rev)
             shown = follow(wish.options, path_of(entry, rev, wish.options))
-            yield package(revision, revision_members(entry, rev, wish.options), shown)
+            yield package(
+                revision, revision_members(exchange.database, entry, rev, wish.options), shown
+            )
         for item in missing:
             yield _part_failure(wish, item)
 
@@ -286,7 +289,12 @@ def _missing(exchange: Exchange, doc_id: str, revs: list[Rev]) -> tuple[RevTree 
     entry = exchange.database.get(doc_id)
     if entry is None:
         return None, revs
-    return entry.tree, entry.tree.missing(revs)
+    once = dict.fromkeys(revs)
+    missing = entry.tree.missing(once)
+    if len(once) < len(revs):
+        # CouchDB strikes a revision off the list once only
+        missing = sorted([*missing, *(Counter(revs) - Counter(once.keys())).elements()])
+    return entry.tree, missing
 
 
 def _texts(revs: list[Rev]) -> list[str]:

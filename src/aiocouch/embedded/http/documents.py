@@ -98,7 +98,7 @@ async def _get_one(exchange: Exchange, doc_id: str, options: ReadOptions) -> web
     if headers and exchange.has_etag(headers["ETag"]):
         return exchange.not_modified(headers["ETag"])
     rev = read_rev(record.rev)
-    members = [*revision_members(entry, rev, options), *added]
+    members = [*revision_members(exchange.database, entry, rev, options), *added]
     path = path_of(entry, rev, options)
     if record.attachments and options.sends_attachments and _wants(exchange, "multipart/related"):
         return await answer_related(
@@ -125,21 +125,23 @@ async def _get_revisions(
     found, missing = open_revisions(exchange.database, entry, options)
     revisions = [exchange.shown(item) for item in found]
     if _wants(exchange, "multipart/mixed"):
-        parts: list[Part] = [_package(entry, item, options) for item in revisions if entry]
+        parts: list[Part] = [
+            _package(exchange, entry, item, options) for item in revisions if entry
+        ]
         return await answer_mixed(exchange, [*parts, *map(_missing, missing)])
     texts = [_ok(exchange, entry, item, options) for item in revisions if entry]
     return exchange.answer_json(b"[%b]" % b",".join([*texts, *map(_missing, missing)]))
 
 
-def _package(entry: Entry, revision: Revision, options: ReadOptions) -> Part:
+def _package(exchange: Exchange, entry: Entry, revision: Revision, options: ReadOptions) -> Part:
     rev = read_rev(revision.rev)
     shown = follow(options, path_of(entry, rev, options))
-    return package(revision, revision_members(entry, rev, options), shown)
+    return package(revision, revision_members(exchange.database, entry, rev, options), shown)
 
 
 def _ok(exchange: Exchange, entry: Entry, revision: Revision, options: ReadOptions) -> bytes:
     rev = read_rev(revision.rev)
-    members = revision_members(entry, rev, options)
+    members = revision_members(exchange.database, entry, rev, options)
     path = path_of(entry, rev, options)
     return b'{"ok":%b}' % text_of(exchange.database, revision, members, options, path)
 

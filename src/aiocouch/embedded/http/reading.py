@@ -129,11 +129,11 @@ def winner_members(database: Database, entry: Entry, options: ReadOptions) -> Me
     return added
 
 
-def revision_members(entry: Entry, rev: Rev, options: ReadOptions) -> Members:
+def revision_members(database: Database, entry: Entry, rev: Rev, options: ReadOptions) -> Members:
     """Give the members that the options add to any revision of a document."""
     if not options.revs:
         return []
-    path = entry.tree.ancestry(rev)
+    path = entry.tree.ancestry(rev)[: database.revs_limit]
     ids = [format_revision(node.rev).partition("-")[2] for node in path]
     return [("_revisions", {"start": rev[0], "ids": ids})]
 

@@ -32,7 +32,8 @@ class NewRevision:
     """A revision that is ready to be written.
 
     `path` has the revision itself and then what it descends from, newest first. `attachments`
-    come with their bytes where these are not in the store yet.
+    come with their bytes where these are not in the store yet. `only_leaf`: a replicated revision
+    is left out unless it becomes a leaf.
     """
 
     id: str
@@ -41,6 +42,7 @@ class NewRevision:
     body: bytes
     attachments: Sequence[tuple[Attachment, bytes | None]] = ()
     replicated: bool = False
+    only_leaf: bool = False
 
     @property
     def rev(self) -> Rev:
@@ -63,13 +65,18 @@ def base_of(entry: Entry | None, revs: tuple[Rev, ...], deleted: bool) -> tuple[
     return revs[:1]
 
 
+def read_entry(connection: sqlite3.Connection, doc_id: str) -> Entry | None:
+    """Give a document as the running transaction sees it."""
+    row = connection.execute(_SELECT, (doc_id,)).fetchone()
+    return None if row is None else Entry._make(row)
+
+
 def store(database: Database, connection: sqlite3.Connection, new: NewRevision) -> bool:
     """Write a revision; False when it conflicts with what was written in the meantime.
 
     A replicated revision that is known already is left alone.
     """
-    row = connection.execute(_SELECT, (new.id,)).fetchone()
-    entry = None if row is None else Entry._make(row)
+    entry = read_entry(connection, new.id)
     if not new.replicated and not _still_fits(entry, new):
         return False
     seq = database.pending.update_seq + 1
@@ -101,11 +108,15 @@ def _grown(entry: Entry | None, new: NewRevision, seq: int, limit: int) -> RevTr
     elif new.replicated:
         before = entry.tree
         tree, _ = before.merge(new.path, deleted=new.deleted, pointer=seq)
-        if tree is before:
+        if tree is before or (new.only_leaf and not _is_new_leaf(before, tree, new.rev)):
             return None
     else:
         tree = entry.tree.append(new.path[1], new.rev, deleted=new.deleted, pointer=seq)
     return tree.stem(limit)
+
+
+def _is_new_leaf(before: RevTree, after: RevTree, rev: Rev) -> bool:
+    return before.find_leaf(rev) is None and after.find_leaf(rev) is not None
 
 
 def _write(
