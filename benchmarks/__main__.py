@@ -43,7 +43,16 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the documents, one round")
     parser.add_argument("--rounds", type=int, default=None, help="how often (default: 3)")
-    parser.add_argument("--only", nargs="+", metavar="WORK", help="these only")
+    parser.add_argument(
+        "--other-rounds", type=int, default=None, help="how often for what is not aiocouch"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="WORK",
+        default=["peers", "more"],
+        help="these only; peers and more are groups of them",
+    )
     parser.add_argument("--peers", nargs="+", metavar="PEER", help="raw, ours and these only")
     parser.add_argument("--out", type=Path, default=report.FOLDER, help="where the tables go")
     parser.add_argument(
@@ -68,17 +77,20 @@ def _measure(running: Running, given: argparse.Namespace) -> None:
     wanted = [
         work
         for work in workloads(0.1 if given.quick else 1.0)
-        if not given.only or work.title in given.only
+        if {work.title, "peers"} & set(given.only)
     ]
     about = report.machine(running.title(), rounds)
     if wanted:
         peers = _peers(given.peers)
         seed(running, READ, wanted[0].stored)
         build_index(running, READ)
-        results = {work.title: (work, in_turn(running, work, peers, rounds)) for work in wanted}
+        others = given.other_rounds or rounds
+        results = {
+            work.title: (work, in_turn(running, work, peers, rounds, others)) for work in wanted
+        }
         print(f"\n{report.ratio_table(results)}\n{report.peer_table(results)}")
         report.write(results, about, given.out)
-    beyond = [name for name in more.WORKS if not given.only or name in given.only]
+    beyond = [name for name in more.WORKS if {name, "more"} & set(given.only)]
     if beyond:
         OURS.install()
         more.measure(running, beyond, about, given.out, quick=given.quick)

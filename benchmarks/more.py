@@ -5,16 +5,19 @@ from __future__ import annotations
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients.work import Job
 from benchmarks.measure import Figures, run_program
 from benchmarks.peers import CLIENTS, OURS
 from benchmarks.report import said, table, write_json
 from benchmarks.seeding import seed
-from benchmarks.servers import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.servers import Running
 
 SCALE, WRITTEN = "bench-scale", "bench-written"
 PROGRAM = str(CLIENTS / "ours_more.py")
@@ -169,4 +172,4 @@ def as_table(rows: Sequence[Row]) -> str:
 
 
 def _or_dash(value: float) -> str:
-    return f"{value:.2f}" if value else "–"
+    return f"{value:.2f}" if value else "-"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WIDTH, LABEL, BAR, GAP, TOP = 720, 190, 18, 4, 44
 COLOURS = {"ours": "#2a6f97", "raw": "#444444"}
@@ -27,19 +30,19 @@ def bars(title: str, unit: str, values: Sequence[Bar], limit: float | None = Non
     ]
     for index, (label, value, name) in enumerate(values):
         top = TOP + index * (BAR + GAP)
-        parts += _bar(label, value, COLOURS.get(name, OTHER), top, scale, unit)
+        length = max(value * scale, 1.0)
+        parts += _bar(label, f"{_number(value)} {unit}", COLOURS.get(name, OTHER), top, length)
     if limit is not None:
         parts += _limit(limit, LABEL + limit * scale, height)
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _bar(label: str, value: float, colour: str, top: int, scale: float, unit: str) -> list[str]:
-    width = max(value * scale, 1.0)
+def _bar(label: str, said: str, colour: str, top: int, length: float) -> list[str]:
     middle = top + BAR - 5
     return [
         f'<text x="{LABEL - 8}" y="{middle}" text-anchor="end">{escape(label)}</text>',
-        f'<rect x="{LABEL}" y="{top}" width="{width:.1f}" height="{BAR}" fill="{colour}"/>',
-        f'<text x="{LABEL + width + 5:.1f}" y="{middle}">{_number(value)} {escape(unit)}</text>',
+        f'<rect x="{LABEL}" y="{top}" width="{length:.1f}" height="{BAR}" fill="{colour}"/>',
+        f'<text x="{LABEL + length + 5:.1f}" y="{middle}">{escape(said)}</text>',
     ]
 
 

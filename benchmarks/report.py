@@ -69,7 +69,7 @@ def ratio_table(results: Results) -> str:
         if "ours" not in runs or "raw" not in runs:
             continue
         found, limit = ratio(runs, "ours"), LIMITS[title]
-        old = f"{ratio(runs, 'aiocouch4'):.2f}" if "aiocouch4" in runs else "–"
+        old = f"{ratio(runs, 'aiocouch4'):.2f}" if "aiocouch4" in runs else "-"
         memory = f"{median(runs, 'ours', 'peak_kb') / 1024:.0f}"
         most = f" (limit {MEMORY_LIMITS[title]})" if title in MEMORY_LIMITS else ""
         rows.append([f"`{title}`", f"**{found:.2f}**", f"{limit:.2f}", old, memory + most])
@@ -88,7 +88,7 @@ def peer_table(results: Results) -> str:
 
 def _cell(runs: Runs, name: str, count: int) -> str:
     if name not in runs:
-        return "–"
+        return "-"
     cpu, wall = median(runs, name, "cpu"), median(runs, name, "wall")
     return (
         f"{cpu:.2f} s, {cpu / count * 1e6:.0f} µs<br>wall {wall:.2f} s<br>"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients.work import BATCH, document
-from benchmarks.servers import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmarks.servers import Running
 
 
 def seed(running: Running, database: str, count: int) -> None:

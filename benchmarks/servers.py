@@ -14,12 +14,14 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiocouch.testing.server import CouchDBServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COUCHDB = Path("/opt/couchdb")
 _SETTINGS = """[couchdb]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ours import Client, close, open_client
 from work import BATCH, Job, Program, Tally, document, peak_kb, run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _PIECE = bytes(range(256)) * 1024
 
