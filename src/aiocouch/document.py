@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted
+from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
 from aiocouch._wire.ids import quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
 from aiocouch.attachment import Attachment
@@ -81,7 +81,9 @@ class Document(MutableMapping[str, Any]):
         return document
 
     def _fresh(self, data: Mapping[str, Any]) -> JsonDict:
-        return {"_id": self.id} | {name: value for name, value in data.items() if name != "_id"}
+        content = {"_id": self.id, **data}
+        content["_id"] = self.id
+        return content
 
     # -- the state --------------------------------------------------------------------------------
 
@@ -164,11 +166,12 @@ class Document(MutableMapping[str, Any]):
         return body, self._with_identity(body)
 
     def _with_identity(self, body: bytes) -> bytes:
-        if self._data().get("_id", self.id) != self.id:
-            raise InvalidInputError(f"{self!r}: its _id was changed to {self._data()['_id']!r}")
-        head = b'{"_id":' + encode(self.id)
-        if self.rev is not None:
-            head += b',"_rev":' + encode(self.rev)
+        data = self._data()
+        if data.get("_id", self.id) != self.id:
+            raise InvalidInputError(f"{self!r}: its _id was changed to {data['_id']!r}")
+        head = b'{"_id":' + encode_text(self.id)
+        if (rev := data.get("_rev")) is not None:
+            head += b',"_rev":' + encode(rev)
         return head + (b"}" if body == b"{}" else b"," + body[1:])
 
     # -- what it is -------------------------------------------------------------------------------
@@ -382,7 +385,10 @@ class Document(MutableMapping[str, Any]):
 
 
 def _body_of(data: JsonDict) -> bytes:
-    return encode({name: value for name, value in data.items() if name not in _IDENTITY})
+    body = data.copy()
+    body.pop("_id", None)
+    body.pop("_rev", None)
+    return encode(body)
 
 
 class SecurityDocument(Document):

@@ -30,8 +30,6 @@ def _plain(value: Any) -> Any:
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _sorted_encoder = msgspec.json.Encoder(enc_hook=_plain, order="deterministic")
 _decoder = msgspec.json.Decoder()
-_SAFE = frozenset({str, int, bool, type(None)})
-_CONTAINERS = frozenset({dict, list})
 
 decode = _decoder.decode
 """The value of a JSON text (bytes or str). Raises `msgspec.DecodeError`, or `UnicodeDecodeError`."""
@@ -47,13 +45,20 @@ def encode(value: Any) -> bytes:
     infinities, lone surrogates and values that hold themselves. The message names the place.
     """
     try:
-        if not _is_exact(value):
+        text = _encoder.encode(value)
+        # Quicker than a look at each value: what JSON cannot hold would come back as something else.
+        if _decoder.decode(text) != value:
             _refuse(value, "")
-        return _encoder.encode(value)
     except TypeError as error:
-        raise InvalidTypeError(f"not JSON: {error}") from None
+        raise InvalidTypeError(f"not JSON: {_placed(error, value)}") from None
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"not JSON: {_why(error)}") from None
+        raise InvalidInputError(f"not JSON: {_why(_placed(error, value))}") from None
+    return text
+
+
+def encode_text(value: str) -> bytes:
+    """The JSON text of a str without lone surrogates."""
+    return _encoder.encode(value)
 
 
 def encode_sorted(value: Any) -> bytes:
@@ -86,25 +91,13 @@ def _why(error: Exception) -> str:
     return str(error)
 
 
-def _is_exact(value: Any) -> bool:
-    """Whether it is made of dict with str keys, list and finite scalars: the common case, told fast."""
-    if type(value) is dict:
-        for key in value:
-            if type(key) is not str:
-                return False
-        value = value.values()
-    elif type(value) is not list:
-        value = (value,)
-    for child in value:
-        kind = type(child)
-        if kind in _SAFE:
-            continue
-        if kind is float:
-            if child - child != 0.0:  # NaN and infinities
-                return False
-        elif kind not in _CONTAINERS or not _is_exact(child):
-            return False
-    return True
+def _placed(error: Exception, value: Any) -> Exception:
+    """The error, with the place in the value where that can be told."""
+    try:
+        _refuse(value, "")
+    except (TypeError, ValueError, RecursionError) as found:
+        return found
+    return error
 
 
 def _refuse(value: Any, place: str) -> None:
