@@ -124,3 +124,18 @@ async def test_seq_interval_only_hides_sequences(order: list[str], interval: int
     assert all((NO_LIMIT - number) % interval == 0 for number in shown)
     assert len(rows) == len(latest(order))
     await database.close()
+
+
+@given(st.lists(st.tuples(names, st.lists(st.integers(0, 30), max_size=4)), max_size=20))
+async def test_what_changed_after_a_sequence_is_counted(steps: list[tuple[str, list[int]]]) -> None:
+    database = await database_of([])
+    order: list[str] = []
+    for name, asked in steps:
+        order.append(name)
+        digest = len(order).to_bytes(16, "big")
+        edit = NewRevision(name, ((1, digest),), False, b"{}", replicated=True)
+        await database.write(partial(store, database, new=edit))
+        for since in asked:
+            after = [seq for seq in latest(order).values() if seq > since]
+            assert await database.count_changes(since) == len(after)
+    await database.close()

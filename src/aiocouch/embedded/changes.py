@@ -127,7 +127,7 @@ async def walk(database: Database, view: View, cursor: Cursor) -> AsyncIterator[
     since = 0 if view.descending else cursor.last
     if view.descending:
         cursor.last = until
-    left = database.count_changes(since)
+    left = await database.count_changes(since)
     async for entries in _chunks(database, view, since, until, cursor.limit):
         rows: list[Row] = []
         for entry, leaves in await _listed(database, view, entries):

@@ -158,15 +158,15 @@ async def info(exchange: Exchange) -> web.StreamResponse:
         raise CouchError(500, "badmatch", "_info")
     entry = find_design(database, exchange.segments[2])
     definition = exchange.server.indexes.definition(database, entry)
-    told = _index_info(exchange, definition)
+    told = await _index_info(exchange, definition)
     return exchange.answer({"name": exchange.segments[2], "view_index": told})
 
 
-def _index_info(exchange: Exchange, definition: Definition) -> dict[str, Any]:
+async def _index_info(exchange: Exchange, definition: Definition) -> dict[str, Any]:
     database = exchange.database
     index = exchange.server.indexes.views(database, definition).index
     state = index.state
-    pending = database.count_changes(state.seq)
+    pending = await database.count_changes(state.seq)
     file, active = index.tables.file_size()
     return {
         "signature": definition.signature,

@@ -7,19 +7,19 @@ much asks chunk by chunk and lets others run in between (`await asyncio.sleep(0)
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import sqlite3
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.store import schema
+from aiocouch.embedded.store.behind import Behind
 from aiocouch.embedded.store.ranks import Ranks
 from aiocouch.embedded.store.records import Entry, Local, Revision
 from aiocouch.embedded.store.writer import Owner, Writer
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
     from pathlib import Path
@@ -62,15 +62,17 @@ class Database(Owner):
         """Open a database, or create it when `origin` is given."""
         self.name = name
         self.folder = folder
-        path = None if folder is None else folder / "database.sqlite"
-        connection = schema.connect(path)
-        if origin is not None:
-            schema.create_tables(connection, origin)
-        self.writer = Writer(connection, None if path is None else executor, self)
-        self.reader = connection if path is None else schema.connect(path)
         self.closed = False
+        self.visitors = 0
+        """How many requests are at work in it; while there are any, it does not rest."""
+        self._path = None if folder is None else folder / "database.sqlite"
+        self._reader: sqlite3.Connection | None = None
+        self.writer = Writer(self._connect, None if folder is None else executor, self)
+        if origin is not None:
+            schema.create_tables(self.writer.connection, origin)
         self.compacting = False
         self.ranks = Ranks()
+        self._behind = Behind()
         self.rules_known = False
         """Whether a write has found out which validate functions there are; see `writing`."""
         self.uploads: set[int] = set()
@@ -94,6 +96,41 @@ class Database(Owner):
 
     def __repr__(self) -> str:
         return f"<Database {self.name!r}>"
+
+    # connections
+
+    @property
+    def reader(self) -> sqlite3.Connection:
+        """Give the connection for reads. It is not to be kept while other requests are served."""
+        if self._reader is None:
+            self._reader = self.writer.connection if self._path is None else self._connect()
+        return self._reader
+
+    def _connect(self) -> sqlite3.Connection:
+        if self.closed:
+            raise sqlite3.ProgrammingError(f"the database {self.name!r} is closed")
+        return schema.connect(self._path)
+
+    @property
+    def is_resting(self) -> bool:
+        """Tell whether its files are closed until they are needed again."""
+        return self._reader is None
+
+    def rest(self) -> bool:
+        """Close the files until they are needed again; False where that cannot be now."""
+        if (
+            self._path is None
+            or self.visitors
+            or self.compacting
+            or self.uploads
+            or not self.writer.is_idle
+        ):
+            return False
+        self.writer.rest()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+        return True
 
     # numbers
 
@@ -178,12 +215,9 @@ class Database(Owner):
         ).fetchall()
         return list(map(Entry._make, rows))
 
-    def count_changes(self, since: int) -> int:
+    async def count_changes(self, since: int) -> int:
         """Count the documents that changed after a sequence (`pending`)."""
-        (count,) = self.reader.execute(
-            "SELECT count(*) FROM docs WHERE seq > ?", (since,)
-        ).fetchone()
-        return int(count)
+        return await self._behind.after(self, since)
 
     # _local documents
 
@@ -300,9 +334,10 @@ class Database(Owner):
         self.closed = True
         self._tell()
         await self.writer.wait()
-        self.reader.close()
-        with contextlib.suppress(Exception):
-            self.writer.connection.close()
+        self.writer.rest()
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
 
 def _checkpoint(connection: sqlite3.Connection) -> None:
