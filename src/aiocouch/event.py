@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,6 +14,8 @@ from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundErro
 from aiocouch.remote import silent_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from aiocouch.database import Database
     from aiocouch.remote import Stream, Timeout
     from aiocouch.typing import JsonDict
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["BaseChangeEvent", "ChangedEvent", "ChangesFeed", "DeletedEvent"]
 
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
-_EVENT = {"seq", "id", "changes"}
 _FEEDS = frozenset({"normal", "longpoll", "continuous"})
 _HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
 _LEAST_PATIENCE = 5.0  # seconds; a busy server or loop is late now and then
 
 
-@dataclass(frozen=True, slots=True)
-class BaseChangeEvent:
+class BaseChangeEvent(msgspec.Struct, frozen=True, weakref=True):
     """What all events have. `json` is the row of the feed as CouchDB sent it."""
 
     json: JsonDict
@@ -52,17 +51,18 @@ class BaseChangeEvent:
         found: str = self.json["seq"]
         return found
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(json={self.json!r})"
 
-@dataclass(frozen=True, slots=True)
-class DeletedEvent(BaseChangeEvent):
+
+class DeletedEvent(BaseChangeEvent, frozen=True):
     """The document was deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedEvent(BaseChangeEvent):
+class ChangedEvent(BaseChangeEvent, frozen=True):
     """The document was created or changed."""
 
-    database: Database = field(repr=False)
+    database: Database
 
     async def doc(self) -> Document:
         """The document after the change.
@@ -114,21 +114,18 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
     async def _follow(self) -> AsyncGenerator[ChangedEvent | DeletedEvent, None]:
         continuous = self._options.get("feed") == "continuous"
         async with self._request() as stream:
-            while batch := await (stream.lines() if continuous else stream.batch(_ROWS)):
-                for line in batch:
-                    row = stream.decode(line) if isinstance(line, bytes) else line
-                    if not isinstance(row, dict) or not ("last_seq" in row or row.keys() >= _EVENT):
-                        stream.refuse(row)
-                    if "last_seq" in row:
+            while batch := await (_lines(stream) if continuous else stream.batch(_ROWS)):
+                for row in batch:
+                    if not ("seq" in row and "id" in row and "changes" in row):
+                        if "last_seq" not in row:
+                            stream.refuse(row)
                         stream.meta = row
                         break
                     # With seq_interval only some rows have a sequence.
                     self.last_sequence = row["seq"] or self.last_sequence
-                    yield self._event(row)
+                    deleted = "deleted" in row and row["deleted"]
+                    yield DeletedEvent(row) if deleted else ChangedEvent(row, self.database)
         self._end(stream)
-
-    def _event(self, row: JsonDict) -> ChangedEvent | DeletedEvent:
-        return DeletedEvent(row) if row.get("deleted") else ChangedEvent(row, self.database)
 
     def _end(self, stream: Stream) -> None:
         if "last_seq" not in stream.meta:
@@ -149,6 +146,20 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
             body=encode(asked) if asked else None,
             timeout=_timeout(options),
         )
+
+
+async def _lines(stream: Stream) -> Iterator[JsonDict] | None:
+    """The rows of a continuous feed, decoded one after the other; None at the end."""
+    lines = await stream.lines()
+    return _decoded(stream, lines) if lines else None
+
+
+def _decoded(stream: Stream, lines: list[bytes]) -> Iterator[JsonDict]:
+    for line in lines:
+        row = stream.decode(line)
+        if not isinstance(row, dict):
+            stream.refuse(row)
+        yield row
 
 
 def _checked(options: JsonDict) -> JsonDict:
