@@ -132,6 +132,47 @@ async def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None
     await again.close()
 
 
+async def test_many_databases_hold_few_files_open(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.databases.most_awake = 4
+    names = [f"d{number}" for number in range(12)]
+    for name in names:
+        update = Update(server, server.databases.create(name), SYSTEM)
+        await update.write(read_edit({"_id": "a", "name": name}, Compression()))
+    found = [server.databases.open(name) for name in names]
+    assert sum(not database.is_resting for database in found if database) == 4
+    for name, database in zip(names, found, strict=True):
+        assert database is not None
+        entry = database.get("a")
+        assert entry is not None
+        assert entry.body == b'{"name":"%b"}' % name.encode()
+        await put_into(server, database)
+        assert database.doc_count == 2
+    await server.close()
+
+
+async def put_into(server: Server, database: Database) -> None:
+    await Update(server, database, SYSTEM).write(read_edit({"_id": "b"}, Compression()))
+
+
+async def test_a_database_at_work_does_not_rest(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    database = server.databases.create(NAME)
+    writing = asyncio.create_task(put_into(server, database))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not database.rest()
+    await writing
+    database.visitors = 1
+    assert not database.rest()
+    database.visitors = 0
+    assert database.rest()
+    assert database.is_resting
+    assert database.get("b") is not None
+    assert not database.is_resting
+    await server.close()
+
+
 # transactions
 
 
@@ -189,7 +230,7 @@ async def test_when_the_commit_fails_every_caller_hears_of_it(tmp_path: Path) ->
     connection = sqlite3.connect(tmp_path / "a", isolation_level=None, check_same_thread=False)
     connection.execute("CREATE TABLE t (n)")
     owner = Counting()
-    writer = Writer(connection, None, owner)
+    writer = Writer(lambda: connection, None, owner)
     owner.fails = True
     with pytest.raises(OSError, match="the disk is full"):
         await writer.run(lambda: connection.execute("INSERT INTO t VALUES (1)"))

@@ -49,7 +49,10 @@ async def _handle(server: Server, request: web.BaseRequest) -> web.StreamRespons
         headers = {"Content-Type": "application/json", "Cache-Control": "must-revalidate"}
         body = encode(error.body()) + b"\n"
         return web.Response(body=body, status=error.status, headers=headers)
-    response = await _answer(exchange)
+    try:
+        response = await _answer(exchange)
+    finally:
+        exchange.leave()
     server.statistics.count(request.method, response.status, time.perf_counter() - begun)
     return response
 

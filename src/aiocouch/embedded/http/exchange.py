@@ -93,6 +93,12 @@ class Exchange:
     def attach(self, database: Database) -> None:
         """Set the database; the dispatcher does it before a database route runs."""
         self._database = database
+        database.visitors += 1
+
+    def leave(self) -> None:
+        """Say that the request is done with its database."""
+        if self._database is not None:
+            self._database.visitors -= 1
 
     @property
     def peer(self) -> str:

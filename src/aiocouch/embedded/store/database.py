@@ -7,8 +7,8 @@ much asks chunk by chunk and lets others run in between (`await asyncio.sleep(0)
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import logging
+import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 

@@ -26,6 +26,8 @@ Event = Literal["created", "updated", "deleted"]
 _NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*")
 _OWN_NAMES = frozenset({"_users", "_replicator", "_global_changes"})
 _LONGEST = 238
+MOST_AWAKE = 100
+"""Databases that hold files open; more where more are in use."""
 
 
 class FolderInUseError(Exception):
@@ -57,6 +59,7 @@ class Databases:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self.most_awake = MOST_AWAKE
         self._open: dict[str, Database] = {}
         self._listeners: list[Listener] = []
         self._executor = ThreadPoolExecutor(4, "aiocouch-commit") if folder else None
@@ -76,9 +79,13 @@ class Databases:
 
     def open(self, name: str) -> Database | None:
         """Give a database, or None when there is none of that name."""
-        database = self._open.get(name)
-        if database is None and name in self._known:
-            database = self._attach(name, None)
+        database = self._open.pop(name, None)
+        if database is None:
+            return self._attach(name, None) if name in self._known else None
+        # at the end: the one that was used last
+        self._open[name] = database
+        if database.is_resting:
+            self._let_rest()
         return database
 
     def create(self, name: str, *, partitioned: bool = False) -> Database:
@@ -134,10 +141,17 @@ class Databases:
         if self.folder is not None:
             folder = self.folder / "databases" / name.replace("/", ".")
             folder.mkdir(parents=True, exist_ok=origin is None)
+            self._let_rest()
         database = Database(name, folder, self._executor, origin)
         database.subscribe(self._updated)
         self._open[name] = database
         return database
+
+    def _let_rest(self) -> None:
+        """Make room for one more: close the files of what was not used for the longest time."""
+        awake = [database for database in self._open.values() if not database.is_resting]
+        for database in awake[: max(len(awake) - self.most_awake + 1, 0)]:
+            database.rest()
 
     def _updated(self, database: Database) -> None:
         if not database.closed:

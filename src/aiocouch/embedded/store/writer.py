@@ -36,19 +36,40 @@ class Writer:
 
     The `owner` runs `before_commit` as the last of a transaction and `after_commit` when it is on
     disk; `restore(state)` takes a failed job or transaction back to what `save()` gave.
+
+    `connect` opens the connection, when it is first needed and again after a rest.
     """
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
+        connect: Callable[[], sqlite3.Connection],
         executor: Executor | None,
         owner: Owner,
     ) -> None:
-        self.connection = connection
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
         self._executor = executor
         self._owner = owner
         self._orders: list[_Order[Any]] = []
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """Give the connection; open it where it rests."""
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nothing is being written."""
+        return self._task is None and not self._orders
+
+    def rest(self) -> None:
+        """Close the connection until it is needed again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     async def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction and return its result after the commit."""
@@ -83,7 +104,7 @@ class Writer:
 
     def _work_now(self) -> None:
         orders, self._orders = self._orders, []
-        transaction = _Transaction(self.connection, self._owner)
+        transaction = _Transaction(lambda: self.connection, self._owner)
         transaction.begin()
         for order in orders:
             transaction.execute(order)
@@ -95,7 +116,7 @@ class Writer:
         try:
             while self._orders:
                 orders, self._orders = self._orders, []
-                transaction = _Transaction(self.connection, self._owner)
+                transaction = _Transaction(lambda: self.connection, self._owner)
                 transaction.begin()
                 await _execute_all(transaction, orders)
                 await loop.run_in_executor(executor, transaction.finish)
@@ -130,14 +151,14 @@ async def _execute_all(transaction: _Transaction, orders: list[_Order[Any]]) -> 
 class _Transaction:
     """One transaction; its first `error` that is not of a job alone undoes it as a whole."""
 
-    def __init__(self, connection: sqlite3.Connection, owner: Owner) -> None:
-        self._connection = connection
+    def __init__(self, connection: Callable[[], sqlite3.Connection], owner: Owner) -> None:
+        self._open = connection
         self._owner = owner
         self._before = owner.save()
         self.error: Exception | None = None
 
     def begin(self) -> None:
-        self._try(lambda: self._connection.execute("BEGIN IMMEDIATE"))
+        self._try(lambda: self._open().execute("BEGIN IMMEDIATE"))
 
     def execute(self, order: _Order[Any]) -> None:
         if self.error is None and not order.future.cancelled():
@@ -159,24 +180,24 @@ class _Transaction:
 
     def _run(self, order: _Order[Any]) -> None:
         before = self._owner.save()
-        self._connection.execute("SAVEPOINT job")
+        self._open().execute("SAVEPOINT job")
         try:
             order.result = order.job()
         except Exception as error:  # noqa: BLE001 - it belongs to the caller of the job
             order.error = error
             self._owner.restore(before)
-            self._connection.execute("ROLLBACK TO job")
-        self._connection.execute("RELEASE job")
+            self._open().execute("ROLLBACK TO job")
+        self._open().execute("RELEASE job")
 
     def _commit(self) -> None:
         self._owner.before_commit()
-        self._connection.execute("COMMIT")
+        self._open().execute("COMMIT")
 
     def _undo(self) -> None:
         self._owner.restore(self._before)
         with contextlib.suppress(Exception):
             # where the disk is full SQLite has done it already
-            self._connection.execute("ROLLBACK")
+            self._open().execute("ROLLBACK")
 
 
 class Owner:
