@@ -140,7 +140,7 @@ async def test_many_databases_hold_few_files_open(tmp_path: Path) -> None:
         update = Update(server, server.databases.create(name), SYSTEM)
         await update.write(read_edit({"_id": "a", "name": name}, Compression()))
     found = [server.databases.open(name) for name in names]
-    assert sum(not database.is_resting for database in found if database) == 4
+    assert sum(not database.is_resting for database in found if database) <= 4
     for name, database in zip(names, found, strict=True):
         assert database is not None
         entry = database.get("a")
