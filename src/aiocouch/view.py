@@ -131,6 +131,7 @@ class View:
     """What follows every text that begins with a prefix, in the order of the view."""
 
     _reduces: ClassVar[bool] = True
+    _links: ClassVar[bool] = True
 
     def __init__(self, database: Database, design_doc: str, id: str) -> None:
         self.database = database
@@ -270,7 +271,7 @@ class View:
             while batch := await stream.batch(_DOCUMENT_ROWS):
                 for row in batch:
                     if include_ddocs or row.id is None or not row.id.startswith("_design/"):
-                        yield _document(self.database, row, create)
+                        yield _document(self.database, row, create, self._links)
 
     def _unreduced(self, params: Any) -> JsonDict:
         """Only rows that are not reduced belong to a document."""
@@ -297,6 +298,7 @@ class AllDocsView(View):
     prefix_sentinel: ClassVar[str] = "\U0010fffe"
 
     _reduces: ClassVar[bool] = False
+    _links: ClassVar[bool] = False
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -305,11 +307,12 @@ class AllDocsView(View):
         self.endpoint = f"{database.endpoint}/_all_docs"
 
 
-def _document(database: Database, row: _DocumentRow, create: bool) -> Document:
+def _document(database: Database, row: _DocumentRow, create: bool, links: bool = True) -> Document:
     text = bytes(row.doc)
     if text != _NULL:
-        # Not the id of the row: a row may bring another document that it is linked to.
-        return Document.of_text(database, document_id(text), text)
+        # A row of a view may bring another document, which it links to.
+        id = document_id(text) if links or row.id is None else row.id
+        return Document.of_text(database, id, text)
     missing = row.key if row.id is None else row.id
     if create:
         return Document(database, missing)
