@@ -197,3 +197,15 @@ def test_strings_are_in_the_order_of_icu(data: st.DataObject) -> None:
     one = data.draw(texts)
     other = data.draw(texts | st.permutations(one).map("".join) | st.just(one.swapcase()))
     assert sign(string_key(one), string_key(other)) == sign(key(one), key(other))
+
+
+@pytest.mark.parametrize("make", [sort_key, raw_sort_key])
+def test_a_key_may_be_nested_deeper_than_python_calls(make: Callable[[Any], bytes]) -> None:
+    value: Any = 7
+    head, tail = b"", b""
+    for level in range(3000):
+        value = [True, value, "b"] if level % 2 else {"a": value, "b": None}
+        shell = [True, 0, "b"] if level % 2 else {"a": 0, "b": None}
+        before, after = make(shell).split(make(0))
+        head, tail = before + head, tail + after
+    assert make(value) == head + make(7) + tail

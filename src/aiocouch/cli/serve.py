@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -56,6 +57,7 @@ def _run(given: argparse.Namespace) -> int:
         from aiocouch.embedded import EmbeddedCouchDB, FolderInUseError
     except ImportError as error:
         return _fail(f"{error}. Install it with: pip install 'aiocouch[embedded]'")
+    _allow_many_files()
     server = EmbeddedCouchDB(given.data, host=given.host, port=given.port, admin=given.admin)
     try:
         asyncio.run(_serve(server))
@@ -64,6 +66,17 @@ def _run(given: argparse.Namespace) -> int:
     except KeyboardInterrupt:  # where the event loop cannot handle signals
         pass
     return 0
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit of open files: every listener has a socket, every database some files."""
+    if sys.platform == "win32":
+        return
+    import resource  # not there on Windows
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _fail(reason: str) -> int:

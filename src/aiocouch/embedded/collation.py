@@ -60,12 +60,41 @@ _INVERTED = bytes(255 - byte for byte in range(256))
 
 def sort_key(value: object) -> bytes:
     """Give the sort key of a decoded JSON value."""
-    return _MAKERS[type(value)](value)
+    try:
+        return _MAKERS[type(value)](value)
+    except RecursionError:
+        return _deep_key(value, _MAKERS, _ARRAY, _OBJECT)
 
 
 def raw_sort_key(value: object) -> bytes:
     """Give the sort key of a value in a view with raw collation."""
-    return _RAW_MAKERS[type(value)](value)
+    try:
+        return _RAW_MAKERS[type(value)](value)
+    except RecursionError:
+        return _deep_key(value, _RAW_MAKERS, _RAW_ARRAY, _RAW_OBJECT)
+
+
+def _deep_key(
+    value: object, makers: Mapping[type, KeyMaker], array: bytes, object_: bytes
+) -> bytes:
+    """Give the key of a value that is nested too deep for functions that call themselves."""
+    parts: list[bytes] = []
+    left: list[Any] = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, bytes):  # of the key; no value is of that type
+            parts.append(item)
+        elif isinstance(item, list):
+            parts.append(array)
+            left += (_END, *reversed(item))
+        elif isinstance(item, dict):
+            parts.append(object_)
+            left.append(_END)
+            for name, member in reversed(item.items()):
+                left += (member, makers[str](name))
+        else:
+            parts.append(makers[type(item)](item))
+    return b"".join(parts)
 
 
 def _null_key(_value: None) -> bytes:

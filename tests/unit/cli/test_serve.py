@@ -56,6 +56,20 @@ def test_listens_and_stops_cleanly(number: signal.Signals) -> None:
         assert (process.returncode, output, errors) == (0, "", "")
 
 
+def test_as_many_files_may_be_open_as_the_system_allows() -> None:
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("only Linux tells the limits of another process")
+    number = resource.RLIMIT_NOFILE
+    soft, hard = resource.getrlimit(number)
+    resource.setrlimit(number, (min(soft, 256), hard))
+    try:
+        with serving() as (process, _):
+            assert resource.prlimit(process.pid, number) == (hard, hard)
+    finally:
+        resource.setrlimit(number, (soft, hard))
+
+
 def test_keeps_data_in_a_folder_for_its_admin(tmp_path: Path) -> None:
     arguments = ("--data", tmp_path / "couch", "--admin", "ada:se:cret")
     for status in (201, 412):

@@ -91,3 +91,17 @@ async def test_a_database_may_go_while_it_is_compacted(
         assert (await server("PUT", "/a")).status == 201
     await server.embedded.stop()
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_document_that_is_nested_deep_harms_no_query(server: ServerClient) -> None:
+    deep = "[" * 900 + "]" * 900
+    view = {"map": "function (doc) { emit(doc.a, null); }"}
+    await server("PUT", "/a/_design/d", {"views": {"v": view}})
+    await server("PUT", "/a/deep", data=f'{{"a": {deep}}}')
+    rows = (await server("GET", "/a/_design/d/_view/v")).json["rows"]
+    assert [row["id"] for row in rows] == ["deep"]
+    await server("POST", "/a/_index", {"index": {"fields": ["a"]}})
+    for low in ("[]", '"a"'):
+        selector = f'{{"selector": {{"a": {{"$gt": {low}}}}}}}'
+        found = await server("POST", "/a/_find", data=selector, Content_Type="application/json")
+        assert [doc["_id"] for doc in found.json["docs"]] == ["deep"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.javascript.protocol import Mapped, Mapping, Order, Reply, Row
 
 STACK = 4 * 1024 * 1024
+_NESTING = 5000
 
 TIMED_OUT = "timed out"
 OUT_OF_MEMORY = "out of memory"
@@ -187,6 +188,8 @@ def serve(link: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    # JSON may be nested deeper than Python expects of programs
+    sys.setrecursionlimit(_NESTING)
     bare_packages()
     # A server that goes away in the middle of a call needs no answer.
     with contextlib.suppress(OSError):
