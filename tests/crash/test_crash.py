@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 import pytest
 
-from aiocouch.embedded import FolderInUseError
+from aiocouch.embedded import FolderInUseError, FormatError
 from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.store.registry import Databases
 
@@ -209,7 +209,21 @@ async def test_a_folder_of_a_later_format_is_refused_with_the_reason(
     connection.close()
     again = Databases(tmp_path)
     try:
-        with pytest.raises(Exception, match="folder format 99"):
+        with pytest.raises(FormatError, match="folder format 99"):
             again.open("later")
     finally:
         await again.close()
+
+
+def test_serving_a_folder_of_a_later_format_ends_with_the_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "databases" / "_users"
+    folder.mkdir(parents=True)
+    with sqlite3.connect(folder / "database.sqlite") as connection:
+        connection.execute("CREATE TABLE meta (key, value)")
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    command = [sys.executable, "-m", "aiocouch", "serve", "--port", "0", "--data", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert b"folder format 99" in ended.stderr
+    assert b"Traceback" not in ended.stderr

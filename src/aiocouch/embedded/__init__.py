@@ -2,5 +2,6 @@
 
 from aiocouch.embedded.server import EmbeddedCouchDB
 from aiocouch.embedded.store.registry import FolderInUseError
+from aiocouch.embedded.store.schema import FormatError
 
-__all__ = ["EmbeddedCouchDB", "FolderInUseError"]
+__all__ = ["EmbeddedCouchDB", "FolderInUseError", "FormatError"]

@@ -29,7 +29,8 @@ class EmbeddedCouchDB:
     free port. `admin` is the name and password of the server admin, None leaves the server to
     the admins of its configuration. `settings` are sections of the configuration for this run,
     such as `{"chttpd_auth": {"iterations": "10"}}`; they win over what the folder keeps and are
-    not written there. Raises FolderInUseError when another process has the folder.
+    not written there. Raises FolderInUseError when another process has the folder,
+    FormatError when a later version has written it.
     """
 
     def __init__(

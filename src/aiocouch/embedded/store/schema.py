@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.codec import encode
+from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import ADMINS_ONLY
 from aiocouch.embedded.store import attachments
 
@@ -48,8 +49,14 @@ CREATE TABLE purges (
 """
 
 
-class FormatError(Exception):
-    """A database file that this version of the server cannot read."""
+class FormatError(CouchError):
+    """A database file that this version of the server cannot read; requests for it get a 500."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(500, "incompatible_format", reason)
+
+    def __str__(self) -> str:
+        return str(self.reason)
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
