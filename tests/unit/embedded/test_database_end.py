@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from aiocouch.embedded.store.registry import Databases
@@ -76,8 +77,10 @@ async def test_what_uses_a_database_that_goes_away_is_told_so(server: ServerClie
     assert database is not None
     assert await database.changed_since(1)
     assert (await server("DELETE", "/a")).status == 200
-    statuses = {(await answer).status for answer in asked}
-    assert statuses <= {200, 201, 404}
+    for answer in asked:
+        # rows that are on their way when it goes are cut off
+        with contextlib.suppress(aiohttp.ClientPayloadError):
+            assert (await answer).status in {200, 201, 404}
     assert (await server("PUT", "/a")).status == 201
     assert (await server("GET", "/a")).json["doc_count"] == 0
 
@@ -116,3 +119,17 @@ async def test_files_of_others_beside_the_databases_are_left_alone(tmp_path: Pat
     async with opened(tmp_path) as databases:
         assert databases.names() == ["a"]
     assert stray.exists()
+
+
+async def test_a_database_of_a_later_format_says_so_and_harms_no_other(tmp_path: Path) -> None:
+    async with opened(tmp_path) as databases:
+        databases.create("a")
+        databases.create("later")
+    path = tmp_path / "databases" / "later" / "database.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    async with ServerClient(tmp_path) as server:
+        answer = await server("GET", "/later")
+        assert (answer.status, answer.json["error"]) == (500, "incompatible_format")
+        assert "'later' has the folder format 99" in answer.json["reason"]
+        assert (await server("GET", "/a")).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.http.server_info import etag_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from aiohttp import web
 
@@ -86,7 +87,10 @@ def _keys_option(query: Query) -> list[object] | None:
 @server_route("_all_dbs", methods=("GET", "HEAD"))
 async def all_dbs(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_all_dbs`."""
-    return _list(exchange, lambda names: names)
+    wanted, etag = _wanted(exchange)
+    if exchange.has_etag(etag):
+        return exchange.not_modified(etag)
+    return exchange.answer(wanted, 200, {"ETag": etag})
 
 
 @server_route("_dbs_info", methods=("GET", "HEAD", "POST"), json_post=True)
@@ -94,17 +98,26 @@ async def dbs_info(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_dbs_info`: of all databases, or of those in the body."""
     if exchange.method == "POST":
         keys = _keys(await exchange.json_object(), exchange)
-        return exchange.answer([_info(exchange, key) for key in keys])
-    return _list(exchange, lambda names: [_info(exchange, name) for name in names])
-
-
-def _list(exchange: Exchange, rows: Callable[[list[str]], list[Any]]) -> web.StreamResponse:
-    wanted = Range.of(exchange.query)
-    names = exchange.server.databases.names()
-    etag = etag_of(*names)
+        return exchange.answer(await _infos(exchange, keys))
+    wanted, etag = _wanted(exchange)
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
-    return exchange.answer(rows(wanted.choose(names)), 200, {"ETag": etag})
+    return exchange.answer(await _infos(exchange, wanted), 200, {"ETag": etag})
+
+
+def _wanted(exchange: Exchange) -> tuple[list[str], str]:
+    """Give the names that the query asks for, and the ETag of all there are."""
+    names = exchange.server.databases.names()
+    return Range.of(exchange.query).choose(names), etag_of(*names)
+
+
+async def _infos(exchange: Exchange, names: Iterable[object]) -> list[dict[str, Any]]:
+    infos = []
+    for name in names:
+        infos.append(_info(exchange, name))
+        # many files may have to be opened: others are served in between
+        await asyncio.sleep(0)
+    return infos
 
 
 def _keys(body: dict[str, Any], exchange: Exchange) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import re
+import resource
 import secrets
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +27,14 @@ Event = Literal["created", "updated", "deleted"]
 _NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*")
 _OWN_NAMES = frozenset({"_users", "_replicator", "_global_changes"})
 _LONGEST = 238
-MOST_AWAKE = 100
-"""Databases that hold files open; more where more are in use."""
+_FILES_EACH = 10
+"""Files that a database in use holds open, with some indexes and clients of its own."""
+
+
+def most_awake() -> int:
+    """Say how many databases may hold files open, in view of what the system allows."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1000 if files < 0 else min(max(files // _FILES_EACH, 10), 1000)
 
 
 class FolderInUseError(Exception):
@@ -59,7 +66,8 @@ class Databases:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self.most_awake = MOST_AWAKE
+        self.most_awake = most_awake()
+        """Databases that hold files open; more where more are in use."""
         self._open: dict[str, Database] = {}
         self._listeners: list[Listener] = []
         self._executor = ThreadPoolExecutor(4, "aiocouch-commit") if folder else None
