@@ -63,7 +63,10 @@ async def all_documents(session: aiohttp.ClientSession, job: Job, _: Any) -> Tal
     tally = Tally()
     url = f"{job.url}/{job.database}/_all_docs?include_docs=true"
     answer = await _json(session, "GET", url)
-    tally.documents(row["doc"] for row in answer["rows"] if row["id"][0] != "_")
+    for row in answer["rows"]:
+        if row["id"][0] != "_":
+            tally.count += 1
+            tally.total += row["doc"]["serial"]
     return tally
 
 
