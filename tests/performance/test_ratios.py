@@ -1,0 +1,87 @@
+"""The CPU that the client needs, beside what a reader written by hand needs in the same moment.
+
+No CouchDB and no absolute time: both read the same canned answers from another process, in turn. A
+machine that is busy disturbs single pairs, so the median of some is compared, and only what is too
+slow three times fails. The answers come at once here, so that what is left is the work of the client:
+beside a real CouchDB, which sends many small pieces, the ratios are better (see docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TRIES = 3
+PAIRS = 5
+LIMITS = {
+    "all": (1.0, 1),
+    "ids": (1.4, 3),
+    "changes": (2.8, 2),
+    "find": (2.4, 5),
+    "bulk": (5.5, 5),
+    "get1": (1.35, 1),
+    "together": (0.45, 8),
+    "save": (1.35, 1),
+}
+"""The ratio that is allowed, noise included, and how often the work is done for a figure."""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "tests.performance.canned", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port: int) -> None:
+    """Wait until somebody listens."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError("the canned server does not listen")
+
+
+def ratio(url: str, name: str, times: int) -> float:
+    """The median of some pairs."""
+    command = [sys.executable, "-m", "tests.performance.pairs", url, name, str(PAIRS), str(times)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=60)
+    found: list[float] = json.loads(done.stdout)
+    return statistics.median(found)
+
+
+@pytest.mark.xdist_group("performance")
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_client_needs_no_more_cpu_than_its_limit_beside_a_reader_by_hand(
+    url: str, name: str
+) -> None:
+    limit, times = LIMITS[name]
+    seen: list[float] = []
+    for _ in range(TRIES):
+        seen.append(ratio(url, name, times))
+        if seen[-1] <= limit:
+            return
+    pytest.fail(f"{name}: {min(seen):.2f} times the CPU of a reader by hand; the limit is {limit}")
