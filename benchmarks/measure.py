@@ -15,7 +15,7 @@ from benchmarks.clients.work import Job, documents
 from benchmarks.peers import NODE, OURS, RAW, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from benchmarks.servers import Running
 
@@ -102,7 +102,6 @@ def in_turn(
     peers: Sequence[Peer],
     rounds: int,
     other_rounds: int,
-    tell: Callable[[str], None] = print,
 ) -> Runs:
     """A B A B …: all peers once, then all again; those that are not aiocouch maybe less often."""
     runs: Runs = {}
@@ -114,7 +113,7 @@ def in_turn(
             figures = run_peer(running, peer, work)
             runs.setdefault(peer.name, []).append(figures)
             cpu, wall, peak = figures.cpu, figures.wall, figures.peak_kb / 1024
-            tell(
+            print(
                 f"{work.title:14} round {number + 1} {peer.title:20} "
                 f"cpu {cpu:6.2f} s  wall {wall:6.2f} s  {peak:5.0f} MB"
             )
