@@ -148,6 +148,8 @@ class Waiting:
         the server stops. A timer and a future are all that a waiting feed costs.
         """
         while not self.stopped:
+            # whatever there is always more of, others are served in between
+            await asyncio.sleep(0)
             try:
                 return await self._once(news, patience.seconds)
             except TimeoutError:

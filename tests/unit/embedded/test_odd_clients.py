@@ -105,3 +105,29 @@ async def test_a_document_that_is_nested_deep_harms_no_query(server: ServerClien
         selector = f'{{"selector": {{"a": {{"$gt": {low}}}}}}}'
         found = await server("POST", "/a/_find", data=selector, Content_Type="application/json")
         assert [doc["_id"] for doc in found.json["docs"]] == ["deep"]
+
+
+@pytest.mark.parametrize("feed", ["normal", "longpoll", "continuous", "eventsource"])
+@pytest.mark.parametrize("path", ["/a/_changes", "/_db_updates"])
+async def test_head_of_a_feed_has_no_body_and_waits_for_nothing(
+    server: ServerClient, path: str, feed: str
+) -> None:
+    reader, writer = await connect(server)
+    request = head(f"{path}?feed={feed}", "HEAD", "Connection: close")
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"\r\n\r\n")
+    assert answer.count(b"\r\n\r\n") == 1
+
+
+async def test_a_backward_feed_of_databases_ends(server: ServerClient) -> None:
+    for feed in ("continuous", "eventsource", "longpoll"):
+        answer = await server("GET", f"/_db_updates?feed={feed}&descending=true")
+        assert answer.body.count(b'"created"') == 3
+
+
+async def test_no_feed_of_databases_has_less_than_no_rows(server: ServerClient) -> None:
+    answer = await server("GET", "/_db_updates?feed=continuous&limit=-1")
+    assert (answer.status, answer.json["reason"]) == (400, "invalid_integer")

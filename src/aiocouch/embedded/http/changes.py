@@ -21,6 +21,7 @@ from aiocouch.embedded.changes import (
 from aiocouch.embedded.erlang_text import read_integer
 from aiocouch.embedded.errors import bad_request, internal
 from aiocouch.embedded.http.change_filters import read_filter
+from aiocouch.embedded.http.feed_answer import FeedAnswer
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.records import render
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from aiocouch.embedded.changes import Row
     from aiocouch.embedded.http.change_filters import Chosen
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.store.database import Database
@@ -66,13 +66,14 @@ async def changes(exchange: Exchange) -> web.StreamResponse:
     database = exchange.database
     since = "0" if options.descending else options.since
     cursor = Cursor(_since(database, since), options.limit)
-    feed = _Feed(exchange, options, chosen, cursor)
-    if options.feed != feeds.NORMAL:
-        return await feed.follow(patience)
-    etag = _etag(database)
-    if exchange.has_etag(etag):
+    etag = _etag(database) if options.feed == feeds.NORMAL else None
+    if etag is not None and exchange.has_etag(etag):
         return exchange.not_modified(etag)
-    return await feed.once(etag)
+    answer = FeedAnswer(exchange, options.feed, etag)
+    if exchange.method == "HEAD":
+        return answer.without_body()
+    feed = _Feed(exchange, options, chosen, cursor, answer)
+    return await feed.follow(patience) if etag is None else await feed.once()
 
 
 async def _body(exchange: Exchange) -> dict[str, Any]:
@@ -198,14 +199,13 @@ class _Feed:
         options: _Options,
         chosen: Chosen,
         cursor: Cursor,
+        answer: FeedAnswer,
     ) -> None:
-        self._exchange = exchange
+        self._waiting = exchange.server.waiting
         self._database = exchange.database
-        self._framing = feeds.framing(options.feed)
+        self._answer = answer
         self._longpoll = options.feed == feeds.LONGPOLL
-        self._headers = {"Cache-Control": self._framing.cache_control}
         self._cursor = cursor
-        self._response: web.StreamResponse | None = None
         self._view = View(
             chosen.filter,
             options.style,
@@ -214,25 +214,22 @@ class _Feed:
             _documents(self._database, options, chosen) if options.include_docs else None,
         )
 
-    async def once(self, etag: str) -> web.StreamResponse:
+    async def once(self) -> web.StreamResponse:
         """Send what there is and end."""
-        self._headers["ETag"] = etag
-        if self._exchange.method != "HEAD":
-            await self._pass()
+        await self._pass()
         return await self._end()
 
     async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
         """Send what there is, and what comes, until the feed's end."""
         cursor = self._cursor
-        waiting = self._exchange.server.waiting
         while True:
             await self._pass()
             if cursor.limit <= 0 or (self._longpoll and cursor.sent):
                 break
             if self._view.descending and self._longpoll:
                 break
-            await self._open()
-            if not await waiting.for_news(self._news, patience, self._beat):
+            await self._answer.open()
+            if not await self._waiting.for_news(self._news, patience, self._answer.beat):
                 break
         return await self._end()
 
@@ -244,38 +241,11 @@ class _Feed:
 
     async def _pass(self) -> None:
         async for rows in walk(self._database, self._view, self._cursor):
-            await self._send(rows)
-
-    async def _send(self, rows: list[Row]) -> None:
-        if rows:
-            await self._write(b"".join(self._framing.row(row.text, row.seq) for row in rows))
-
-    async def _beat(self) -> None:
-        await self._write(self._framing.beat)
-
-    async def _open(self) -> web.StreamResponse:
-        """Send the headers; done late, so that an error in the first rows can still be told."""
-        if self._response is None:
-            kind = self._framing.content_type
-            self._response = await self._exchange.begin(200, self._headers, kind)
-            if self._exchange.method != "HEAD":
-                await self._response.write(self._framing.head)
-        return self._response
-
-    async def _write(self, data: bytes) -> None:
-        response = await self._open()
-        if data:
-            await response.write(data)
+            await self._answer.rows((row.text, row.seq) for row in rows)
 
     async def _end(self) -> web.StreamResponse:
-        response = await self._open()
-        if self._exchange.method != "HEAD":
-            last = self._database.sequence(self._cursor.last)
-            await self._write(
-                self._framing.tail({"last_seq": last, "pending": self._cursor.pending or 0})
-            )
-        await response.write_eof()
-        return response
+        last = self._database.sequence(self._cursor.last)
+        return await self._answer.end({"last_seq": last, "pending": self._cursor.pending or 0})
 
 
 def _documents(

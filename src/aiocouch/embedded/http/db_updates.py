@@ -9,6 +9,7 @@ from aiocouch.embedded.codec import encode
 from aiocouch.embedded.db_updates import descending
 from aiocouch.embedded.erlang_text import read_integer
 from aiocouch.embedded.errors import bad_request
+from aiocouch.embedded.http.feed_answer import FeedAnswer
 from aiocouch.embedded.http.routes import server_route
 
 if TYPE_CHECKING:
@@ -28,13 +29,16 @@ async def db_updates(exchange: Exchange) -> web.StreamResponse:
     if kind not in feeds.KINDS:
         raise bad_request(_FEEDS)
     patience = _patience(exchange)
-    feed = _Feed(exchange, kind)
-    if kind != feeds.NORMAL:
-        return await feed.follow(patience)
-    etag = f'"{exchange.server.uuid[:20]}{exchange.server.updates.seq}"'
-    if exchange.has_etag(etag):
-        return exchange.not_modified(etag)
-    return await feed.once(etag)
+    etag = None
+    if kind == feeds.NORMAL:
+        etag = f'"{exchange.server.uuid[:20]}{exchange.server.updates.seq}"'
+        if exchange.has_etag(etag):
+            return exchange.not_modified(etag)
+    answer = FeedAnswer(exchange, kind, etag)
+    feed = _Feed(exchange, kind, answer)
+    if exchange.method == "HEAD":
+        return answer.without_body()
+    return await feed.follow(patience) if etag is None else await feed.once()
 
 
 def _patience(exchange: Exchange) -> feeds.Patience:
@@ -55,6 +59,13 @@ def _integer(exchange: Exchange, name: str, default: int | None = None) -> int |
         raise bad_request("invalid_integer") from None
 
 
+def _limit(exchange: Exchange) -> int | None:
+    limit = _integer(exchange, "limit")
+    if limit is not None and limit < 0:
+        raise bad_request("invalid_integer")
+    return limit
+
+
 def _since(exchange: Exchange) -> int:
     updates = exchange.server.updates
     text = (exchange.query.text("since") or "0").strip('"')
@@ -71,20 +82,17 @@ def _sequence(exchange: Exchange, number: int) -> str:
 
 
 class _Feed:
-    def __init__(self, exchange: Exchange, kind: str) -> None:
+    def __init__(self, exchange: Exchange, kind: str, answer: FeedAnswer) -> None:
         self._exchange = exchange
+        self._answer = answer
         self._updates: DatabaseUpdates = exchange.server.updates
-        self._framing = feeds.framing(kind)
         self._longpoll = kind == feeds.LONGPOLL
         self._last = _since(exchange)
-        self._limit = _integer(exchange, "limit")
+        self._limit = _limit(exchange)
         self._descending = exchange.query.is_true("descending")
-        self._headers = {"Cache-Control": self._framing.cache_control}
-        self._response: web.StreamResponse | None = None
         self._sent = 0
 
-    async def once(self, etag: str) -> web.StreamResponse:
-        self._headers["ETag"] = etag
+    async def once(self) -> web.StreamResponse:
         await self._pass()
         return await self._end()
 
@@ -92,9 +100,10 @@ class _Feed:
         waiting = self._exchange.server.waiting
         while True:
             await self._pass()
-            if self._limit == 0 or (self._longpoll and self._sent):
+            await self._answer.open()
+            if self._limit == 0 or self._descending or (self._longpoll and self._sent):
                 break
-            if not await waiting.for_news(self._news, patience, self._beat):
+            if not await waiting.for_news(self._news, patience, self._answer.beat):
                 break
         return await self._end()
 
@@ -106,34 +115,16 @@ class _Feed:
         if self._descending:
             found = descending(self._updates.since(0))
         if self._limit is not None:
-            found = found[: max(self._limit, 0)]
+            found = found[: self._limit]
             self._limit -= len(found)
-        await self._write(b"".join(map(self._row, found)))
+        await self._answer.rows(map(self._row, found))
         self._sent += len(found)
         self._last = found[-1].seq if found else self._last
 
-    def _row(self, update: Update) -> bytes:
+    def _row(self, update: Update) -> tuple[bytes, bytes]:
         seq = _sequence(self._exchange, update.seq)
         row = {"db_name": update.database, "type": update.kind, "seq": seq}
-        return self._framing.row(encode(row), encode(seq))
-
-    async def _beat(self) -> None:
-        await self._write(self._framing.beat)
-
-    async def _open(self) -> web.StreamResponse:
-        if self._response is None:
-            kind = self._framing.content_type
-            self._response = await self._exchange.begin(200, self._headers, kind)
-            await self._response.write(self._framing.head)
-        return self._response
-
-    async def _write(self, data: bytes) -> None:
-        response = await self._open()
-        if data:
-            await response.write(data)
+        return encode(row), encode(seq)
 
     async def _end(self) -> web.StreamResponse:
-        await self._write(self._framing.tail({"last_seq": _sequence(self._exchange, self._last)}))
-        response = await self._open()
-        await response.write_eof()
-        return response
+        return await self._answer.end({"last_seq": _sequence(self._exchange, self._last)})
