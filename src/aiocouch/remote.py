@@ -46,6 +46,7 @@ _PIECE = 1 << 18
 _SMALL_PIECE = 1 << 15
 _PATIENCE = 8  # small pieces that are taken as they come: short answers must not wait
 _REST_SECONDS = 0.002
+_LONGEST_REST = 0.016  # for a server that finds its rows slowly
 _PACKED = {"Content-Encoding": "gzip"}
 _WORTH_IT = 0.8
 _SAFE = frozenset({"GET", "HEAD"})
@@ -270,6 +271,7 @@ class Stream:
         self._response: aiohttp.ClientResponse | None = None
         self._rows = RowSplitter()
         self._small_pieces = 0
+        self._rest_seconds = _REST_SECONDS
         self._lines = LineSplitter()
 
     async def __aenter__(self) -> Self:
@@ -313,7 +315,9 @@ class Stream:
             and connection is not None
             and connection.transport is not None
         ):
-            await _rest(connection.transport)
+            if len(chunk) < _SMALL_PIECE >> 2:
+                self._rest_seconds = min(2 * self._rest_seconds, _LONGEST_REST)
+            await _rest(connection.transport, self._rest_seconds)
         return chunk
 
     async def batch(self, decoder: SupportsDecode[list[T]]) -> list[T]:
@@ -404,11 +408,11 @@ async def _packed(body: bytes, above: int) -> tuple[bytes, Mapping[str, str] | N
     return (packed, _PACKED) if len(packed) < _WORTH_IT * len(body) else (body, None)
 
 
-async def _rest(transport: asyncio.Transport) -> None:
+async def _rest(transport: asyncio.Transport, seconds: float) -> None:
     """Let the kernel gather what comes."""
     transport.pause_reading()
     try:
-        await asyncio.sleep(_REST_SECONDS)
+        await asyncio.sleep(seconds)
     finally:
         transport.resume_reading()
 
