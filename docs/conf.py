@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from aiocouch import Database, event
+
 ROOT = Path(__file__).parent.parent
 
 project = "aiocouch"
@@ -13,6 +15,9 @@ author = "the aiocouch authors"
 copyright = f"2026, {author}"
 release = version_of("aiocouch")
 version = release
+
+# The type of a member that the module imports for type checkers only; Sphinx looks it up.
+vars(event)["Database"] = Database
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]

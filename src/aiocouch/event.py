@@ -12,13 +12,13 @@ from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundError, TruncatedError
 from aiocouch.remote import silent_for
+from aiocouch.typing import JsonDict  # noqa: TC001 - msgspec looks it up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from aiocouch.database import Database
     from aiocouch.remote import Stream, Timeout
-    from aiocouch.typing import JsonDict
 
 __all__ = ["BaseChangeEvent", "ChangedEvent", "ChangesFeed", "DeletedEvent"]
 
