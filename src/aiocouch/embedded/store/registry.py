@@ -26,6 +26,7 @@ Event = Literal["created", "updated", "deleted"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*")
 _OWN_NAMES = frozenset({"_users", "_replicator", "_global_changes"})
+_GRAVE = re.compile(r"\.[0-9a-f]{16}")
 _LONGEST = 238
 _FILES_EACH = 10
 """Files that a database in use holds open, with some indexes and clients of its own."""
@@ -150,7 +151,12 @@ class Databases:
             folder = self.folder / "databases" / name.replace("/", ".")
             folder.mkdir(parents=True, exist_ok=origin is None)
             self._let_rest()
-        database = Database(name, folder, self._executor, origin)
+        try:
+            database = Database(name, folder, self._executor, origin)
+        except BaseException:
+            if folder is not None and origin is not None:
+                shutil.rmtree(folder, ignore_errors=True)  # or the name would not be free again
+            raise
         database.subscribe(self._updated)
         self._open[name] = database
         return database
@@ -189,11 +195,18 @@ def _find_databases(folder: Path) -> set[str]:
         return set()
     found = set()
     for child in filter(Path.is_dir, folder.iterdir()):
-        if child.name.startswith(".") or not schema.is_complete(child / "database.sqlite"):
-            shutil.rmtree(child)
-        else:
+        if not child.name.startswith(".") and schema.is_complete(child / "database.sqlite"):
             found.add(child.name.replace(".", "/"))
+        elif _is_ours(child):
+            shutil.rmtree(child)
     return found
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a grave, or the beginning of a database; what others put there stays."""
+    if _GRAVE.fullmatch(folder.name):
+        return True
+    return all(child.name.startswith("database.sqlite") for child in folder.iterdir())
 
 
 def _bury(folder: Path) -> Path:
