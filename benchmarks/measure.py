@@ -26,9 +26,14 @@ TIMEOUT = 1_800
 
 @dataclass(frozen=True)
 class Figures:
-    """What a run cost: CPU and wall seconds, peak memory in KiB, documents."""
+    """What a run cost: CPU and wall seconds, peak memory in KiB, documents.
+
+    `cpu` is that of the work alone, `process` that of the whole process: its start, the imports, the
+    making of the documents, the work.
+    """
 
     cpu: float
+    process: float
     wall: float
     peak_kb: int
     count: int
@@ -128,10 +133,10 @@ def _agree(work: Workload, runs: Runs) -> None:
         raise RuntimeError(f"the clients disagree about {work.title}: {totals}")
 
 
-def ratio(runs: Runs, name: str) -> float:
+def ratio(runs: Runs, name: str, what: str = "cpu") -> float:
     """CPU beside raw: the median over the rounds."""
     pairs = zip(runs[name], runs[RAW.name], strict=False)
-    return statistics.median(mine.cpu / base.cpu for mine, base in pairs)
+    return statistics.median(getattr(mine, what) / getattr(base, what) for mine, base in pairs)
 
 
 def median(runs: Runs, name: str, what: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,9 @@ class Peer:
 
     def install(self) -> None:
         """Install it, unless that is done."""
+        if self == OURS:
+            # What pip installs is compiled; a checkout that was just changed is not.
+            compileall.compile_dir(ROOT / "src" / "aiocouch", quiet=1)
         stamp = self.folder / "installed"
         wanted = " ".join(self.packages)
         if stamp.exists() and stamp.read_text() == wanted:

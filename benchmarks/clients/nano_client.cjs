@@ -85,7 +85,7 @@ async function main() {
   const start = performance.now();
   await works[job.work](db, documents);
   const wall = (performance.now() - start) / 1000;
-  console.log(JSON.stringify({ cpu: cpu() - before, wall, peak_kb: peak(), count, total }));
+  console.log(JSON.stringify({ cpu: cpu() - before, process: cpu(), wall, peak_kb: peak(), count, total }));
 }
 
 main();

@@ -149,7 +149,7 @@ async def _run(program: Program, job: Job) -> None:
     tally = await _settled(work(client, job, prepared))
     wall, cpu = time.perf_counter() - start, _cpu() - before
     await _settled(program.close(client))
-    figures = {"cpu": cpu, "wall": wall, "peak_kb": peak_kb()}
+    figures = {"cpu": cpu, "process": _cpu(), "wall": wall, "peak_kb": peak_kb()}
     print(json.dumps({**figures, "count": tally.count, "total": tally.total}))
 
 

@@ -49,18 +49,18 @@ class BulkOperation:
             await self._save()
 
     async def _save(self) -> None:
-        waiting = [(doc, sent) for doc in self._docs.values() if (sent := doc.to_send())]
-        texts = [sent[1] for _, sent in waiting]
+        waiting = [(doc, text) for doc in self._docs.values() if (text := doc.to_send())]
+        texts = [text for _, text in waiting]
         rows = await self.database.save_texts(texts) if texts else []
         if len(rows) != len(waiting):
             facts = Facts("POST", f"{self.database.endpoint}/_bulk_docs", 201)
             raise UnexpectedAnswerError(f"{self!r}: {len(rows)} answers", facts)
         self.response, self.ok, self.error = rows, [], []
-        for (doc, sent), row in zip(waiting, rows, strict=True):
+        for (doc, text), row in zip(waiting, rows, strict=True):
             if "error" in row:
                 self.error.append(doc)
             else:
-                doc.saved(sent[0], row.get("rev", ""))
+                doc.saved(text, row.get("rev", ""))
                 self.ok.append(doc)
 
     def append(self, doc: Document) -> Document:

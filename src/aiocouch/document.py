@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
-from aiocouch._wire.ids import quote_document_id
+from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
 from aiocouch.attachment import Attachment
 from aiocouch.exception import (
@@ -59,14 +59,16 @@ class Document(MutableMapping[str, Any]):
     id: str
 
     def __init__(self, database: Database, id: str, data: Mapping[str, Any] | None = None) -> None:
-        if data is not None and not isinstance(data, Mapping):
+        if data is None:
+            data = {}
+        elif type(data) is not dict and not isinstance(data, Mapping):
             raise InvalidTypeError(f"the data must be a dict, not {type(data).__name__}")
-        quote_document_id(id)
+        check_document_id(id)
         self.database = database
         self.id = id
-        self._text: bytes | None = None  # what the server sent, until it is decoded
-        self._content: JsonDict | None = self._fresh(data or {})
-        self._seen: bytes | None = _NEVER_SEEN  # the content last seen; None: that of _text
+        self._text: bytes | None = None  # what the server has, as it came or went
+        self._content: JsonDict | None = self._fresh(data)
+        self._seen: bytes | None = _NEVER_SEEN  # the body last seen; None: that of _text
         self._seen_rev: str | None = None
 
     @classmethod
@@ -81,6 +83,8 @@ class Document(MutableMapping[str, Any]):
         return document
 
     def _fresh(self, data: Mapping[str, Any]) -> JsonDict:
+        if data.get("_id") == self.id:
+            return dict(data)
         content = {"_id": self.id, **data}
         content["_id"] = self.id
         return content
@@ -150,20 +154,24 @@ class Document(MutableMapping[str, Any]):
         self._seen = None
         self._seen_rev = self._content.get("_rev")
 
-    def saved(self, body: bytes, rev: str) -> None:
-        """Take over that the server has stored `body` (see `to_send`) as revision `rev`."""
-        self._data().setdefault("_id", self.id)
-        self._data()["_rev"] = rev
-        self._seen, self._seen_rev = body, rev
+    def saved(self, text: bytes, rev: str) -> None:
+        """Take over that the server has stored `text` (see `to_send`) as revision `rev`."""
+        content = self._data()
+        content.setdefault("_id", self.id)
+        content["_rev"] = self._seen_rev = rev
+        self._text, self._seen = text, None
 
-    def to_send(self) -> tuple[bytes, bytes] | None:
-        """The content without id and revision, and with them; None when there is nothing to save."""
-        if self._content is None:
+    def to_send(self) -> bytes | None:
+        """The JSON text of the content with id and revision; None when there is nothing to save."""
+        content = self._content
+        if content is None:
             return None
+        if self._seen == _NEVER_SEEN and content.get("_id") == self.id and "_rev" not in content:
+            return encode(content)
         body = self._body()
         if self._seen != _NEVER_SEEN and self._was_seen(body):
             return None
-        return body, self._with_identity(body)
+        return self._with_identity(body)
 
     def _with_identity(self, body: bytes) -> bytes:
         data = self._data()
@@ -254,8 +262,8 @@ class Document(MutableMapping[str, Any]):
         sent = self.to_send()
         if sent is None:
             return None
-        response = await self.database.remote.request("PUT", self.endpoint, body=sent[1])
-        self.saved(sent[0], response.json()["rev"])
+        response = await self.database.remote.request("PUT", self.endpoint, body=sent)
+        self.saved(sent, response.json()["rev"])
         return response
 
     async def delete(self, discard_changes: bool = False) -> HTTPResponse:
@@ -408,9 +416,9 @@ class SecurityDocument(Document):
     def _with_identity(self, body: bytes) -> bytes:
         return body
 
-    def saved(self, body: bytes, rev: str) -> None:
-        """Take over that the server has stored `body`."""
-        self._seen = body
+    def saved(self, text: bytes, rev: str) -> None:
+        """Take over that the server has stored `text`."""
+        self._text, self._seen = text, None
 
     @property
     def endpoint(self) -> str:
@@ -431,14 +439,14 @@ class SecurityDocument(Document):
         if sent is None:
             return None
         try:
-            response = await self.database.remote.request("PUT", self.endpoint, body=sent[1])
+            response = await self.database.remote.request("PUT", self.endpoint, body=sent)
         except RemoteResponseError as error:
             if error.reason != "no_majority":
                 raise
             # So CouchDB refuses those who may not, and objects that it cannot use.
             facts = Facts("PUT", self.endpoint, 500, error.error, error.reason)
             raise ForbiddenError(f"{self!r} was not taken: only an admin may", facts) from error
-        self.saved(sent[0], "")
+        self.saved(sent, "")
         return response
 
     async def delete(self, discard_changes: bool = False) -> NoReturn:

@@ -176,13 +176,13 @@ async def test_save_encodes_once(
 
     def counting(value: Any) -> bytes:
         if isinstance(value, dict):
-            bodies.append(value)
+            bodies.append(value.copy())
         return encode(value)
 
     monkeypatch.setattr("aiocouch.document.encode", counting)
     canned.say_json({"ok": True, "id": "x", "rev": "1-a"}, 201)
     await Document(base, "x", {"n": 1}).save()
-    assert bodies == [{"n": 1}]
+    assert bodies == [{"_id": "x", "n": 1}]
 
 
 async def test_connections_are_kept_after_streams(canned: CannedServer, base: Database) -> None:

@@ -31,6 +31,7 @@ _encoder = msgspec.json.Encoder(enc_hook=_plain)
 _sorted_encoder = msgspec.json.Encoder(enc_hook=_plain, order="deterministic")
 _decoder = msgspec.json.Decoder()
 
+_encode = _encoder.encode
 decode = _decoder.decode
 """The value of a JSON text (bytes or str). Raises `msgspec.DecodeError`, or `UnicodeDecodeError`."""
 
@@ -45,9 +46,9 @@ def encode(value: Any) -> bytes:
     infinities, lone surrogates and values that hold themselves. The message names the place.
     """
     try:
-        text = _encoder.encode(value)
+        text = _encode(value)
         # Quicker than a look at each value: what JSON cannot hold would come back as something else.
-        if _decoder.decode(text) != value:
+        if decode(text) != value:
             _refuse(value, "")
     except TypeError as error:
         raise InvalidTypeError(f"not JSON: {_placed(error, value)}") from None

@@ -42,6 +42,12 @@ def quote_document_id(doc_id: str) -> str:
     return quote_name(doc_id, "document id")
 
 
+def check_document_id(doc_id: str) -> None:
+    """Raise as `quote_document_id` does, without the work of quoting where nothing needs it."""
+    if type(doc_id) is not str or not _PLAIN(doc_id):
+        quote_document_id(doc_id)
+
+
 def design_document_id(name: str) -> str:
     """The id of a design document, for its name with or without `_design/`."""
     return name if name.startswith("_design/") else f"_design/{name}"
