@@ -4,10 +4,11 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+POUCHDB := pouchdb@9.0.0
 WORKERS ?= auto
 TESTS ?= tests
 
-.PHONY: help demo test check lint types layers docs bench clean
+.PHONY: help demo test check lint types layers docs bench pouchdb clean
 
 help:
 	@echo "make demo    load real cities into a database and play with them (COUCHDB_URL=… for your server)"
@@ -20,11 +21,11 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev pouchdb
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not packaging" $(TESTS)
 
 # The tests come last, so that their summary is the last thing on the screen.
-check: lint types layers docs
+check: lint types layers docs pouchdb
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 lint: $(VENV)/.dev
@@ -43,6 +44,13 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# The tests replicate with PouchDB where it can be had: without npm, or when npm cannot reach its
+# registry, they are skipped with that reason.
+pouchdb: | $(BIN)/python
+	@test -d $(VENV)/pouchdb/node_modules/pouchdb || ! command -v npm > /dev/null || \
+		npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix $(VENV)/pouchdb $(POUCHDB) || \
+		echo "$(POUCHDB) could not be installed; its tests will be skipped."
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks

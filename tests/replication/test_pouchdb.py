@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tests.replication.site import Site
 
 PROGRAM = Path(__file__).with_name("pouchdb_sync.js")
+INSTALLED = Path(sys.prefix) / "pouchdb" / "node_modules"
+"""Where `make pouchdb` puts the package."""
 
 
 async def node(*arguments: str, modules: str | None = None) -> tuple[int, bytes, bytes]:
@@ -37,6 +40,7 @@ async def find_modules() -> str:
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     folders = [os.environ.get("POUCHDB_MODULES", ""), os.environ.get("NODE_PATH", "")]
+    folders.append(str(INSTALLED))
     npm = shutil.which("npm")
     if npm is not None:
         process = await asyncio.create_subprocess_exec(
@@ -46,7 +50,7 @@ async def find_modules() -> str:
     for folder in filter(None, folders):
         if (Path(folder) / "pouchdb").is_dir():
             return folder
-    pytest.skip("the npm package pouchdb is not installed (POUCHDB_MODULES names its folder)")
+    pytest.skip("the npm package pouchdb is not installed (`make pouchdb` does that)")
 
 
 async def synchronise(there: Site, far: str, folder: Path) -> dict[str, Any]:
