@@ -12,6 +12,7 @@ from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_request
 from aiocouch.embedded.javascript.queryserver import design_unit
 from aiocouch.embedded.store.records import render
+from aiocouch.embedded.views.definition import is_javascript
 from aiocouch.embedded.views.reduce import builtin
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ async def check_views(queries: QueryServer, document: Mapping[str, Any]) -> None
 
     Raises 400 `compilation_error` or `invalid_design_doc`, 404 for an empty function.
     """
-    if document.get("language", "javascript") != "javascript":
+    if not is_javascript(document.get("language", "javascript")):
         return
     for name, view in document.get("views", {}).items():
         if name != "lib" or "map" in view:

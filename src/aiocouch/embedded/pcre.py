@@ -2,12 +2,13 @@
 
 They work on the bytes of UTF-8 as there: `.` is one byte of `é`. What PCRE writes differently is
 rewritten: `\\z`, `\\Z`, `\\h`, `\\R`, `\\Q…\\E`, `\\x{41}`, `(?<name>…)`, options in the middle
-`a(?i)b`, classes `[[:alpha:]]`. What Python cannot do (recursion, `\\K`, verbs) is refused.
+`a(?i)b`, classes `[[:alpha:]]`, `\\p{L}`. What Python cannot do (recursion, `\\K`, verbs) is refused.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from functools import lru_cache
 
@@ -43,6 +44,7 @@ _ESCAPES_IN_CLASS = {"h": r"\t \xa0", "e": r"\x1b"}
 _POSIX = re.compile(r"\[:(\^?)(\w+):\]")
 _OPTIONS = re.compile(r"\(\?([imsx]+)\)")
 _NAMED = re.compile(r"\(\?(?:<|')([A-Za-z_]\w*)[>']")
+_PROPERTY = re.compile(r"\\([pP])(?:\{(\^?)([A-Z][a-z]?)\}|([A-Z]))")
 _CODE = re.compile(r"\\x\{([0-9A-Fa-f]+)\}")
 
 
@@ -55,6 +57,16 @@ def compile_pattern(pattern: str) -> re.Pattern[bytes]:
             return re.compile(_Rewriter(pattern).rewrite().encode("utf-8", "surrogatepass"))
     except (re.error, OverflowError, RecursionError, IndexError) as error:
         raise ValueError(str(error)) from error
+
+
+def _property(match: re.Match[str]) -> str:
+    """Give the members of a class for a Unicode property, of the 256 characters that bytes are."""
+    name = match[3] or match[4]
+    wanted = (match[1] == "p") != bool(match[2])
+    codes = [
+        code for code in range(256) if unicodedata.category(chr(code)).startswith(name) == wanted
+    ]
+    return "".join(f"\\x{code:02x}" for code in codes)
 
 
 class _Rewriter:
@@ -82,6 +94,9 @@ class _Rewriter:
             self._group()
         elif character == ")":
             self._close()
+        elif self._pattern.startswith("{,", self._place):
+            # PCRE wants a lower bound; without one it is text
+            self._take(r"\{", 1)
         else:
             self._take(character, 1)
 
@@ -92,6 +107,10 @@ class _Rewriter:
     def _escape(self) -> None:
         if match := _CODE.match(self._pattern, self._place):
             self._take(re.escape(chr(int(match[1], 16))), match.end() - self._place)
+            return
+        if match := _PROPERTY.match(self._pattern, self._place):
+            members = _property(match)
+            self._take(f"[{members}]" if members else "(?!)", match.end() - self._place)
             return
         following = self._pattern[self._place + 1 : self._place + 2]
         if following == "Q":
@@ -118,6 +137,8 @@ class _Rewriter:
             if match[1] or match[2] not in _CLASSES:
                 raise re.error("unknown class")
             self._take(_CLASSES[match[2]], match.end() - self._place)
+        elif match := _PROPERTY.match(self._pattern, self._place):
+            self._take(_property(match), match.end() - self._place)
         elif character == "\\":
             following = self._pattern[self._place + 1 : self._place + 2]
             self._take(_ESCAPES_IN_CLASS.get(following, "\\" + following), 2)

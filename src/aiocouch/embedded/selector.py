@@ -183,7 +183,8 @@ def _push_fields(condition: Selector, path: str) -> Selector:
 
 
 def _default_field(condition: Selector, path: str) -> Selector:
-    if path or list(condition["$default"]) != ["$text"]:
+    argument = condition["$default"]
+    if path or not isinstance(argument, dict) or list(argument) != ["$text"]:
         reason = f"Invalid field normalization on selector: {written(condition)}"
         raise CouchError(400, "bad_field", reason)
     return condition

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 
 DESIGN: dict[str, Any] = {
     "views": {"v": {"map": "function (doc) { emit(doc.n) }"}},
-    "shows": {"fails": "function (doc) { return doc.a.b }"},
+    "shows": {
+        "fails": "function (doc) { return doc.a.b }",
+        "kept": "function () { return {body: '', headers: {'Cache-Control': 'max-age=9'}} }",
+        "path": "function (doc, req) { return {json: req.requested_path} }",
+    },
     "lists": {
         "sends": "function () { while (getRow()) send(undefined) }",
+        "body": "function (head, req) { return JSON.stringify(req.body.keys) }",
         "breaks": "function () { send('head'); getRow(); send('lost'); throw('up') }",
     },
     "updates": {"touch": "function (doc, req) { return [{_id: req.id, n: 1}, 'done'] }"},
@@ -51,6 +56,27 @@ async def test_a_list_that_breaks_after_it_has_begun(client: ServerClient) -> No
     assert answer.body.startswith(b"head\n{")
     assert b"lost" not in answer.body
     assert b"up" in answer.body
+
+
+async def test_a_list_sees_the_body_decoded(client: ServerClient) -> None:
+    answer = await client("POST", "/db/_design/f/_list/body/v", {"keys": [1, 2]})
+    assert answer.body == b"[1,2]"
+
+
+async def test_a_show_may_be_cached(client: ServerClient) -> None:
+    answer = await client("GET", "/db/_design/f/_show/kept")
+    assert answer.headers["Cache-Control"] == "max-age=9"
+    assert "Cache-Control" not in (await client("GET", "/db/_design/f/_list/body/v")).headers
+
+
+async def test_the_path_of_a_request_comes_without_escapes(client: ServerClient) -> None:
+    answer = await client("GET", "/db/_design/f/_show/path/a%20b?x=%22%C3%A9%22")
+    assert answer.json[-1] == 'a b?x="é"'
+
+
+async def test_an_update_in_a_batch(client: ServerClient) -> None:
+    answer = await client("POST", "/db/_design/f/_update/touch/a?batch=ok")
+    assert (answer.status, answer.body) == (202, b"done")
 
 
 async def test_methods_of_updates(client: ServerClient) -> None:

@@ -34,6 +34,13 @@ from aiocouch.embedded.pcre import compile_pattern
         ("é", "café", True),
         ("^..$", "é", True),
         (r"\w", "é", False),
+        (r"^\p{Lu}\pL$", "Ab", True),
+        (r"^\p{Lu}\pL$", "ab", False),
+        (r"^[\P{L}_]+$", "1_2", True),
+        (r"\p{^L}", "abc", False),
+        (r"\p{Lt}", "abc", False),
+        ("a{,2}", "aa", False),
+        ("a{,2}", "a{,2}", True),
     ],
 )
 def test_patterns(pattern: str, text: str, found: bool) -> None:

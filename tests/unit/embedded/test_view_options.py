@@ -50,7 +50,7 @@ def test_texts_that_cannot_be_read(options: dict[str, str], reason: str) -> None
         ({"limit": -1}, "Invalid value for positive integer: -1"),
         ({"skip": 2.5}, "Invalid value for integer: 2.5"),
         ({"skip": True}, "Invalid value for integer: true"),
-        ({"keys": 5}, "`keys` member must be an array."),
+        ({"keys": 5}, "`keys` must be an array of strings."),
         ({"include_docs": "x"}, 'Invalid boolean parameter: "x"'),
         ({"stale": 5}, "Invalid value for `stale`."),
     ],
@@ -79,9 +79,10 @@ def test_stale_is_update_in_other_words(value: str, update: str) -> None:
 
 
 def test_group_is_a_level() -> None:
-    assert text(group="true").group_level == EXACT
-    assert text(group="true", group_level="2").group_level == 2
-    assert text(group="false").group_level == 0
+    assert text(group="true").level == EXACT
+    assert text(group="true", group_level="2").level == 2
+    assert text(group_level="2", group="true").level == 2
+    assert text(group="false").level == 0
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,12 @@ def test_group_is_a_level() -> None:
         ({"group_level": "1", "reduce": "false"}, True, "Invalid use of grouping on a map view."),
         ({"include_docs": "true"}, True, "`include_docs` is invalid for reduce"),
         ({"conflicts": "true"}, True, "`conflicts` is invalid for reduce views."),
+        ({"conflicts": "false"}, True, "`conflicts` is invalid for reduce views."),
+        (
+            {"group": "false", "group_level": "1"},
+            True,
+            "Can't specify group=false and group_level>0 at the same time",
+        ),
         (
             {"keys": "[1,2]"},
             True,

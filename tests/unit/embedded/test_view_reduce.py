@@ -75,6 +75,10 @@ def test_a_sum_that_cannot_be_tells_why(values: list[Any]) -> None:
     assert result["caused_by"] in ("text", None, "x")
 
 
+def test_a_sum_begins_with_the_last_value() -> None:
+    assert reduced("_sum", "first", 1, "last")["caused_by"] == "last"
+
+
 def test_the_error_of_a_sum_goes_on() -> None:
     function = builtin("_sum")
     partials = [function.reduce(rows("text")), function.reduce(rows({"a": 1}))]

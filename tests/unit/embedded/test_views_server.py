@@ -157,6 +157,26 @@ async def test_a_map_that_runs_away_fails_alone(server: ServerClient) -> None:
     assert (answer.status, answer.json["error"]) == (500, "os_process_error")
 
 
+async def test_queries_take_no_grouping_from_the_url(server: ServerClient) -> None:
+    await fill(server, 2)
+    await design(server, views={"v": {"map": BY_N, "reduce": "_sum"}})
+    path = "/db/_design/d/_view/v/queries?group=true&descending=true"
+    body = {"queries": [{}, {"group": True, "limit": 1}, {"group": True, "descending": False}]}
+    answer = await server("POST", path, body)
+    keys = [[row["key"] for row in each["rows"]] for each in answer.json["results"]]
+    assert keys == [[None], [1], [0, 1]]
+
+
+async def test_a_script_reduces_in_the_order_of_the_query(server: ServerClient) -> None:
+    await fill(server, 3)
+    join = "function (keys, values) { return values.join() }"
+    await design(server, language="JavaScript", views={"v": {"map": BY_N, "reduce": join}})
+    assert (await rows(server, "v"))[0]["value"] == "4,2,0"
+    assert (await rows(server, "v?descending=true"))[0]["value"] == "0,2,4"
+    backwards = await rows(server, "v?descending=true&group_level=1")
+    assert [row["value"] for row in backwards] == ["4", "2", "0"]
+
+
 async def test_several_queries(server: ServerClient) -> None:
     await fill(server, 3)
     await design(server, views={"v": {"map": BY_N}})

@@ -273,7 +273,7 @@ def doc_text(database: Database, entry: Entry, options: ViewOptions) -> bytes:
     if not options.conflicts and entry.attachments is None:
         return render(entry)
     shown = ReadOptions(
-        conflicts=options.conflicts,
+        conflicts=bool(options.conflicts),
         attachments=options.attachments,
         att_encoding_info=options.att_encoding_info,
     )

@@ -127,6 +127,9 @@ async def list_function(exchange: Exchange) -> web.StreamResponse:
     query = view_query(exchange, design, rest[-1], options)
     await query.prepare()
     head, rows = await query.collect()
+    request = await request_object(exchange)
+    if exchange.method == "POST":
+        request["body"] = await exchange.json_object()
     result = await exchange.server.javascript.render(
         unit,
         "list",
@@ -134,7 +137,7 @@ async def list_function(exchange: Exchange) -> web.StreamResponse:
             "name": encode(rest[0]),
             "head": head,
             "rows": rows,
-            "req": encode(await request_object(exchange)),
+            "req": encode(request),
         },
     )
     headers = result.get("headers") or {}
@@ -176,7 +179,8 @@ async def update(exchange: Exchange) -> web.StreamResponse:
     if result["doc"] is None:
         return respond(exchange, result["response"])
     written = await _write(exchange, result["doc"])
-    return respond(exchange, {"code": 201, **result["response"]}, written)
+    code = 202 if exchange.query.text("batch") == "ok" else 201
+    return respond(exchange, {"code": code, **result["response"]}, written)
 
 
 async def _write(exchange: Exchange, document: Any) -> dict[str, str]:
@@ -210,7 +214,7 @@ def respond(
     if exchange.method == "HEAD":
         body = b""
     response = exchange.answer_bytes(body, content_type, int(result.get("code", 200)), sent)
-    if "json" not in result:
+    if "json" not in result and "cache-control" not in map(str.lower, sent):
         response.headers.pop("Cache-Control", None)
     return response
 

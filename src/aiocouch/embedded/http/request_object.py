@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from aiocouch.embedded.http.databases import info
 
@@ -28,7 +28,7 @@ async def request_object(
         "uuid": exchange.server.uuids.new(),
         "id": doc_id,
         "method": exchange.method,
-        "requested_path": [part for part in exchange.raw_path.split("/") if part],
+        "requested_path": [unquote_plus(part) for part in exchange.raw_path.split("/") if part],
         "path": exchange.segments,
         "raw_path": exchange.raw_path,
         "query": dict(exchange.query.pairs),

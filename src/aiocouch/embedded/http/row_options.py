@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.errors import bad_request, query_parse_error
+from aiocouch.embedded.errors import bad_request
 from aiocouch.embedded.store.spans import Span
 from aiocouch.embedded.views.options import UNSET, ViewOptions
 
@@ -34,8 +34,6 @@ def options_of_body(body: dict[str, Any]) -> ViewOptions:
 
 def options_of_member(query: dict[str, Any]) -> ViewOptions:
     """Read the options of one of many queries, where a list of one key is that key."""
-    if "keys" in query:
-        _keys(query["keys"], query_parse_error("`keys` must be an array of strings."))
     return ViewOptions().apply_json(query)
 
 

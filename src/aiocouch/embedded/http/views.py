@@ -74,6 +74,8 @@ async def _options(exchange: Exchange) -> ViewOptions:
             _queries(body)
             reason = "The `queries` parameter is no longer supported at this endpoint"
             raise bad_request(reason)
+        if not isinstance(body.get("keys", []), list):
+            raise bad_request("`keys` member must be an array.")
         options.apply_json(body)
     return options.apply_text(_ordered(exchange.query))
 
@@ -120,7 +122,8 @@ async def _answer_queries(exchange: Exchange, design: str, name: str) -> web.Str
 def _each_options(exchange: Exchange, members: Any) -> ViewOptions:
     if not isinstance(members, dict):
         raise CouchError(500, "unknown_error", "function_clause")
-    return ViewOptions().apply_json(members).apply_text(_ordered(exchange.query))
+    options = ViewOptions().apply_text(_ordered(exchange.query)).forget_grouping()
+    return options.apply_json(members)
 
 
 async def _results(queries: list[ViewQuery]) -> AsyncGenerator[bytes, None]:

@@ -71,7 +71,7 @@ class Definition:
             {
                 "lib": self.lib or {},
                 "freezes": any(may_change(tree.map) for tree in self.trees),
-                "maps": [tree.map for tree in self.trees] if self.language == "javascript" else [],
+                "maps": [tree.map for tree in self.trees] if is_javascript(self.language) else [],
                 "reduces": self.custom_reduces(),
             }
         )
@@ -134,6 +134,11 @@ def _signed(definition: Definition) -> Definition:
         definition.local_seq,
         definition.partitioned,
     )
+
+
+def is_javascript(language: str) -> bool:
+    """Tell whether a language is JavaScript, in whatever letters it is written."""
+    return language.lower() == "javascript"
 
 
 def may_change(source: str) -> bool:

@@ -114,15 +114,24 @@ def _chunks(
 
 
 async def reduce_parts(
-    function: ReduceFunction, groups: Sequence[Sequence[bytes | list[IndexRow]]]
+    function: ReduceFunction,
+    groups: Sequence[Sequence[bytes | list[IndexRow]]],
+    *,
+    descending: bool = False,
 ) -> list[Outcome]:
-    """Reduce groups; each has one part at least."""
+    """Reduce groups; each has one part at least. Scripts see rows in the order of the query."""
+    if descending and not function.is_native:
+        groups = [_turned(group) for group in groups]
     chunks = [part for group in groups for part in group if isinstance(part, list)]
     reduced = iter(await function.reducer.reduce(chunks) if chunks else ())
     values = [
         [next(reduced) if isinstance(part, list) else part for part in group] for group in groups
     ]
     return [function.finish(each) for each in await function.reducer.combine(values)]
+
+
+def _turned(group: Sequence[bytes | list[IndexRow]]) -> list[bytes | list[IndexRow]]:
+    return [part[::-1] if isinstance(part, list) else part for part in reversed(group)]
 
 
 async def reduce_range(
@@ -132,7 +141,7 @@ async def reduce_range(
     parts = parts_of(snapshot, tree, range_, function.number)
     if not parts:
         return None
-    return (await reduce_parts(function, [parts]))[0]
+    return (await reduce_parts(function, [parts], descending=range_.descending))[0]
 
 
 async def reduce_groups(
@@ -143,17 +152,18 @@ async def reduce_groups(
     for group in _groups(snapshot, tree, range_, function.number, grouping):
         waiting.append(group)
         if len(waiting) == _GROUPS_AT_ONCE:
-            for each in await _reduced(function, waiting):
+            for each in await _reduced(function, waiting, range_):
                 yield each
             waiting = []
             await asyncio.sleep(0)
     if waiting:
-        for each in await _reduced(function, waiting):
+        for each in await _reduced(function, waiting, range_):
             yield each
 
 
-async def _reduced(function: ReduceFunction, groups: list[_Parts]) -> list[Group]:
-    outcomes = await reduce_parts(function, [group.values for group in groups])
+async def _reduced(function: ReduceFunction, groups: list[_Parts], range_: Range) -> list[Group]:
+    values = [group.values for group in groups]
+    outcomes = await reduce_parts(function, values, descending=range_.descending)
     return [Group(group.key, outcome) for group, outcome in zip(groups, outcomes, strict=True)]
 
 

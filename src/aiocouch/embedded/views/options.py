@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.collation import raw_sort_key, sort_key
 from aiocouch.embedded.erlang_text import printed, read_integer, shown_text
-from aiocouch.embedded.errors import CouchError, bad_request, query_parse_error
+from aiocouch.embedded.errors import CouchError, query_parse_error
 from aiocouch.embedded.views.grouping import EXACT, Range
 from aiocouch.embedded.views.tables import LAST_NUMBER
 
@@ -31,8 +31,9 @@ class ViewOptions:
     """What a query asks for.
 
     `start` and `end` are decoded keys or UNSET, `keys` a list of keys or None. `reduce` None
-    leaves it to the view. `group_level` 0 is one group, EXACT is `group=true`. `update` is
-    "true" (first bring the index up to date), "false", or "lazy" (afterwards).
+    leaves it to the view. `group`, `group_level` and `conflicts` are None when they are not
+    given; `level` is what grouping they make together. `update` is "true" (first bring the index
+    up to date), "false", or "lazy" (afterwards).
     """
 
     start: Any = UNSET
@@ -45,9 +46,10 @@ class ViewOptions:
     descending: bool = False
     inclusive_end: bool = True
     reduce: bool | None = None
-    group_level: int = 0
+    group: bool | None = None
+    group_level: int | None = None
     include_docs: bool = False
-    conflicts: bool = False
+    conflicts: bool | None = None
     attachments: bool = False
     att_encoding_info: bool = False
     update_seq: bool = False
@@ -71,6 +73,18 @@ class ViewOptions:
                 option.store(self, option.from_json(value))
         return self
 
+    def forget_grouping(self) -> ViewOptions:
+        """Take back what CouchDB does not hand down from the URL to each of several queries."""
+        self.group = self.group_level = None
+        return self
+
+    @property
+    def level(self) -> int:
+        """Give the grouping: 0 is one group, EXACT is `group=true` without a level."""
+        if self.group_level is not None:
+            return self.group_level
+        return EXACT if self.group else 0
+
     def set_key(self, value: Any) -> None:
         """Ask for one key."""
         self.start = self.end = value
@@ -89,7 +103,7 @@ class ViewOptions:
         if self.reduce and not has_reduce:
             raise query_parse_error("Reduce is invalid for map-only views.")
         reduces = self.reduces(has_reduce=has_reduce)
-        if self.group_level and not reduces:
+        if self.level and not reduces:
             raise query_parse_error("Invalid use of grouping on a map view.")
         if self.keys is not None:
             self._check_keys(reduces)
@@ -97,7 +111,7 @@ class ViewOptions:
             self._check_reduce()
 
     def _check_keys(self, reduces: bool) -> None:
-        if reduces and self.group_level != EXACT:
+        if reduces and self.level != EXACT:
             raise query_parse_error("Multi-key fetches for reduce views must use `group=true`")
         if self.keys and (self.start is not UNSET or self.end is not UNSET):
             raise query_parse_error("`keys` is incompatible with `key`, `start_key` and `end_key`")
@@ -105,8 +119,10 @@ class ViewOptions:
     def _check_reduce(self) -> None:
         if self.include_docs:
             raise query_parse_error("`include_docs` is invalid for reduce")
-        if self.conflicts:
+        if self.conflicts is not None:
             raise query_parse_error("`conflicts` is invalid for reduce views.")
+        if self.group is False and self.group_level:
+            raise query_parse_error("Can't specify group=false and group_level>0 at the same time")
 
     def reduces(self, *, has_reduce: bool) -> bool:
         """Tell whether the answer is reduced."""
@@ -221,17 +237,14 @@ def _integer_text(value: str) -> int:
     return number
 
 
-def _keys_text(value: str) -> list[Any]:
-    keys = decode(value)
-    if not isinstance(keys, list):
-        raise query_parse_error("`keys` must be an array of strings.")
-    return keys
-
-
 def _keys(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise bad_request("`keys` member must be an array.")
+        raise query_parse_error("`keys` must be an array of strings.")
     return value
+
+
+def _keys_text(value: str) -> list[Any]:
+    return _keys(decode(value))
 
 
 def _same(value: Any) -> Any:
@@ -270,10 +283,6 @@ def _set_skip(options: ViewOptions, value: int) -> None:
     options.skip = min(value, _LARGEST_LIMIT)
 
 
-def _set_group(options: ViewOptions, value: bool) -> None:
-    options.group_level = EXACT if value else 0
-
-
 def _ignore(_options: ViewOptions, _value: Any) -> None:
     pass
 
@@ -306,7 +315,6 @@ _OPTIONS = {
     "end_key_doc_id": _END_ID,
     "limit": _Option(_integer_text, _integer, _set("limit")),
     "skip": _Option(_integer_text, _integer, _set_skip),
-    "group": _option(_flag, _set_group),
     "group_level": _Option(_integer_text, _integer, _set("group_level")),
     "stale": _option(_STALE, _set("update")),
     "update": _option(_UPDATE, _set("update")),
@@ -315,6 +323,7 @@ _OPTIONS = {
     **{
         name: _option(_flag, _set(name))
         for name in (
+            "group",
             "descending",
             "inclusive_end",
             "reduce",

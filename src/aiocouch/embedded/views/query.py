@@ -189,12 +189,12 @@ class ViewQuery:
     async def _all_groups(self, snapshot: Snapshot) -> AsyncGenerator[Group, None]:
         assert self._function is not None
         for range_ in self._ranges:
-            if self._options.group_level == 0:
+            if self._options.level == 0:
                 outcome = await reduce_range(snapshot, self._tree, range_, self._function)
                 if outcome is not None:
                     yield Group(b"null", outcome)
                 continue
-            grouping = Grouping(self._options.group_level, self._raw, len(self._prefix))
+            grouping = Grouping(self._options.level, self._raw, len(self._prefix))
             groups = reduce_groups(snapshot, self._tree, range_, self._function, grouping)
             async with contextlib.aclosing(groups):
                 async for group in groups:

@@ -158,12 +158,15 @@ def _add_objects(left: Any, right: Any) -> Any:
 
 
 def sum_values(values: Sequence[Any]) -> Any:
-    """Add values as `_sum` does; what cannot be added gives an object that tells why."""
+    """Add values as `_sum` does, from the last to the first.
+
+    What cannot be added gives an object that tells why.
+    """
     if set(map(type, values)) <= {int, float}:
         return sum(values)
     total: Any = 0
     try:
-        for value in values:
+        for value in reversed(values):
             total = _add(total, value)
     except _NotSummableError as error:
         return {

@@ -38,6 +38,11 @@ class ReduceFunction:
         self.reducer = reducer
         self._native = native
 
+    @property
+    def is_native(self) -> bool:
+        """Tell whether the function is built in."""
+        return self._native is not None
+
     def finish(self, partial: bytes) -> Outcome:
         """Give the result of the last partial value."""
         if partial.startswith(_OVERFLOW):

@@ -73,7 +73,7 @@ class Indexes:
         """
         index = self.find(database, definition.signature)
         if index is None or index not in self._views:
-            make = self.languages.get(definition.language)
+            make = self.languages.get(definition.language.lower())
             if make is None:
                 raise unknown_language(definition.language)
             options = Options(definition.include_design, definition.local_seq)
