@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients.work import Job, documents
 from benchmarks.peers import NODE, OURS, RAW, Peer
+from benchmarks.progress import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from benchmarks.servers import Running
 
@@ -110,20 +111,27 @@ def in_turn(
 ) -> Runs:
     """A B A B …: all peers once, then all again; those that are not aiocouch maybe less often."""
     runs: Runs = {}
+    turns = list(_turns(work, peers, rounds, other_rounds))
+    for number, peer in watched(turns, work.title, len(turns)):
+        figures = run_peer(running, peer, work)
+        runs.setdefault(peer.name, []).append(figures)
+        cpu, wall, peak = figures.cpu, figures.wall, figures.peak_kb / 1024
+        print(
+            f"{work.title:14} round {number + 1} {peer.title:20} "
+            f"cpu {cpu:6.2f} s  wall {wall:6.2f} s  {peak:5.0f} MB"
+        )
+    _agree(work, runs)
+    return runs
+
+
+def _turns(
+    work: Workload, peers: Sequence[Peer], rounds: int, other_rounds: int
+) -> Iterator[tuple[int, Peer]]:
     for number in range(rounds):
         for peer in peers:
             is_other = peer not in {RAW, OURS} and peer.name != "aiocouch4"
-            if peer.name in work.without or (is_other and number >= other_rounds):
-                continue
-            figures = run_peer(running, peer, work)
-            runs.setdefault(peer.name, []).append(figures)
-            cpu, wall, peak = figures.cpu, figures.wall, figures.peak_kb / 1024
-            print(
-                f"{work.title:14} round {number + 1} {peer.title:20} "
-                f"cpu {cpu:6.2f} s  wall {wall:6.2f} s  {peak:5.0f} MB"
-            )
-    _agree(work, runs)
-    return runs
+            if peer.name not in work.without and not (is_other and number >= other_rounds):
+                yield number, peer
 
 
 def _agree(work: Workload, runs: Runs) -> None:
@@ -136,7 +144,8 @@ def _agree(work: Workload, runs: Runs) -> None:
 def ratio(runs: Runs, name: str, what: str = "cpu") -> float:
     """CPU beside raw: the median over the rounds."""
     pairs = zip(runs[name], runs[RAW.name], strict=False)
-    return statistics.median(getattr(mine, what) / getattr(base, what) for mine, base in pairs)
+    found = [getattr(mine, what) / getattr(base, what) for mine, base in pairs]
+    return float(statistics.median(found))
 
 
 def median(runs: Runs, name: str, what: str) -> float:

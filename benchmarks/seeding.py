@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients.work import BATCH, document
+from benchmarks.progress import watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,6 @@ def seed(running: Running, database: str, count: int) -> None:
     """Fill a database with so many documents, and index them, unless that is done."""
     if running.has(database) and running.ask("GET", database)["doc_count"] >= count:
         return
-    print(f"writing {count:,} documents into {database} …", flush=True)
     running.recreate(database)
     write(running, database, count)
     index = {"index": {"fields": ["type"]}, "ddoc": "by_type", "name": "by_type"}
@@ -32,7 +32,8 @@ def build_index(running: Running, database: str) -> None:
 
 def write(running: Running, database: str, count: int) -> None:
     """Write the first documents."""
-    for batch in batched(map(document, range(count))):
+    whole = batched(map(document, range(count)))
+    for batch in watched(whole, f"writing into {database}", -(-count // BATCH)):
         running.ask("POST", f"{database}/_bulk_docs", {"docs": batch})
 
 

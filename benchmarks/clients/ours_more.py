@@ -113,7 +113,7 @@ def _memory() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
-    return peak_kb() * 1024
+    return int(peak_kb()) * 1024
 
 
 async def open_many(job: Job) -> Client:

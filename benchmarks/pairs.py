@@ -12,11 +12,11 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from benchmarks.clients.work import document
 
 from aiocouch import CouchDB, Database
 from aiocouch.document import Document
-from tests.performance.canned import BATCH, CITIES, DOCUMENTS, TOGETHER
+from benchmarks.canned import BATCH, CITIES, DOCUMENTS, TOGETHER
+from benchmarks.clients.work import document
 
 SINGLE = 300
 JSON = {"Content-Type": "application/json"}
