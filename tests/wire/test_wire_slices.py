@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 from aiocouch import Database
+from aiocouch.document import Document
 from tests.wire.canned import Answer, CannedServer, Request, doc_row, json_answer, row, rows_text
 
 IDS = [f"d{number:04}" for number in range(50)]
@@ -51,3 +53,39 @@ async def test_in_any_order_all_come_once(canned: CannedServer, base: Database) 
     async with asyncio.timeout(20):
         found = [doc.id async for doc in base.docs(streams=2, ordered=False)]
     assert sorted(found) == IDS
+
+
+class PacedServer:
+    """Answers as a CouchDB with cores to spare: so many rows a second in each request."""
+
+    def __init__(self, seconds_a_row: float) -> None:
+        self._seconds = seconds_a_row
+
+    def answer(self, request: Request) -> Answer:
+        if request.path == "/db":
+            return json_answer({"doc_count": 50, "sizes": {"external": 50 * 200_000}})
+        if "include_docs" not in request.query:
+            return Answer(body=rows_text([row(id) for id in IDS], 50))
+        start = json.loads(request.query.get("startkey", '""'))
+        end = json.loads(request.query.get("endkey", '"z"'))
+        rows = [doc_row(id) for id in IDS if start <= id < end]
+        return Answer(pieces=self._pieces(rows_text(rows, 50), len(rows)))
+
+    async def _pieces(self, body: bytes, rows: int) -> AsyncGenerator[bytes, None]:
+        await asyncio.sleep(rows * self._seconds)
+        yield body
+
+
+async def _seconds(docs: AsyncGenerator[Document, None]) -> float:
+    start = time.perf_counter()
+    assert [doc.id async for doc in docs] == IDS
+    return time.perf_counter() - start
+
+
+async def test_what_each_request_is_given_slowly_comes_sooner_by_some_of_them(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.handler = PacedServer(seconds_a_row=0.02).answer
+    one = await _seconds(base.docs())
+    four = await _seconds(base.docs(streams=4))
+    assert one > 1.5 * four, f"{one:.2f} s by one request, {four:.2f} s by four"
