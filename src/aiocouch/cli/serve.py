@@ -54,14 +54,14 @@ def _admin(text: str) -> tuple[str, str]:
 def _run(given: argparse.Namespace) -> int:
     try:
         # Only here: the client alone can be installed without what the server needs.
-        from aiocouch.embedded import EmbeddedCouchDB, FolderInUseError, FormatError
+        from aiocouch.embedded import EmbeddedCouchDB, FolderInUseError, StorageError
     except ImportError as error:
         return _fail(f"{error}. Install it with: pip install 'aiocouch[embedded]'")
     _allow_many_files()
     server = EmbeddedCouchDB(given.data, host=given.host, port=given.port, admin=given.admin)
     try:
         asyncio.run(_serve(server))
-    except (OSError, OverflowError, FolderInUseError, FormatError) as error:
+    except (OSError, OverflowError, FolderInUseError, StorageError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:  # where the event loop cannot handle signals
         pass

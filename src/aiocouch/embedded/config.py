@@ -12,6 +12,8 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
+from aiocouch.embedded.store.faults import StorageError, sync_folder
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -124,10 +126,11 @@ class Configuration:
         value = value.strip()
         _check(section, key, value)
         old = self.text(section, key)
-        self._values.setdefault(section, {})[key] = value
         if persist:
-            self._stored.setdefault(section, {})[key] = value
-            self._save()
+            stored = _copy(self._stored)
+            stored.setdefault(section, {})[key] = value
+            self._save(stored)
+        self._values.setdefault(section, {})[key] = value
         self._tell(section, key)
         return old
 
@@ -136,10 +139,12 @@ class Configuration:
 
         The value of the file, or else the default, comes back into force.
         """
-        old = self._values[section].pop(key)
+        old = self._values[section][key]
         if persist:
-            self._stored.get(section, {}).pop(key, None)
-            self._save()
+            stored = _copy(self._stored)
+            stored.get(section, {}).pop(key, None)
+            self._save(stored)
+        del self._values[section][key]
         self._fall_back(section, key)
         self._tell(section, key)
         return old
@@ -184,9 +189,11 @@ class Configuration:
         for listener in self._listeners:
             listener(section, key)
 
-    def _save(self) -> None:
+    def _save(self, stored: Sections) -> None:
+        """Keep the settings; where the file cannot be written, all stays as it was."""
         if self._path is not None:
-            _write(self._path, self._stored)
+            _write(self._path, stored)
+        self._stored = stored
 
 
 def _unless(value: str | None, default: int | None) -> int | None:
@@ -223,6 +230,8 @@ def _read(path: Path) -> Sections:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         return {}
+    except UnicodeDecodeError:
+        raise StorageError(f"The file {path} is no text in UTF-8.") from None
     return _parse(text)
 
 
@@ -270,3 +279,4 @@ def _write(path: Path, sections: Sections) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    sync_folder(path.parent)

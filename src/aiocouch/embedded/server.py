@@ -29,8 +29,9 @@ class EmbeddedCouchDB:
     free port. `admin` is the name and password of the server admin, None leaves the server to
     the admins of its configuration. `settings` are sections of the configuration for this run,
     such as `{"chttpd_auth": {"iterations": "10"}}`; they win over what the folder keeps and are
-    not written there. Raises FolderInUseError when another process has the folder,
-    FormatError when a later version has written it.
+    not written there. Raises FolderInUseError when another process has the folder, StorageError
+    when its files cannot be used (FormatError, when a later version has written them), OSError
+    when it is no folder, may not be written, or nobody can listen there.
     """
 
     def __init__(

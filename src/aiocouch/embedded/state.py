@@ -50,10 +50,14 @@ class Server:
         self, folder: Path | None, overrides: Mapping[str, Mapping[str, str]] | None = None
     ) -> None:
         self.folder = folder
-        self.databases = Databases(folder)
-        self.updates = DatabaseUpdates(self.databases)
         self.config = Configuration(None if folder is None else folder / "local.ini", overrides)
-        self.uuid = self.config.ensure_secret("couchdb", "uuid")
+        self.databases = Databases(folder)
+        try:
+            self.uuid = self.config.ensure_secret("couchdb", "uuid")
+        except BaseException:
+            self.databases.release()
+            raise
+        self.updates = DatabaseUpdates(self.databases)
         self.uuids = Uuids(self.config)
         self.hooks = Hooks()
         self.waiting = Waiting()

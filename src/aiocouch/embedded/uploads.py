@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.store.attachments import Spool
+from aiocouch.embedded.store.writer import to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.attachment import Content, Encoder
     from aiocouch.embedded.store.database import Database
+
+
+_log = logging.getLogger("aiocouch.embedded")
 
 
 class Uploads:
@@ -24,7 +29,7 @@ class Uploads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._blobs: list[int] = []
+        self._spools: list[Spool] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -35,24 +40,25 @@ class Uploads:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._database.uploads.difference_update(self._blobs)
+        for spool in self._spools:
+            spool.let_go()
 
     async def take(self, pieces: AsyncIterator[bytes], encoder: Encoder) -> Content:
         """Store the pieces of one attachment and give its facts. One chunk is held in memory."""
-        spool = Spool(encoder)
+        spool = Spool(encoder, self._database.uploads)
+        self._spools.append(spool)
         try:
             async for piece in pieces:
                 for write in spool.feed(piece):
                     await self._database.write(write)
-                    self._hold(spool.blob)
-            content = await self._database.write(spool.finish())
+            return await self._database.write(spool.finish())
         except BaseException:
-            await self._database.write(spool.abandon)
+            await self._abandon(spool)
             raise
-        self._hold(content.blob)
-        return content
 
-    def _hold(self, blob: int) -> None:
-        if blob not in self._database.uploads:
-            self._database.uploads.add(blob)
-            self._blobs.append(blob)
+    async def _abandon(self, spool: Spool) -> None:
+        """Remove what was written, though we are cancelled once more; what stays is garbage."""
+        try:
+            await to_the_end(self._database.write(spool.abandon))
+        except Exception:  # noqa: BLE001 - the first failure is what counts
+            _log.warning("an upload to %r was not cleaned up", self._database, exc_info=True)

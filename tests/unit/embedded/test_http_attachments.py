@@ -51,7 +51,7 @@ async def test_content_that_is_the_same_is_stored_once(client: ServerClient) -> 
     assert database is not None
     count = database.reader.execute("SELECT count(*) FROM attachment_blobs").fetchone()
     assert count == (1,)
-    assert database.uploads == set()
+    assert not database.uploads
 
 
 async def test_an_upload_that_conflicts_is_cleaned_up_by_compaction(client: ServerClient) -> None:

@@ -17,6 +17,7 @@ from aiocouch.embedded.http.challenge import challenged
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.dispatch import dispatch
 from aiocouch.embedded.http.exchange import Exchange
+from aiocouch.embedded.store.faults import explained
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -74,6 +75,9 @@ def _failed(exchange: Exchange, error: Exception) -> web.StreamResponse:
     if exchange.has_database and exchange.database.closed:
         return _error_answer(exchange, no_database())
     _log.error("%s %s failed", exchange.method, exchange.request.path, exc_info=error)
+    told = explained(error, exchange.database.name if exchange.has_database else None)
+    if isinstance(told, CouchError):
+        return _error_answer(exchange, told)
     return _error_answer(exchange, internal(type(error).__name__))
 
 

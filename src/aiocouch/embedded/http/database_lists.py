@@ -10,6 +10,7 @@ from aiocouch.embedded.errors import bad_request
 from aiocouch.embedded.http.databases import info
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.http.server_info import etag_of
+from aiocouch.embedded.store.faults import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,7 +134,10 @@ def _keys(body: dict[str, Any], exchange: Exchange) -> list[Any]:
 
 
 def _info(exchange: Exchange, name: object) -> dict[str, Any]:
-    database = exchange.server.databases.open(name) if isinstance(name, str) else None
+    try:
+        database = exchange.server.databases.open(name) if isinstance(name, str) else None
+    except StorageError as error:
+        return {"key": name, "error": error.error}
     if database is None:
         return {"key": name, "error": "not_found"}
     return {"key": name, "info": info(database)}

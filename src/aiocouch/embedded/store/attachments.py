@@ -9,6 +9,7 @@ All functions take a connection and run in its transaction.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,6 +40,33 @@ CREATE TABLE IF NOT EXISTS attachment_chunks (
 """Tables to make with a database. `key` is NULL while content is still being uploaded."""
 
 
+class Holds:
+    """Contents that requests are bringing: no document has them yet.
+
+    Compaction leaves them, and no other content gets their numbers, not even when the transaction
+    that gave them was undone.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._counts)
+
+    def hold(self, blob: int) -> None:
+        """Hold a content until it is let go as often as it was held."""
+        self._counts[blob] += 1
+
+    def let_go(self, blob: int) -> None:
+        """Say that one who held a content is done with it."""
+        self._counts[blob] -= 1
+        if not self._counts[blob]:
+            del self._counts[blob]
+
+
 def create(connection: sqlite3.Connection) -> None:
     """Make the tables unless they are there."""
     for statement in SCHEMA.split(";"):
@@ -46,24 +74,26 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def save(
-    connection: sqlite3.Connection, resolved: Iterable[tuple[Attachment, bytes | None]]
+    connection: sqlite3.Connection,
+    resolved: Iterable[tuple[Attachment, bytes | None]],
+    held: Iterable[int] = (),
 ) -> list[Attachment]:
     """Store the bytes of a document's new attachments; return all with their `blob` set."""
     return [
         attachment
         if data is None
-        else msgspec.structs.replace(attachment, blob=save_bytes(connection, data))
+        else msgspec.structs.replace(attachment, blob=save_bytes(connection, data, held))
         for attachment, data in resolved
     ]
 
 
-def save_bytes(connection: sqlite3.Connection, data: bytes) -> int:
+def save_bytes(connection: sqlite3.Connection, data: bytes, held: Iterable[int] = ()) -> int:
     """Store content that is in memory and return its number."""
     key = content_key(data)
     found = _find(connection, key)
     if found is not None:
         return found
-    blob = begin(connection)
+    blob = begin(connection, held)
     for number, start in enumerate(range(0, len(data), CHUNK)):
         append(connection, blob, number, data[start : start + CHUNK])
     return finish(connection, blob, key)
@@ -74,10 +104,12 @@ def _find(connection: sqlite3.Connection, key: bytes) -> int | None:
     return None if row is None else int(row[0])
 
 
-def begin(connection: sqlite3.Connection) -> int:
-    """Make room for content that will come in chunks; return its number."""
-    rows = connection.execute("INSERT INTO attachment_blobs (key) VALUES (NULL) RETURNING blob")
-    return int(rows.fetchone()[0])
+def begin(connection: sqlite3.Connection, held: Iterable[int] = ()) -> int:
+    """Make room for content that will come in chunks; return its number, which is not `held`."""
+    (last,) = connection.execute("SELECT max(blob) FROM attachment_blobs").fetchone()
+    blob = max([last or 0, *held]) + 1
+    connection.execute("INSERT INTO attachment_blobs (blob, key) VALUES (?, NULL)", (blob,))
+    return blob
 
 
 def append(connection: sqlite3.Connection, blob: int, number: int, data: bytes) -> None:
@@ -104,6 +136,27 @@ def remove(connection: sqlite3.Connection, blob: int) -> None:
         "DELETE FROM attachment_chunks WHERE id >= ? AND id < ?", (first, first + _SPAN)
     )
     connection.execute("DELETE FROM attachment_blobs WHERE blob = ?", (blob,))
+
+
+def remove_unfinished(connection: sqlite3.Connection, blob: int) -> None:
+    """Remove content whose upload has failed, unless it is complete: others may have it by now."""
+    row = connection.execute(
+        "SELECT 1 FROM attachment_blobs WHERE blob = ? AND key IS NULL", (blob,)
+    ).fetchone()
+    if row is not None:
+        remove(connection, blob)
+
+
+def unfinished(connection: sqlite3.Connection) -> list[int]:
+    """Give contents that are being uploaded, or were when the process was killed."""
+    rows = connection.execute("SELECT blob FROM attachment_blobs WHERE key IS NULL").fetchall()
+    return [row[0] for row in rows]
+
+
+def are_there(connection: sqlite3.Connection, blobs: Iterable[int]) -> bool:
+    """Tell whether contents are stored."""
+    statement = "SELECT 1 FROM attachment_blobs WHERE blob = ?"
+    return all(connection.execute(statement, (blob,)).fetchone() for blob in blobs)
 
 
 def read_chunk(connection: sqlite3.Connection, blob: int, number: int) -> bytes:
@@ -137,11 +190,13 @@ class Spool:
     At most one chunk is held in memory.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, holds: Holds | None = None) -> None:
         self._encoder = encoder
+        self._holds = Holds() if holds is None else holds
+        self._held: list[int] = []
         self._pending = bytearray()
         self._number = 0
-        self.blob = NOT_STORED
+        self._blob = NOT_STORED
 
     @property
     def encoder(self) -> Encoder:
@@ -162,9 +217,10 @@ class Spool:
         self._number += 1
 
         def write(connection: sqlite3.Connection) -> None:
-            if self.blob == NOT_STORED:
-                self.blob = begin(connection)
-            append(connection, self.blob, number, data)
+            if self._blob == NOT_STORED:
+                self._blob = begin(connection, self._holds)
+                self._hold(self._blob)
+            append(connection, self._blob, number, data)
 
         return write
 
@@ -183,12 +239,24 @@ class Spool:
         def complete(connection: sqlite3.Connection) -> Content:
             for write in last:
                 write(connection)
-            self.blob = finish(connection, self.blob, self._encoder.key)
-            return self._encoder.content(blob=self.blob)
+            blob = finish(connection, self._blob, self._encoder.key)
+            # in the transaction: a compaction that comes next must know of it
+            self._hold(blob)
+            return self._encoder.content(blob=blob)
 
         return complete
 
     def abandon(self, connection: sqlite3.Connection) -> None:
         """Remove what an upload that failed has written."""
-        if self.blob != NOT_STORED:
-            remove(connection, self.blob)
+        if self._blob != NOT_STORED:
+            remove_unfinished(connection, self._blob)
+
+    def _hold(self, blob: int) -> None:
+        self._holds.hold(blob)
+        self._held.append(blob)
+
+    def let_go(self) -> None:
+        """Hold the content no longer: a document has it, or never will."""
+        for blob in self._held:
+            self._holds.let_go(blob)
+        self._held.clear()

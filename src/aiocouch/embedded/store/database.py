@@ -7,17 +7,20 @@ much asks chunk by chunk and lets others run in between (`await asyncio.sleep(0)
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.store import schema
+from aiocouch.embedded.store import attachments, schema
+from aiocouch.embedded.store.attachments import Holds
 from aiocouch.embedded.store.behind import Behind
+from aiocouch.embedded.store.faults import explained
 from aiocouch.embedded.store.ranks import Ranks
 from aiocouch.embedded.store.records import Entry, Local, Revision
-from aiocouch.embedded.store.writer import Owner, Writer
+from aiocouch.embedded.store.writer import Owner, Writer, to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,22 +71,30 @@ class Database(Owner):
         self._path = None if folder is None else folder / "database.sqlite"
         self._reader: sqlite3.Connection | None = None
         self.writer = Writer(self._connect, None if folder is None else executor, self)
-        if origin is not None:
-            schema.create_tables(self.writer.connection, origin)
         self.compacting = False
         self.ranks = Ranks()
         self._behind = Behind()
         self.rules_known = False
         """Whether a write has found out which validate functions there are; see `writing`."""
-        self.uploads: set[int] = set()
+        self.uploads = Holds()
         """Contents of attachments that belong to no document yet; compaction leaves them."""
         self._listeners: dict[object, Callable[[Database], None]] = {}
         self._counters = Counters()
         self.committed = Counters()
-        self._load()
+        try:
+            if origin is not None:
+                schema.create_tables(self.writer.connection, origin)
+            self._load()
+        except sqlite3.Error as error:
+            self._let_go()
+            raise explained(error, name) from error
+        except BaseException:
+            self._let_go()
+            raise
 
     def _load(self) -> None:
         schema.check_format(self.reader, self.name)
+        self._clean_up()
         meta = dict(self.reader.execute("SELECT key, value FROM meta").fetchall())
         self.uuid: str = meta["uuid"]
         self.created = int(meta["created"])
@@ -93,6 +104,15 @@ class Database(Owner):
         self.purged_infos_limit = int(meta["purged_infos_limit"])
         self._counters = Counters(**decode(meta["counters"]))
         self.committed = replace(self._counters)
+
+    def _clean_up(self) -> None:
+        """Remove what was being uploaded when the process was killed."""
+        left = attachments.unfinished(self.reader)
+        if not left:
+            return
+        with contextlib.suppress(sqlite3.OperationalError):  # where nothing can be written now
+            for blob in left:
+                attachments.remove(self.writer.connection, blob)
 
     def __repr__(self) -> str:
         return f"<Database {self.name!r}>"
@@ -126,11 +146,17 @@ class Database(Owner):
             or not self.writer.is_idle
         ):
             return False
-        self.writer.rest()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._let_go()
         return True
+
+    def _let_go(self) -> None:
+        """Close the files."""
+        try:
+            self.writer.rest()
+        finally:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()
 
     # numbers
 
@@ -249,18 +275,20 @@ class Database(Owner):
 
     async def set_security(self, value: dict[str, Any]) -> None:
         """Replace the security object."""
-        await self.set_meta("security", encode(value).decode())
-        self.security = value
+        await to_the_end(self._set("security", value, encode(value).decode()))
 
     async def set_revs_limit(self, limit: int) -> None:
         """Set how many revisions each branch of a tree keeps."""
-        await self.set_meta("revs_limit", str(limit))
-        self.revs_limit = limit
+        await to_the_end(self._set("revs_limit", limit, str(limit)))
 
     async def set_purged_infos_limit(self, limit: int) -> None:
         """Set how many purges are remembered."""
-        await self.set_meta("purged_infos_limit", str(limit))
-        self.purged_infos_limit = limit
+        await to_the_end(self._set("purged_infos_limit", limit, str(limit)))
+
+    async def _set(self, name: str, value: object, text: str) -> None:
+        """Change a setting on disk and then in memory, where it must be the same."""
+        await self.set_meta(name, text)
+        setattr(self, name, value)
 
     # those who wait
 
@@ -327,17 +355,17 @@ class Database(Owner):
         """Move what was committed from the write-ahead log into the file, and cut the log."""
         await self.writer.pause(_checkpoint)
 
+    def mark_closed(self) -> None:
+        """Open no files any more, and tell those who wait that it is the end; `close` does all."""
+        if not self.closed:
+            self.closed = True
+            self._tell()
+
     async def close(self) -> None:
         """Finish what is being written and close the file."""
-        if self.closed:
-            return
-        self.closed = True
-        self._tell()
+        self.mark_closed()
         await self.writer.wait()
-        self.writer.rest()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        self._let_go()
 
 
 def _checkpoint(connection: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.attachment import encode_list
+from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.revision import Rev, format_revision
 from aiocouch.embedded.revtree import RevTree
 from aiocouch.embedded.store import attachments
@@ -83,11 +84,20 @@ def store(database: Database, connection: sqlite3.Connection, new: NewRevision) 
     tree = _grown(entry, new, seq, database.revs_limit)
     if tree is None:
         return True
-    saved = attachments.save(connection, new.attachments) if new.attachments else ()
+    saved = _save(database, connection, new) if new.attachments else ()
     columns = (format_revision(new.rev), int(new.deleted), new.body, encode_list(saved))
     _write(database, connection, entry, tree, Revision(seq, new.id, *columns))
     database.pending.update_seq = seq
     return True
+
+
+def _save(database: Database, connection: sqlite3.Connection, new: NewRevision) -> list[Attachment]:
+    if new.replicated:
+        # a compaction may have come in between, when a stub meant a revision that is no leaf
+        kept = (item.blob for item, data in new.attachments if data is None)
+        if not attachments.are_there(connection, kept):
+            raise CouchError(412, "missing_stub", f"Invalid attachment stub in {new.id}")
+    return attachments.save(connection, new.attachments, database.uploads)
 
 
 def _still_fits(entry: Entry | None, new: NewRevision) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import fcntl
+import logging
 import re
 import resource
 import secrets
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from aiocouch.embedded.errors import CouchError, precondition_failed
 from aiocouch.embedded.store import schema
 from aiocouch.embedded.store.database import Database
+from aiocouch.embedded.store.faults import StorageError, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     Listener = Callable[[str, "Event"], None]
 
 Event = Literal["created", "updated", "deleted"]
+
+_log = logging.getLogger("aiocouch.embedded")
 
 _NAME = re.compile(r"[a-z][a-z0-9_$()+/-]*")
 _OWN_NAMES = frozenset({"_users", "_replicator", "_global_changes"})
@@ -36,6 +42,9 @@ def most_awake() -> int:
     """Say how many databases may hold files open, in view of what the system allows."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1000 if files < 0 else min(max(files // _FILES_EACH, 10), 1000)
+
+
+_TAKEN = frozenset({errno.EAGAIN, errno.EACCES})
 
 
 class FolderInUseError(Exception):
@@ -62,7 +71,8 @@ def check_name(name: str) -> None:
 class Databases:
     """All databases of a server; `folder` None keeps them in memory.
 
-    Raises FolderInUseError when another process has the folder open.
+    Raises FolderInUseError when another process has the folder open, OSError when the folder
+    cannot be used, StorageError when it is on a file system without locks.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -77,7 +87,11 @@ class Databases:
         self._ending: set[asyncio.Future[None]] = set()
         if folder is not None:
             self._lock = _take_lock(folder)
-            self._known = _find_databases(folder / "databases")
+            try:
+                self._known = _find_databases(_home(folder))
+            except BaseException:
+                self._lock.close()
+                raise
 
     def names(self) -> list[str]:
         """Give the names of all databases, sorted."""
@@ -114,10 +128,12 @@ class Databases:
         database = self.open(name)
         if database is None:
             return False
-        self._known.discard(name)
-        del self._open[name]
         # gone at once and for good: the name is free, whatever becomes of us or of the client
         grave = None if database.folder is None else _bury(database.folder)
+        self._known.discard(name)
+        del self._open[name]
+        # before anybody runs: it must not open the files of the next one of this name
+        database.mark_closed()
         self._tell(name, "deleted")
         ending = asyncio.ensure_future(_end(database, grave))
         self._ending.add(ending)
@@ -135,10 +151,14 @@ class Databases:
 
     async def close(self) -> None:
         """Close all databases; what was acknowledged is on disk already."""
-        await asyncio.gather(*self._ending)
+        await asyncio.gather(*self._ending, return_exceptions=True)
         for database in list(self._open.values()):
-            await database.close()
+            await _close(database)
         self._open.clear()
+        self.release()
+
+    def release(self) -> None:
+        """Let another process have the folder; enough where no database was opened."""
         if self._executor is not None:
             self._executor.shutdown()
         if self._lock is not None:
@@ -149,9 +169,11 @@ class Databases:
         folder = None
         if self.folder is not None:
             folder = self.folder / "databases" / name.replace("/", ".")
-            folder.mkdir(parents=True, exist_ok=origin is None)
+            folder.mkdir(exist_ok=origin is None)
             self._let_rest()
         try:
+            if folder is not None and origin is not None:
+                sync_folder(folder.parent)
             database = Database(name, folder, self._executor, origin)
         except BaseException:
             if folder is not None and origin is not None:
@@ -176,29 +198,51 @@ class Databases:
             listener(name, event)
 
 
+async def _close(database: Database) -> None:
+    """Close a database; what goes wrong with one is no reason to leave the others open."""
+    try:
+        await database.close()
+    except Exception:  # noqa: BLE001 - the others come first
+        _log.exception("%r could not be closed", database)
+
+
 def _take_lock(folder: Path) -> IO[bytes]:
-    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # a file: opening the lock tells it better
+        folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / "lock").open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         lock.close()
-        raise FolderInUseError(
-            f"The folder {folder} is in use: another process serves the databases in it."
-        ) from None
+        raise _no_lock(folder, error) from None
     return lock
+
+
+def _no_lock(folder: Path, error: OSError) -> Exception:
+    if error.errno in _TAKEN:
+        return FolderInUseError(
+            f"The folder {folder} is in use: another process serves the databases in it."
+        )
+    return StorageError(f"The folder {folder} cannot be locked ({error.strerror}).")
+
+
+def _home(folder: Path) -> Path:
+    """Give the folder of the databases; make it where it is missing."""
+    home = folder / "databases"
+    if not home.exists():
+        home.mkdir()
+        sync_folder(folder)
+    return home
 
 
 def _find_databases(folder: Path) -> set[str]:
     """Look at what is there; what is left of databases that were never made, or deleted, goes."""
-    if not folder.exists():
-        return set()
     found = set()
     for child in filter(Path.is_dir, folder.iterdir()):
         if not child.name.startswith(".") and schema.is_complete(child / "database.sqlite"):
             found.add(child.name.replace(".", "/"))
         elif _is_ours(child):
-            shutil.rmtree(child)
+            shutil.rmtree(child, ignore_errors=True)
     return found
 
 
@@ -210,12 +254,14 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _bury(folder: Path) -> Path:
-    grave = folder.with_name(f".{secrets.token_hex(8)}")
-    return folder.rename(grave)
+    grave = folder.rename(folder.with_name(f".{secrets.token_hex(8)}"))
+    with contextlib.suppress(OSError):
+        sync_folder(grave.parent)
+    return grave
 
 
 async def _end(database: Database, grave: Path | None) -> None:
     """Close a database that is deleted, and remove its files."""
-    await database.close()
+    await _close(database)
     if grave is not None:
         await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)

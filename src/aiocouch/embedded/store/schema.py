@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import ADMINS_ONLY
 from aiocouch.embedded.store import attachments
+from aiocouch.embedded.store.faults import FormatError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,16 +49,6 @@ CREATE TABLE purges (
 """
 
 
-class FormatError(CouchError):
-    """A database file that this version of the server cannot read; requests for it get a 500."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(500, "incompatible_format", reason)
-
-    def __str__(self) -> str:
-        return str(self.reason)
-
-
 def connect(path: Path | None) -> sqlite3.Connection:
     """Open a database file, or one in memory, without looking at its tables."""
     connection = sqlite3.connect(
@@ -67,31 +57,39 @@ def connect(path: Path | None) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
+    try:
+        _set_up(connection, in_memory=path is None)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection, *, in_memory: bool) -> None:
     connection.execute("PRAGMA cache_size = -8000")
     # it must come before anything that makes the first page of a new file
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    if path is not None:
+    if not in_memory:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA busy_timeout = 10000")
-    return connection
 
 
 def is_complete(path: Path) -> bool:
     """Tell whether a file holds a database; False where its making was cut short."""
     if not path.exists():
         return False
-    with path.open("rb") as file:
-        header = file.read(_HEADER)
-    if any(header[_VERSION]):
-        return True
-    # new tables may be in the log still
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        try:
-            return _version(connection) != 0
-        except sqlite3.DatabaseError:
-            # damaged is not unfinished: whoever opens it is told
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER)
+        if any(header[_VERSION]):
             return True
+        # new tables may be in the log still
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            return _version(connection) != 0
+    except (OSError, sqlite3.Error):
+        # damaged is not unfinished: whoever opens it is told
+        return True
 
 
 def _version(connection: sqlite3.Connection) -> int:

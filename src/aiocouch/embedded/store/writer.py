@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from aiocouch.embedded.store.faults import explained
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
 T = TypeVar("T")
@@ -26,6 +28,14 @@ class _Order(Generic[T]):
         self.error: Exception | None = None
         self.result: T | None = None
 
+    def answer(self, failure: Exception | None) -> None:
+        """Tell the caller how it ended; `failure` is that of the whole transaction."""
+        error = failure or self.error
+        if error is None:
+            self.future.set_result(cast("T", self.result))
+        else:
+            self.future.set_exception(explained(error))
+
 
 class Writer:
     """Runs jobs inside transactions on one connection.
@@ -38,6 +48,8 @@ class Writer:
     disk; `restore(state)` takes a failed job or transaction back to what `save()` gave.
 
     `connect` opens the connection, when it is first needed and again after a rest.
+
+    What SQLite cannot store raises StorageError; the next transaction is tried all the same.
     """
 
     def __init__(
@@ -52,6 +64,7 @@ class Writer:
         self._owner = owner
         self._orders: list[_Order[Any]] = []
         self._task: asyncio.Task[None] | None = None
+        self._pause: asyncio.Future[None] | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -63,7 +76,7 @@ class Writer:
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing is being written."""
-        return self._task is None and not self._orders
+        return self._task is None and self._pause is None and not self._orders
 
     def rest(self) -> None:
         """Close the connection until it is needed again."""
@@ -79,7 +92,7 @@ class Writer:
         if self._executor is None:
             self._work_now()
         elif self._task is None:
-            self._task = loop.create_task(self._work(self._executor))
+            self._start(self._executor)
         return await order.future
 
     async def pause(self, work: Callable[[sqlite3.Connection], None]) -> None:
@@ -89,13 +102,10 @@ class Writer:
             return
         await self.wait()
         loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._executor, work, self.connection)
-        self._task = loop.create_task(self._resume(done, self._executor))
-        await done
-
-    async def _resume(self, done: asyncio.Future[None], executor: Executor) -> None:
-        await asyncio.wait([done])
-        await self._work(executor)
+        done = self._pause = loop.run_in_executor(self._executor, work, self.connection)
+        self._start(self._executor)
+        # it goes on though nobody waits for it: no transaction may begin before its end
+        await asyncio.shield(done)
 
     async def wait(self) -> None:
         """Wait until everything that was asked for is committed."""
@@ -111,30 +121,45 @@ class Writer:
         transaction.finish()
         self._answer(orders, transaction.error)
 
+    def _start(self, executor: Executor) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._work(executor))
+        self._task.add_done_callback(lambda _: self._ended(executor))
+
+    def _ended(self, executor: Executor) -> None:
+        self._task = None
+        # where it was cancelled before it began
+        if self._pause is not None or any(not order.future.done() for order in self._orders):
+            self._start(executor)
+
     async def _work(self, executor: Executor) -> None:
-        loop = asyncio.get_running_loop()
+        if self._pause is not None:
+            await _wait_for(self._pause)
+            self._pause = None
+        while self._orders:
+            orders, self._orders = self._orders, []
+            await self._commit(executor, orders)
+
+    async def _commit(self, executor: Executor, orders: list[_Order[Any]]) -> None:
+        """Run jobs in a transaction, to its end even where the task is cancelled: others wait."""
+        transaction = _Transaction(lambda: self.connection, self._owner)
+        transaction.begin()
+        await _execute_all(transaction, orders)
         try:
-            while self._orders:
-                orders, self._orders = self._orders, []
-                transaction = _Transaction(lambda: self.connection, self._owner)
-                transaction.begin()
-                await _execute_all(transaction, orders)
-                await loop.run_in_executor(executor, transaction.finish)
-                self._answer(orders, transaction.error)
-        finally:
-            self._task = None
+            finishing = asyncio.get_running_loop().run_in_executor(executor, transaction.finish)
+        except RuntimeError as error:  # the server is closed, and so are its threads
+            transaction.fail(error)
+        else:
+            await _wait_for(finishing)
+        self._answer(orders, transaction.error)
 
     def _answer(self, orders: list[_Order[Any]], error: Exception | None) -> None:
-        if error is None:
-            self._owner.after_commit()
-        for order in orders:
-            if order.future.done():
-                continue
-            failure = error or order.error
-            if failure is not None:
-                order.future.set_exception(failure)
-            else:
-                order.future.set_result(order.result)
+        try:
+            if error is None:
+                self._owner.after_commit()
+        finally:
+            for order in orders:
+                if not order.future.done():
+                    order.answer(error)
 
 
 async def _execute_all(transaction: _Transaction, orders: list[_Order[Any]]) -> None:
@@ -143,9 +168,22 @@ async def _execute_all(transaction: _Transaction, orders: list[_Order[Any]]) -> 
     for order in orders:
         if loop.time() - since > _PATIENCE:
             # others want to be served, too
-            await asyncio.sleep(0)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
             since = loop.time()
         transaction.execute(order)
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do something wholly, though the one who waits for it is cancelled."""
+    return await asyncio.shield(asyncio.ensure_future(work))
+
+
+async def _wait_for(work: asyncio.Future[None]) -> None:
+    """Wait for what a thread does, whoever cancels us."""
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
 
 
 class _Transaction:
@@ -170,6 +208,11 @@ class _Transaction:
         if self.error is not None:
             self._undo()
 
+    def fail(self, error: Exception) -> None:
+        """Undo it as a whole."""
+        self.error = self.error or error
+        self._undo()
+
     def _try(self, step: Callable[[], object]) -> None:
         if self.error is not None:
             return
@@ -183,7 +226,10 @@ class _Transaction:
         self._open().execute("SAVEPOINT job")
         try:
             order.result = order.job()
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller of the job
+        except Exception as error:
+            if not self._open().in_transaction:
+                # SQLite has undone all of it, as it does where the disk is full
+                raise
             order.error = error
             self._owner.restore(before)
             self._open().execute("ROLLBACK TO job")
@@ -196,8 +242,8 @@ class _Transaction:
     def _undo(self) -> None:
         self._owner.restore(self._before)
         with contextlib.suppress(Exception):
-            # where the disk is full SQLite has done it already
-            self._open().execute("ROLLBACK")
+            if self._open().in_transaction:
+                self._open().execute("ROLLBACK")
 
 
 class Owner:

@@ -1,0 +1,203 @@
+"""Uploads that are cut short at any moment: they take nothing with them, and leave nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aiocouch.embedded.attachment import (
+    Attachment,
+    Content,
+    Encoder,
+    Incoming,
+    decode_list,
+)
+from aiocouch.embedded.attachment_texts import stored_chunks
+from aiocouch.embedded.identity import SYSTEM
+from aiocouch.embedded.incoming import Edit
+from aiocouch.embedded.state import Server
+from aiocouch.embedded.store.compaction import compact
+from aiocouch.embedded.store.faults import StorageError
+from aiocouch.embedded.uploads import Uploads
+from aiocouch.embedded.writing import Update
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from aiocouch.embedded.store.database import Database
+
+NAME = "db"
+CUTS = range(0, 60, 3)
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    server = Server(tmp_path)
+    yield server
+    await server.close()
+
+
+@pytest.fixture
+def database(server: Server) -> Database:
+    return server.databases.create(NAME)
+
+
+def content(letter: bytes) -> bytes:
+    return letter * 700_000
+
+
+async def pieces(data: bytes, ended: asyncio.Event) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 100_000):
+        yield data[start : start + 100_000]
+    ended.set()
+
+
+async def upload(
+    server: Server, database: Database, doc_id: str, data: bytes, ended: asyncio.Event
+) -> None:
+    """Bring content and write a document that has it, as a PUT of an attachment does."""
+    async with Uploads(database) as uploads:
+        taken = await uploads.take(pieces(data, ended), Encoder())
+        await refer(server, database, doc_id, taken)
+
+
+async def refer(server: Server, database: Database, doc_id: str, taken: Content) -> None:
+    member = Incoming("a", "x/y", content=taken)
+    await Update(server, database, SYSTEM).write(Edit(doc_id, {}, members=[member]))
+
+
+async def cut(work: asyncio.Task[None], ended: asyncio.Event, turns: int) -> None:
+    """Cancel an upload some turns of the loop after its last byte came."""
+    await ended.wait()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+def attached(database: Database, doc_id: str) -> Attachment | None:
+    entry = database.get(doc_id)
+    return None if entry is None else decode_list(entry.attachments)[0]
+
+
+def read(database: Database, doc_id: str) -> bytes:
+    found = attached(database, doc_id)
+    assert found is not None
+    return b"".join(stored_chunks(database.reader, found))
+
+
+def count(database: Database, table: str) -> int:
+    return int(database.reader.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+
+@pytest.mark.parametrize("turns", CUTS)
+async def test_an_upload_cut_short_takes_no_content_of_others_with_it(
+    server: Server, database: Database, turns: int
+) -> None:
+    data = content(b"x")
+    await upload(server, database, "kept", data, asyncio.Event())
+    ended = asyncio.Event()
+    work = asyncio.create_task(upload(server, database, "cut", data, ended))
+    await cut(work, ended, turns)
+    assert read(database, "kept") == data
+
+
+@pytest.mark.parametrize("turns", CUTS)
+async def test_of_two_uploads_of_one_content_the_other_one_stays_whole(
+    server: Server, database: Database, turns: int
+) -> None:
+    data = content(b"x")
+    ended = asyncio.Event()
+    work = asyncio.create_task(upload(server, database, "cut", data, ended))
+    other = asyncio.create_task(upload(server, database, "other", data, asyncio.Event()))
+    await cut(work, ended, turns)
+    await other
+    assert read(database, "other") == data
+
+
+@pytest.mark.parametrize("turns", CUTS)
+async def test_compaction_at_any_moment_leaves_content_that_is_being_brought(
+    server: Server, database: Database, turns: int
+) -> None:
+    data = content(b"x")
+    ended = asyncio.Event()
+    work = asyncio.create_task(upload(server, database, "d", data, ended))
+    await ended.wait()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await compact(database)
+    await work
+    assert read(database, "d") == data
+
+
+async def test_content_of_two_requests_is_held_until_both_are_done(
+    server: Server, database: Database
+) -> None:
+    data = content(b"x")
+    async with Uploads(database) as slow:
+        taken = await slow.take(pieces(data, asyncio.Event()), Encoder())
+        async with Uploads(database) as quick:
+            assert (await quick.take(pieces(data, asyncio.Event()), Encoder())).blob == taken.blob
+        await compact(database)
+        await refer(server, database, "d", taken)
+    assert read(database, "d") == data
+    assert not database.uploads
+
+
+@pytest.mark.parametrize("turns", CUTS)
+async def test_what_was_cut_short_is_gone_after_a_compaction(
+    server: Server, database: Database, turns: int
+) -> None:
+    ended = asyncio.Event()
+    work = asyncio.create_task(upload(server, database, "d", content(b"x"), ended))
+    await cut(work, ended, turns)
+    assert not database.uploads
+    unfinished = "SELECT count(*) FROM attachment_blobs WHERE key IS NULL"
+    assert database.reader.execute(unfinished).fetchone() == (0,)
+    await compact(database)
+    assert count(database, "attachment_blobs") == (database.get("d") is not None)
+
+
+async def test_an_upload_that_found_no_space_harms_no_other(
+    server: Server, database: Database
+) -> None:
+    """The number that its content had in the transaction that was undone may be another's."""
+    database.writer.connection.execute("PRAGMA max_page_count = 60")
+    ended = asyncio.Event()
+    failing = asyncio.create_task(upload(server, database, "cut", content(b"x"), ended))
+    with pytest.raises(StorageError, match="no space left") as caught:
+        await failing
+    assert (caught.value.status, caught.value.error) == (507, "insufficient_storage")
+    database.writer.connection.execute("PRAGMA max_page_count = 100000")
+    await upload(server, database, "d", content(b"y"), asyncio.Event())
+    assert read(database, "d") == content(b"y")
+    assert not database.uploads
+    assert count(database, "attachment_blobs") == 1
+
+
+async def test_content_whose_upload_was_killed_goes_when_the_database_is_opened(
+    tmp_path: Path,
+) -> None:
+    server = Server(tmp_path)
+    database = server.databases.create(NAME)
+    await upload(server, database, "d", content(b"x"), asyncio.Event())
+
+    def begin(connection: object) -> None:
+        del connection
+        writer = database.writer.connection
+        writer.execute("INSERT INTO attachment_blobs (blob, key) VALUES (77, NULL)")
+        writer.execute("INSERT INTO attachment_chunks VALUES (?, 'half')", (77 << 24,))
+
+    await database.write(begin)
+    await server.close()
+    again = Server(tmp_path)
+    found = again.databases.open(NAME)
+    assert found is not None
+    assert (count(found, "attachment_blobs"), count(found, "attachment_chunks")) == (1, 3)
+    assert read(found, "d") == content(b"x")
+    await again.close()
