@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from tests.replication.site import Site
 
 
-async def document_state(here: Site, doc_id: str, *states: str) -> dict[str, Any]:
+async def document_state(
+    here: Site, doc_id: str, *states: str, database: str = "_replicator"
+) -> dict[str, Any]:
     """Ask until a document is in one of these states."""
     while True:
-        shown = await here.get(f"_scheduler/docs/_replicator/{doc_id}")
+        shown = await here.get(f"_scheduler/docs/{database}/{doc_id}")
         if shown["state"] in states:
             return dict(shown)
 
@@ -67,7 +69,28 @@ async def test_two_documents_with_one_wish(here: Site, near: str) -> None:
     await here.must("PUT", "_replicator/a", body)
     await document_state(here, "a", "running")
     await here.must("PUT", "_replicator/b", body)
-    assert "already" in (await here.wait_for_state("b", "failed"))["_replication_state_reason"]
+    reason = (await here.wait_for_state("b", "failed"))["_replication_state_reason"]
+    assert "specified by document `b` already started" in reason
+    assert reason.endswith("triggered by document `a` from db `_replicator`")
+
+
+async def test_a_database_whose_name_ends_so_is_watched_too(here: Site, near: str) -> None:
+    own = "team%2F_replicator"
+    await here.must("PUT", own)
+    status, refusal = await here.ask("PUT", f"{own}/bad", {"source": "x", "target": "y"})
+    assert (status, refusal["reason"]) == (403, "local_endpoints_not_supported")
+    body = {"source": here.end(near), "target": here.end("made"), "create_target": True}
+    await here.must("PUT", f"{own}/job", {**body, "continuous": True})
+    shown = await document_state(here, "job", "running", database=own)
+    assert shown["database"] == "team/_replicator"
+    assert (await here.get(f"{own}/job"))["owner"] == "admin"
+    (job,) = (await here.get("_scheduler/jobs"))["jobs"]
+    assert (job["database"], job["doc_id"]) == ("team/_replicator", "job")
+    assert (await here.get("_scheduler/docs"))["docs"] == []
+    assert (await here.get("_scheduler/docs/team/_replicator"))["total_rows"] == 1
+    await here.must("DELETE", own)
+    while (await here.get("_scheduler/jobs"))["total_rows"]:
+        pass
 
 
 async def test_the_list_of_documents(here: Site, near: str) -> None:
@@ -80,7 +103,7 @@ async def test_the_list_of_documents(here: Site, near: str) -> None:
     assert [row["doc_id"] for row in everything["docs"]] == ["a", "b"]
     page = await here.get("_scheduler/docs/_replicator?skip=1&limit=1")
     assert [row["doc_id"] for row in page["docs"]] == ["b"]
-    assert (await here.get("_scheduler/docs?states=running"))["docs"] == []
+    assert (await here.get("_scheduler/docs?states=Running,"))["docs"] == []
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.store.database import Database
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     #: document. (database, whole document)
     CheckDesign = Callable[[Database, dict[str, Any]], Awaitable[None]]
 
+_Hook = TypeVar("_Hook")
+
 
 class Hooks:
     """Functions that the parts of a server register at start.
 
-    `before_write` and `after_read` have one per database name (`_users`, `_replicator`).
+    `before_write` and `after_read` have one per database name (`_users`, `_replicator`), which
+    is for databases whose name ends so, too (`a/_replicator`); `of` finds it.
     `needs_validation` tells whether a database has validate functions at all, which costs nothing
     to ask. `rules` are validate functions of our own, by database name. Writers ask `must_check`
     and call `check`.
@@ -43,6 +46,12 @@ class Hooks:
         self.reload_javascript: Callable[[], Awaitable[None]] | None = None
         self.compile_design: CheckDesign | None = None
         self.needs_validation: Callable[[Database], bool] = lambda _: False
+
+    @staticmethod
+    def of(hooks: Mapping[str, _Hook], name: str) -> _Hook | None:
+        """Give the function for a database: that of its name, or of what ends its name."""
+        found = hooks.get(name)
+        return hooks.get(name.rpartition("/")[2]) if found is None else found
 
     def must_check(self, database: Database) -> bool:
         """Tell whether documents that are written to this database have to be checked."""

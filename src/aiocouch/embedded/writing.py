@@ -73,7 +73,7 @@ class Update:
         self._largest_attachment = server.config.limit("couchdb", "max_attachment_size", 1 << 30)
         longest = server.config.limit("couchdb", "max_document_id_length", None)
         self._longest_id = None if user == SYSTEM else longest
-        self._before_write = server.hooks.before_write.get(database.name)
+        self._before_write = server.hooks.of(server.hooks.before_write, database.name)
         self._must_check = server.hooks.must_check(database)
         self._is_strict = False
 

@@ -88,8 +88,18 @@ async def test_the_other_feeds() -> None:
         assert events.body.startswith(b"data: {")
 
 
-@pytest.mark.parametrize("query", ["feed=x", "since=5", "since=x", "timeout=x", "limit=x"])
+BAD = ["feed=x", "feed=", "since=5", "since=x", "since=%22now%22", "timeout=x", "timeout=-1"]
+
+
+@pytest.mark.parametrize("query", [*BAD, "limit=x", "limit=-1", "heartbeat=x", "heartbeat=-1"])
 async def test_what_is_refused(query: str) -> None:
     async with ServerClient() as client:
         assert (await client("GET", f"/_db_updates?{query}")).status == 400
         assert (await client("GET", "/_db_updates", auth=None)).status == 401
+
+
+@pytest.mark.parametrize("heartbeat", ["0", "false", "true", "1000"])
+async def test_heartbeats(heartbeat: str) -> None:
+    async with ServerClient() as client:
+        path = f"/_db_updates?feed=longpoll&timeout=1&limit=1&heartbeat={heartbeat}"
+        assert rows((await client("GET", path)).body) == [("_users", "created")]

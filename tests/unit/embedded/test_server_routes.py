@@ -221,6 +221,9 @@ async def test_node(client: ServerClient) -> None:
     assert (await client("GET", NODE)).json == {"name": "couchdb@127.0.0.1"}
     assert (await client("GET", "/_node")).status == 400
     assert (await client("GET", "/_node/nosuch/_config")).status == 404
+    assert (await client("POST", "/_node/nosuch/_config")).status == 405
+    assert (await client("GET", f"{NODE}/_nosuch")).json["error"] == "illegal_database_name"
+    assert (await client("GET", f"{NODE}/_system/more")).status == 400
     for part in ("_versions", "_system", "_smoosh/status", "_prometheus", "_stats/couchdb"):
         assert (await client("GET", f"{NODE}/{part}")).status == 200, part
     assert (await client("GET", f"{NODE}/_stats/couchdb/nosuch")).json is None
@@ -336,6 +339,8 @@ async def test_browsers_from_elsewhere() -> None:
         answer = await client("GET", "/_all_dbs", auth=None, Origin="http://a.example")
         assert answer.status == 401
         assert answer.headers["Access-Control-Allow-Origin"] == "http://a.example"
+        answer = await client("GET", "/_all_dbs", Origin="http://A.example")
+        assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 async def test_users_log_in_with_what_was_put(client: ServerClient) -> None:
@@ -495,6 +500,14 @@ async def test_states_that_no_replication_has(client: ServerClient) -> None:
     assert answer.status == 400
     assert answer.json["reason"].startswith("Unknown states [lazy]. Choose from: [initializing,")
     assert (await client("GET", "/_scheduler/docs/x%2F_replicator/y")).status == 404
+    assert (await client("GET", "/_scheduler/docs/x/_replicator/y")).status == 404
+    assert (await client("GET", "/_scheduler/docs/_replicator/a/b")).status == 400
+    assert (await client("GET", "/_scheduler/jobs/a/b")).json == {"error": "not found"}
+    assert (await client("GET", "/_scheduler/jobs?skip=1")).json["offset"] == 0
+    answer = await client("GET", "/_scheduler/jobs?limit=x")
+    assert answer.json["reason"] == "limit must be an integer"
+    answer = await client("GET", "/_scheduler/jobs?skip=-1")
+    assert answer.json["reason"] == "skip not in range of [0,infinity]"
     assert (await client("GET", "/_scheduler/docs/other/y")).status == 400
 
 

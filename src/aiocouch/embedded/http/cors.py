@@ -71,11 +71,10 @@ def answer_headers(headers: Mapping[str, str], config: Configuration) -> dict[st
     if not origin or not _is_enabled(config):
         return {}
     policy = _policy(config, headers.get("Host", ""))
-    lowered = origin.lower()
-    if not policy.allows(lowered):
+    if not policy.allows(origin):
         return {}
     exposed = ", ".join([*_ALWAYS_EXPOSED, *policy.exposed])
-    return policy.basic(lowered) | {"Access-Control-Expose-Headers": exposed}
+    return policy.basic(origin) | {"Access-Control-Expose-Headers": exposed}
 
 
 def _is_enabled(config: Configuration) -> bool:

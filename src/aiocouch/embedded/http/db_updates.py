@@ -25,52 +25,53 @@ _BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
 @server_route("_db_updates", methods=("GET",))
 async def db_updates(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_db_updates`."""
-    kind = exchange.query.text("feed", feeds.NORMAL) or feeds.NORMAL
+    kind = exchange.query.text("feed", feeds.NORMAL)
+    limit, patience = _positive(exchange, "limit"), _patience(exchange)
     if kind not in feeds.KINDS:
         raise bad_request(_FEEDS)
-    patience = _patience(exchange)
     etag = None
     if kind == feeds.NORMAL:
         etag = f'"{exchange.server.uuid[:20]}{exchange.server.updates.seq}"'
         if exchange.has_etag(etag):
             return exchange.not_modified(etag)
     answer = FeedAnswer(exchange, kind, etag)
-    feed = _Feed(exchange, kind, answer)
+    feed = _Feed(exchange, kind, answer, limit)
     if exchange.method == "HEAD":
         return answer.without_body()
     return await feed.follow(patience) if etag is None else await feed.once()
 
 
 def _patience(exchange: Exchange) -> feeds.Patience:
-    _integer(exchange, "timeout")
-    query = exchange.query
-    return feeds.read_patience(
-        query.text("timeout"), query.text("heartbeat"), feeds.DEFAULT_TIMEOUT
-    )
+    timeout = _positive(exchange, "timeout")
+    heartbeat = exchange.query.text("heartbeat")
+    if heartbeat not in {"true", "false"}:
+        # 0 is no heartbeat
+        heartbeat = str(_positive(exchange, "heartbeat") or "false")
+    if heartbeat == "false":
+        heartbeat = None
+    text = None if timeout is None else str(timeout)
+    return feeds.read_patience(text, heartbeat, feeds.DEFAULT_TIMEOUT)
 
 
-def _integer(exchange: Exchange, name: str, default: int | None = None) -> int | None:
+def _positive(exchange: Exchange, name: str) -> int | None:
     text = exchange.query.text(name)
     if text is None:
-        return default
+        return None
     try:
-        return read_integer(text)
+        number = read_integer(text)
     except ValueError:
         raise bad_request("invalid_integer") from None
-
-
-def _limit(exchange: Exchange) -> int | None:
-    limit = _integer(exchange, "limit")
-    if limit is not None and limit < 0:
+    if number < 0:
         raise bad_request("invalid_integer")
-    return limit
+    return number
 
 
 def _since(exchange: Exchange) -> int:
     updates = exchange.server.updates
-    text = (exchange.query.text("since") or "0").strip('"')
+    text = exchange.query.text("since") or "0"
     if text == "now":
         return updates.seq
+    text = text.strip('"')
     number = text.partition("-")[0]
     if text == "0" or (number.isdecimal() and text == _sequence(exchange, int(number))):
         return int(number)
@@ -82,13 +83,15 @@ def _sequence(exchange: Exchange, number: int) -> str:
 
 
 class _Feed:
-    def __init__(self, exchange: Exchange, kind: str, answer: FeedAnswer) -> None:
+    def __init__(
+        self, exchange: Exchange, kind: str, answer: FeedAnswer, limit: int | None
+    ) -> None:
         self._exchange = exchange
         self._answer = answer
         self._updates: DatabaseUpdates = exchange.server.updates
         self._longpoll = kind == feeds.LONGPOLL
         self._last = _since(exchange)
-        self._limit = _limit(exchange)
+        self._limit = limit
         self._descending = exchange.query.is_true("descending")
         self._sent = 0
 

@@ -110,7 +110,7 @@ class Exchange:
 
         Only the system databases hide anything.
         """
-        after_read = self.server.hooks.after_read.get(self.database.name)
+        after_read = self.server.hooks.of(self.server.hooks.after_read, self.database.name)
         if after_read is None:
             return record
         body = after_read(self.database, self.user, record.id, decode(record.body))

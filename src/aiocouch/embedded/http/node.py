@@ -15,6 +15,7 @@ from aiocouch.embedded.http.config_routes import config
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.http.server_info import VERSION, uuids
 from aiocouch.embedded.statistics import nested, prometheus
+from aiocouch.embedded.store.registry import check_name
 from aiocouch.embedded.tasks import NODE
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ async def node(exchange: Exchange) -> web.StreamResponse:
     if path == ["_local"]:
         return exchange.answer({"name": NODE})
     if path[0] not in ("_local", NODE):
+        if path[1:] in (["_config"], ["_stats"]):
+            _allow_only(exchange, "GET")
         raise not_found(f"no such node: {path[0]}")
     if len(path) == 1:
         return _local_welcome(exchange)
@@ -55,7 +58,9 @@ async def node(exchange: Exchange) -> web.StreamResponse:
 async def _part(exchange: Exchange, path: list[str]) -> web.StreamResponse:
     handler = _PARTS.get("/".join(path)) or (_stats if path[0] == "_stats" else None)
     if handler is None:
-        raise not_found("missing" if path[0].startswith("_") else "no_db_file")
+        if path[0].startswith("_"):
+            check_name(path[0])
+        raise not_found("no_db_file")
     _allow_only(exchange, "POST" if path[0] == "_restart" else "GET")
     return await handler(exchange)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.codec import encode
+from aiocouch.embedded.erlang_text import read_integer
 from aiocouch.embedded.errors import (
     CouchError,
     bad_request,
@@ -14,7 +15,7 @@ from aiocouch.embedded.errors import (
     query_parse_error,
 )
 from aiocouch.embedded.http.routes import server_route
-from aiocouch.embedded.replicator.documents import DATABASE
+from aiocouch.embedded.replicator.documents import DATABASE, is_replicator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,38 +51,51 @@ async def scheduler(exchange: Exchange) -> web.StreamResponse:
 
 def _jobs(exchange: Exchange) -> web.StreamResponse:
     replicator = exchange.server.replicator
+    if len(exchange.segments) > 3:
+        raise CouchError(404, "not found")
     if len(exchange.segments) > 2:
         return exchange.answer(replicator.job(exchange.segments[2]).as_job())
     jobs = [job.as_job() for job in replicator.jobs]
-    return exchange.answer(_page(exchange, "jobs", jobs))
+    limit = _integer(exchange, "limit", len(jobs))
+    return exchange.answer(_page("jobs", jobs, limit, _integer(exchange, "skip", 0)))
 
 
 def _documents(exchange: Exchange) -> web.StreamResponse:
-    path = exchange.segments[2:]
-    documents = exchange.server.replicator_documents
-    if path and path[0] != DATABASE:
-        raise _no_replicator(path[0])
-    if len(path) > 1:
-        shown = documents.shown_one("/".join(path[1:]))
+    name, rest = _split(exchange.segments[2:])
+    database = exchange.server.databases.open(name)
+    if database is None:
+        raise no_database()
+    watch = exchange.server.replicator_documents.watch(name)
+    if rest:
+        shown = watch.shown_one(rest[0])
         if shown is None:
             raise not_found()
         return exchange.answer(shown)
-    page = _page(exchange, "docs", _in_states(exchange, documents.shown()))
+    documents = _in_states(exchange, watch.shown())
+    limit = exchange.query.integer("limit", len(documents))
+    page = _page("docs", documents, limit, exchange.query.integer("skip", 0))
+    page["total_rows"] = database.doc_count
     rows = b",\n".join(encode(row) for row in page["docs"])
     head = b'{"total_rows":%d,"offset":%d,"docs":[\n' % (page["total_rows"], page["offset"])
     return exchange.answer_json(head + rows + b"\n]}")
 
 
-def _no_replicator(name: str) -> CouchError:
-    # a database whose name ends so would be one, too, if it were there
-    return no_database() if name.endswith(f"/{DATABASE}") else bad_request("Invalid path")
+def _split(path: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Give the name of a replicator database, which may have slashes, and one id behind it."""
+    if not path:
+        return DATABASE, ()
+    for end in range(1, len(path) + 1):
+        name = "/".join(path[:end])
+        if is_replicator(name) and len(path) - end < 2:
+            return name, path[end:]
+    raise bad_request("Invalid path")
 
 
 def _in_states(exchange: Exchange, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wanted = exchange.query.text("states")
     if not wanted:
         return rows
-    states = [state.strip() for state in wanted.split(",")]
+    states = [state for state in wanted.lower().split(",") if state]
     unknown = [state for state in states if state not in _STATES]
     if unknown:
         reason = f"Unknown states [{','.join(unknown)}]. Choose from: [{','.join(_STATES)}]"
@@ -89,7 +103,19 @@ def _in_states(exchange: Exchange, rows: list[dict[str, Any]]) -> list[dict[str,
     return [row for row in rows if row["state"] in states]
 
 
-def _page(exchange: Exchange, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    skip = exchange.query.integer("skip", 0)
-    limit = exchange.query.integer("limit", len(rows))
+def _page(name: str, rows: Sequence[dict[str, Any]], limit: int, skip: int) -> dict[str, Any]:
+    skip = min(skip, len(rows))
     return {"total_rows": len(rows), "offset": skip, name: rows[skip : skip + limit]}
+
+
+def _integer(exchange: Exchange, name: str, default: int) -> int:
+    text = exchange.query.text(name)
+    if text is None:
+        return default
+    try:
+        number = read_integer(text)
+    except ValueError:
+        raise query_parse_error(f"{name} must be an integer") from None
+    if number < 0:
+        raise query_parse_error(f"{name} not in range of [0,infinity]")
+    return number

@@ -154,7 +154,7 @@ class Replicator:
         name = job_id(base, spec)
         other = self._jobs.get(name)
         if other is not None:
-            raise internal(f"Replication `{name}` is already running", "duplicate_job")
+            raise internal(_already_started(name, document[1], other), "duplicate_job")
         job = self._make_job(name, base, spec, user, document)
         self._jobs[name] = job
         self._start(job, done)
@@ -221,3 +221,13 @@ class Replicator:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _already_started(name: str, doc_id: str, other: Job) -> str:
+    if other.document is None:
+        by = f"transient replication started by {other.user}"
+    else:
+        by = f"document `{other.document[1]}` from db `{other.document[0]}`"
+    return (
+        f"Replication `{name}` specified by document `{doc_id}` already started, triggered by {by}"
+    )
