@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.auth import Authenticator
 from aiocouch.embedded.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID
+from aiocouch.embedded.broadcast import Broadcasts
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.db_updates import DatabaseUpdates
 from aiocouch.embedded.design_documents import DesignFunctions
@@ -61,6 +62,7 @@ class Server:
         self.uuids = Uuids(self.config)
         self.hooks = Hooks()
         self.waiting = Waiting()
+        self.broadcasts = Broadcasts()
         self.address = ""
         self._later: set[asyncio.Task[None]] = set()
         self.tasks = ActiveTasks()
@@ -134,6 +136,7 @@ class Server:
         await self.auth.close()
         if "indexes" in self.__dict__:
             await self.indexes.close()
+        self.updates.close()
         await self.databases.close()
         self.javascript.close()
 

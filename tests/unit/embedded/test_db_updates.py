@@ -15,6 +15,8 @@ from aiocouch.embedded.store.registry import Databases
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aiocouch.embedded.store.database import Database
 
 
@@ -52,6 +54,79 @@ async def test_waiting_ends_with_the_next_event() -> None:
     updates.close()
     databases.create("b")
     assert updates.seq == 1
+
+
+async def events_of(databases: Databases) -> list[tuple[str, str]]:
+    """Open the journal, close it, and give what it told in between."""
+    updates = DatabaseUpdates(databases)
+    found: list[tuple[str, str]] = [(item.database, item.kind) for item in updates.since(0)]
+    updates.close()
+    return found
+
+
+async def test_events_outlive_the_server(tmp_path: Path) -> None:
+    databases = Databases(tmp_path)
+    updates = DatabaseUpdates(databases)
+    await touch(databases.create("a"), "x")
+    databases.create("b")
+    await databases.delete("b")
+    before = updates.since(0)
+    updates.close()
+    await databases.close()
+    databases = Databases(tmp_path)
+    updates = DatabaseUpdates(databases)
+    assert updates.since(0) == before
+    assert updates.seq == before[-1].seq
+    updates.close()
+    await databases.close()
+
+
+async def test_events_of_a_process_that_dies_are_made_good(tmp_path: Path) -> None:
+    databases = Databases(tmp_path)
+    updates = DatabaseUpdates(databases)
+    databases.create("a")
+    databases.create("b")
+    await databases.delete("b")
+    last = updates.seq
+    # nothing of that is in the file yet
+    lost = DatabaseUpdates(databases)
+    assert ("a", "updated") in [(item.database, item.kind) for item in lost.since(last)]
+    lost.close()
+    updates.close()
+    await databases.close()
+
+
+async def test_what_happened_to_the_folder_meanwhile(tmp_path: Path) -> None:
+    databases = Databases(tmp_path)
+    for name in ("a", "b"):
+        databases.create(name)
+    assert await events_of(databases) == [("a", "updated"), ("b", "updated")]
+    await databases.delete("a")
+    databases.create("c")
+    again = [("a", "updated"), ("b", "updated"), ("c", "updated"), ("a", "deleted")]
+    assert await events_of(databases) == again
+    await databases.close()
+
+
+async def test_a_journal_that_is_no_file_of_sqlite_stops_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    databases = Databases(tmp_path)
+    databases.create("a")
+    (tmp_path / "db_updates.sqlite").write_bytes(b"no database" * 1000)
+    assert await events_of(databases) == [("a", "updated")]
+    assert "cannot be read" in caplog.text
+    await databases.close()
+
+
+async def test_the_feed_goes_on_after_a_restart(tmp_path: Path) -> None:
+    async with ServerClient(tmp_path) as client:
+        await client("PUT", "/a")
+        since = (await client("GET", "/_db_updates")).json["last_seq"]
+        await client("PUT", "/b")
+    async with ServerClient(tmp_path) as client:
+        answer = await client("GET", f"/_db_updates?since={since}")
+        assert rows(answer.body) == [("b", "created")]
 
 
 def rows(body: bytes) -> list[tuple[str, str]]:
