@@ -146,6 +146,37 @@ async def test_cleanup_removes_what_no_design_document_has(server: ServerClient)
     assert server.embedded.server.indexes.find(database, info["signature"]) is None
 
 
+async def test_compaction_gives_space_back(server: ServerClient) -> None:
+    body = {"docs": [{"_id": f"d{n:04}", "n": n, "text": "x" * 500} for n in range(1000)]}
+    written = await server("POST", "/db/_bulk_docs", body)
+    await design(server, views={"v": {"map": "function (doc) { emit(doc.n, doc.text) }"}})
+    assert len(await rows(server, "v")) == 1000
+    deleted = [{"_id": row["id"], "_rev": row["rev"], "_deleted": True} for row in written.json]
+    await server("POST", "/db/_bulk_docs", {"docs": deleted[10:]})
+    assert len(await rows(server, "v")) == 10
+
+    async def size() -> int:
+        info = (await server("GET", "/db/_design/d/_info")).json["view_index"]
+        assert info["compact_running"] in (True, False)
+        found: int = info["sizes"]["file"]
+        return found
+
+    before = await size()
+    answer = await server("POST", "/db/_compact/d", {})
+    assert (answer.status, answer.json) == (202, {"ok": True})
+    while await size() > before / 4:
+        pass
+    assert len(await rows(server, "v?include_docs=true")) == 10
+
+
+async def test_what_has_no_index_to_compact(server: ServerClient) -> None:
+    await server("PUT", "/db/_design/none", {})
+    await server("PUT", "/db/_design/odd", {"language": "odd", "views": {"v": {"map": "x"}}})
+    assert (await server("POST", "/db/_compact/none", {})).status == 202
+    assert (await server("POST", "/db/_compact/odd", {})).status == 202
+    assert (await server("POST", "/db/_compact/nosuch", {})).status == 404
+
+
 async def test_a_map_that_runs_away_fails_alone(server: ServerClient) -> None:
     await fill(server, 3)
     await design(server, views={"v": {"map": "doc => { while (true) {} }"}})

@@ -29,14 +29,16 @@ _MOST_REVISIONS = 1000
 
 @database_route("_compact", methods=("POST",), json_post=True)
 async def compact_database(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/db/_compact` at once, and compact; of a design document only ask that it exists."""
+    """Answer `/db/_compact` and `/db/_compact/ddoc` at once, and compact."""
     await exchange.body()
+    server, database = exchange.server, exchange.database
     if len(exchange.segments) > 2:
-        entry = exchange.database.get(f"_design/{exchange.segments[2]}")
+        entry = database.get(f"_design/{exchange.segments[2]}")
         if entry is None or entry.deleted:
             raise not_found()
-        return exchange.answer({"ok": True}, 202)
-    exchange.server.later(_compact(exchange.server, exchange.database))
+        server.later(server.indexes.compact(database, entry))
+    else:
+        server.later(_compact(server, database))
     return exchange.answer({"ok": True}, 202)
 
 

@@ -181,7 +181,7 @@ async def _index_info(exchange: Exchange, definition: Definition) -> dict[str, A
         "waiting_clients": index.waiting,
         "waiting_commit": False,
         "updater_running": index.is_updating,
-        "compact_running": False,
+        "compact_running": index in exchange.server.indexes.compacting,
         "collator_versions": [_COLLATOR],
     }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from aiocouch.embedded.codec import decode
-from aiocouch.embedded.errors import no_database
+from aiocouch.embedded.errors import CouchError, no_database
 from aiocouch.embedded.javascript.pool import Unit
 from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.views.definition import define, unknown_language
@@ -17,6 +17,7 @@ from aiocouch.embedded.views.index import Index, Options
 from aiocouch.embedded.views.mappers import ScriptMapper
 from aiocouch.embedded.views.reducers import ReduceFunction, reduce_functions
 from aiocouch.embedded.views.tables import StaleIndexError, Tables
+from aiocouch.embedded.views.vacuum import vacuum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -55,6 +56,8 @@ class Indexes:
             WeakKeyDictionary()
         )
         self._closing: set[asyncio.Task[None]] = set()
+        self.compacting: set[Index] = set()
+        """The indexes that are being compacted."""
 
     def definition(self, database: Database, entry: Entry) -> Definition:
         """Give the views of a design document; they are read once for each revision."""
@@ -150,6 +153,31 @@ class Indexes:
         task = asyncio.ensure_future(index.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    async def compact(self, database: Database, entry: Entry) -> None:
+        """Give back the space that the index of a design document does not use.
+
+        Nothing happens where it has no views that this server runs, or is deleted meanwhile.
+        """
+        definition = self.definition(database, entry)
+        if not definition.views or not self._runs(definition):
+            return
+        index = self.views(database, definition, entry.id).index
+        if index in self.compacting:
+            return
+        self.compacting.add(index)
+        try:
+            fields = {"database": database.name, "design_document": entry.id, "progress": 0}
+            with self._tasks.add("view_compaction", **fields):
+                await vacuum(index)
+        except CouchError:
+            if not index.closed:
+                raise
+        finally:
+            self.compacting.discard(index)
+
+    def _runs(self, definition: Definition) -> bool:
+        return definition.language.lower() in self.languages
 
     async def clean(self, database: Database, wanted: Collection[str]) -> None:
         """Delete the indexes of a database whose signature is not wanted."""
