@@ -44,11 +44,6 @@ class DatabasesPerUser:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def settled(self) -> None:
-        """Wait until every user that is known by now has been looked at."""
-        if self._task is not None:
-            await asyncio.wait({self._task})
-
     def _heard(self, name: str, event: str) -> None:
         if name == self._users.name and event == "updated":
             self._wake()
