@@ -235,11 +235,37 @@ async def _row(
     database: Database, view: View, cursor: Cursor, entry: Entry, leaves: Sequence[Leaf]
 ) -> Row:
     shown = cursor.limit % view.seq_interval == 0
+    row = _plain_row(database, entry, leaves, shown=shown)
+    if view.document is None:
+        return row
+    return Row(row.seq, row.text[:-1] + b',"doc":' + await view.document(entry) + b"}")
+
+
+def _plain_row(
+    database: Database, entry: Entry, leaves: Sequence[Leaf], *, shown: bool = True
+) -> Row:
     seq = encode(database.sequence(entry.seq)) if shown else b"null"
     revs = b",".join(b'{"rev":"%b"}' % leaf.rev.encode() for leaf in leaves)
     text = b'{"seq":%b,"id":%b,"changes":[%b]' % (seq, encode(entry.id), revs)
     if entry.deleted:
         text += b',"deleted":true'
-    if view.document is not None:
-        text += b',"doc":' + await view.document(entry)
     return Row(seq, text + b"}")
+
+
+def is_plain(view: View, cursor: Cursor) -> bool:
+    """Tell whether the rows are those of `plain_rows`, without end."""
+    return (
+        isinstance(view.filter, Everything)
+        and view.document is None
+        and view.seq_interval == 1
+        and not view.descending
+        and cursor.limit > NO_LIMIT // 2
+    )
+
+
+def plain_rows(database: Database, since: int, until: int, style: str) -> list[Row] | None:
+    """Give the rows of all changes after `since` up to `until`; None where they are many."""
+    entries = database.changes(since, until, _FIRST_CHUNK + 1)
+    if len(entries) > _FIRST_CHUNK:
+        return None
+    return [_plain_row(database, entry, leaves_of(database, entry, style)) for entry in entries]

@@ -7,6 +7,7 @@ function that takes bytes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -141,25 +142,33 @@ class Waiting:
         news: Callable[[], Awaitable[bool]],
         patience: Patience,
         beat: Callable[[], Awaitable[None]],
+        latest: Callable[[], float] = lambda: 0.0,
     ) -> bool:
         """Wait until `news()` returns; call `beat()` whenever a beating feed has waited enough.
 
         Gives what `news` gave; False when a feed without heartbeats has waited long enough, or
-        the server stops. A timer and a future are all that a waiting feed costs.
+        the server stops. A timer and a future are all that a waiting feed costs. `latest` tells
+        the time of news, by the clock of the loop, that came while `news` did not return.
         """
+        seconds = patience.seconds
         while not self.stopped:
             # whatever there is always more of, others are served in between
             await asyncio.sleep(0)
-            try:
-                return await self._once(news, patience.seconds)
-            except TimeoutError:
-                if self.stopped or not patience.beats:
-                    return False
-            await beat()
+            with contextlib.suppress(TimeoutError):
+                return await self._once(news, seconds)
+            if self.stopped:
+                return False
+            if patience.beats:
+                await beat()
+                continue
+            seconds = latest() + patience.seconds - asyncio.get_running_loop().time()
+            if seconds <= 0:
+                return False
         return False
 
     async def _once(self, news: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-        async with asyncio.timeout(seconds) as timeout:
+        # a feed that comes after the stop does not even begin to wait
+        async with asyncio.timeout(0 if self.stopped else seconds) as timeout:
             self._timeouts.add(timeout)
             try:
                 return await news()

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded import feeds
 from aiocouch.embedded.attachment_texts import Shown, members_text
+from aiocouch.embedded.broadcast import Follower
 from aiocouch.embedded.changes import (
     ALL_DOCS,
     MAIN_ONLY,
     NO_LIMIT,
     Cursor,
     View,
+    is_plain,
     walk,
 )
 from aiocouch.embedded.erlang_text import read_integer
@@ -202,6 +204,7 @@ class _Feed:
         answer: FeedAnswer,
     ) -> None:
         self._waiting = exchange.server.waiting
+        self._broadcasts = exchange.server.broadcasts
         self._database = exchange.database
         self._answer = answer
         self._longpoll = options.feed == feeds.LONGPOLL
@@ -229,9 +232,21 @@ class _Feed:
             if self._view.descending and self._longpoll:
                 break
             await self._answer.open()
-            if not await self._waiting.for_news(self._news, patience, self._answer.beat):
+            if not await self._wait(patience):
                 break
         return await self._end()
+
+    async def _wait(self, patience: feeds.Patience) -> bool:
+        beat = self._answer.beat
+        if self._longpoll or not is_plain(self._view, self._cursor):
+            return await self._waiting.for_news(self._news, patience, beat)
+        answer = self._answer
+        follower = Follower(self._cursor, self._view.style, answer.framing, answer.push)
+
+        async def news() -> bool:
+            return await self._broadcasts.follow(self._database, follower)
+
+        return await self._waiting.for_news(news, patience, beat, lambda: follower.news)
 
     async def _news(self) -> bool:
         if self._view.descending:

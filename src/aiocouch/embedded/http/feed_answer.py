@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.http.exchange import Exchange
 
+_MOST_UNSENT = 1 << 16
+
 
 class FeedAnswer:
     """An answer to a request for a feed of this kind.
@@ -35,6 +37,25 @@ class FeedAnswer:
     async def rows(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Send rows: their JSON text, and their sequence as JSON text."""
         await self._write(b"".join(self._framing.row(text, seq) for text, seq in rows))
+
+    @property
+    def framing(self) -> feeds.Framing:
+        """Give how rows become bytes."""
+        return self._framing
+
+    def push(self, data: bytes) -> bool:
+        """Send bytes of rows at once; False where they would have to wait, or nobody is there.
+
+        The headers must be out.
+        """
+        transport = self._exchange.request.transport
+        response = self._response
+        if response is None or transport is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() > _MOST_UNSENT:
+            return False
+        transport.write(b"%x\r\n%b\r\n" % (len(data), data) if response.chunked else data)
+        return True
 
     async def beat(self) -> None:
         """Send a sign of life."""

@@ -1,0 +1,194 @@
+"""New changes for many listeners at once: read and put into text once, sent without waking anybody.
+
+A feed that follows a database and has no options that make it special waits as a follower. After a
+commit each follower gets the new rows as bytes; its own task sleeps on. Only where a follower does
+not take them (its client reads too slowly), or there are too many, it is woken to read by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+from aiocouch.embedded.changes import plain_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiocouch.embedded.changes import Cursor, Row
+    from aiocouch.embedded.feeds import Framing
+    from aiocouch.embedded.store.database import Database
+
+_log = logging.getLogger("aiocouch.embedded")
+
+_AT_ONCE = 50
+"""Followers that are served before others in the event loop get their turn."""
+
+
+class Follower:
+    """A feed that waits. `push` sends bytes at once, or gives False; `news` is when it last did."""
+
+    __slots__ = ("_future", "cursor", "framing", "news", "push", "style")
+
+    def __init__(
+        self, cursor: Cursor, style: str, framing: Framing, push: Callable[[bytes], bool]
+    ) -> None:
+        self.cursor = cursor
+        self.style = style
+        self.framing = framing
+        self.push = push
+        self.news = 0.0
+        self._future: asyncio.Future[bool] | None = None
+
+    async def sleep(self) -> bool:
+        """Sleep until it is woken: to read by itself, or (False) as the database went away."""
+        self._future = asyncio.get_running_loop().create_future()
+        try:
+            return await self._future
+        finally:
+            self._future = None
+
+    def wake(self, *, read: bool) -> None:
+        """End the sleep."""
+        if self._future is not None and not self._future.done():
+            self._future.set_result(read)
+
+    @property
+    def is_asleep(self) -> bool:
+        """Tell whether it may be served."""
+        return self._future is not None and not self._future.done()
+
+    def take(self, until: int, rows: list[Row], data: bytes) -> bool:
+        """Send all rows up to a sequence; False where that cannot be now."""
+        if rows and not self.push(data):
+            return False
+        cursor = self.cursor
+        cursor.seen = until
+        cursor.last = max(until, cursor.last)
+        cursor.limit -= len(rows)
+        cursor.sent += len(rows)
+        if rows:
+            cursor.pending = 0
+            self.news = asyncio.get_running_loop().time()
+        return True
+
+
+class _News:
+    """The rows from one sequence to another, and their bytes in each framing."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows = rows
+        self._bytes: dict[type[Framing], bytes] = {}
+
+    def bytes_for(self, framing: Framing) -> bytes:
+        found = self._bytes.get(type(framing))
+        if found is None:
+            found = b"".join(framing.row(row.text, row.seq) for row in self.rows)
+            self._bytes[type(framing)] = found
+        return found
+
+
+class Broadcast:
+    """Serves the followers of one database, some at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._followers: dict[Follower, None] = {}
+        self._queue: deque[Follower] = deque()
+        self._known: dict[tuple[int, int, str], _News | None] = {}
+        self._is_scheduled = False
+        self._stop: Callable[[], None] | None = None
+
+    @property
+    def has_followers(self) -> bool:
+        """Tell whether anybody is served."""
+        return bool(self._followers)
+
+    async def follow(self, follower: Follower) -> bool:
+        """Serve a follower; see Broadcasts."""
+        database = self._database
+        if database.closed:
+            return False
+        if database.update_seq > follower.cursor.seen:
+            return True
+        if self._stop is None:
+            self._stop = database.subscribe(self._told)
+        self._followers[follower] = None
+        try:
+            return await follower.sleep()
+        finally:
+            del self._followers[follower]
+            if not self._followers:
+                self._end()
+
+    def _end(self) -> None:
+        self._queue.clear()
+        self._known.clear()
+        if self._stop is not None:
+            self._stop()
+            self._stop = None
+
+    def _told(self, database: Database) -> None:
+        if database.closed:
+            for follower in self._followers:
+                follower.wake(read=False)
+        elif not self._is_scheduled:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._is_scheduled = True
+        asyncio.get_running_loop().call_soon(self._serve)
+
+    def _serve(self) -> None:
+        """Serve some of those who are behind; go on as long as there are any."""
+        self._is_scheduled = False
+        if self._database.closed:
+            return
+        if not self._queue:
+            self._known.clear()
+            self._queue.extend(filter(self._is_behind, self._followers))
+        for _ in range(min(_AT_ONCE, len(self._queue))):
+            follower = self._queue.popleft()
+            if self._is_behind(follower) and not self._give(follower):
+                follower.wake(read=True)
+        if self._queue or any(map(self._is_behind, self._followers)):
+            self._schedule()
+
+    def _is_behind(self, follower: Follower) -> bool:
+        return follower.is_asleep and follower.cursor.seen < self._database.update_seq
+
+    def _give(self, follower: Follower) -> bool:
+        until = self._database.update_seq
+        try:
+            news = self._news(follower.cursor.last, until, follower.style)
+        except Exception:  # noqa: BLE001 - it will meet the fault by itself, and end
+            _log.debug("changes of %r could not be read", self._database, exc_info=True)
+            return False
+        return news is not None and follower.take(
+            until, news.rows, news.bytes_for(follower.framing)
+        )
+
+    def _news(self, since: int, until: int, style: str) -> _News | None:
+        key = since, until, style
+        if key not in self._known:
+            rows = plain_rows(self._database, since, until, style)
+            self._known[key] = None if rows is None else _News(rows)
+        return self._known[key]
+
+
+class Broadcasts:
+    """The broadcasts of all databases of a server that have any followers."""
+
+    def __init__(self) -> None:
+        self._all: dict[Database, Broadcast] = {}
+
+    async def follow(self, database: Database, follower: Follower) -> bool:
+        """Serve a follower until it has to read by itself (True), or the database goes away."""
+        broadcast = self._all.setdefault(database, Broadcast(database))
+        try:
+            return await broadcast.follow(follower)
+        finally:
+            if not broadcast.has_followers:
+                self._all.pop(database, None)
