@@ -1,7 +1,7 @@
 """JSON Web Tokens, as CouchDB checks them when `jwt_authentication_handler` is switched on.
 
-HS256, HS384 and HS512 are served. RS* and ES* need a cryptography library that the package does
-not depend on: their tokens are refused with a reason that says so.
+HS256, HS384 and HS512 are always served. RS* and ES* need the package `cryptography`: without it
+their tokens are refused with a reason that says so.
 """
 
 from __future__ import annotations
@@ -14,11 +14,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from aiocouch.embedded import signatures
+
 if TYPE_CHECKING:
     from aiocouch.embedded.config import Configuration
 
 _DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
-_ASYMMETRIC = frozenset({"RS256", "RS384", "RS512", "ES256", "ES384", "ES512"})
+_KINDS = {
+    **dict.fromkeys(_DIGESTS, "hmac"),
+    **{
+        f"{family}{size}": kind
+        for family, kind in signatures.ALGORITHMS.items()
+        for size in signatures.SIZES
+    },
+}
 _CLAIM = re.compile(r'([a-z]+)|\{([a-z]+)\s*,\s*"([^"]+)"\}')
 _UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
 _COMMA = re.compile(r"\s*,\s*")
@@ -74,11 +83,25 @@ def _verified_claims(
     _check_claims(claims, required, now)
     if "kid" in required and header.get("kid") is None:
         raise InvalidTokenError("Missing kid claim")
-    signed = f"{parts[0]}.{parts[1]}".encode()
-    expected = hmac.digest(_key(algorithm, header.get("kid"), config), signed, _DIGESTS[algorithm])
-    if not hmac.compare_digest(expected, _bytes(parts[2])):
-        raise InvalidTokenError("Bad HMAC")
+    key = _key(algorithm, header.get("kid"), config)
+    _check_signature(algorithm, key, f"{parts[0]}.{parts[1]}".encode(), _bytes(parts[2]))
     return claims
+
+
+def _check_signature(algorithm: str, key: str, signed: bytes, signature: bytes) -> None:
+    if algorithm in _DIGESTS:
+        expected = hmac.digest(_secret(key), signed, _DIGESTS[algorithm])
+        if not hmac.compare_digest(expected, signature):
+            raise InvalidTokenError("Bad HMAC")
+        return
+    if not signatures.are_available():
+        raise InvalidTokenError(f"{algorithm} is not served without the package cryptography")
+    try:
+        genuine = signatures.is_signed(algorithm, key.replace("\\n", "\n"), signed, signature)
+    except signatures.BadKeyError as error:
+        raise InvalidTokenError(str(error)) from error
+    if not genuine:
+        raise InvalidTokenError("Bad signature")
 
 
 def _required_claims(text: str) -> dict[str, str | None]:
@@ -94,10 +117,8 @@ def _algorithm(header: Claims) -> str:
     algorithm = header.get("alg")
     if algorithm is None:
         raise InvalidTokenError("Missing alg header parameter")
-    if isinstance(algorithm, str) and algorithm in _DIGESTS:
+    if isinstance(algorithm, str) and algorithm in _KINDS:
         return algorithm
-    if algorithm in _ASYMMETRIC:
-        raise InvalidTokenError(f"{algorithm} is not served by the embedded server")
     raise InvalidTokenError("Invalid alg header parameter")
 
 
@@ -124,13 +145,16 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _key(algorithm: str, kid: object, config: Configuration) -> bytes:
-    del algorithm  # every algorithm that is served takes an "hmac" key
-    encoded = config.get("jwt_keys", f"hmac:{'_default' if kid is None else kid}")
-    if encoded is None:
+def _key(algorithm: str, kid: object, config: Configuration) -> str:
+    key = config.get("jwt_keys", f"{_KINDS[algorithm]}:{'_default' if kid is None else kid}")
+    if key is None:
         raise InvalidTokenError("Unknown kid")
+    return key
+
+
+def _secret(key: str) -> bytes:
     try:
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode(key, validate=True)
     except ValueError as error:
         raise InvalidTokenError("Not a valid key") from error
 

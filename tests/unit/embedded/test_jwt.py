@@ -9,7 +9,13 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from aiocouch.embedded import signatures
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.jwt import (
     Bearer,
@@ -59,7 +65,8 @@ def test_a_good_token() -> None:
         (token({"sub": "m", "exp": NOW + 1}, kid="none"), "Unknown kid"),
         (token({"sub": "m", "exp": NOW + 1}, kid="bad"), "Not a valid key"),
         (token({"sub": "m", "exp": NOW + 1}, alg="none"), "Invalid alg header parameter"),
-        (token({"sub": "m", "exp": NOW + 1}, alg="RS256"), "RS256 is not served"),
+        (token({"sub": "m", "exp": NOW + 1}, alg="RS256"), "Unknown kid"),
+        (token({"sub": "m", "exp": NOW + 1}, alg="EdDSA"), "Invalid alg header parameter"),
         (token({"sub": "m", "exp": NOW + 1, "_couchdb.roles": [1]}), "Malformed token"),
     ],
 )
@@ -96,3 +103,74 @@ def test_roles_from_elsewhere() -> None:
     assert bearer(token(claims), path, NOW).roles == ("c",)
     with pytest.raises(InvalidTokenError):
         bearer(token(claims), _config(roles_claim_path="r.x"), NOW)
+
+
+# public keys
+
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+MIA = {"sub": "mia", "exp": NOW + 1}
+
+
+def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    """Give the public key as it stands in a settings file."""
+    text = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return text.decode().replace("\n", "\\n")
+
+
+def _keys(**more: str) -> Configuration:
+    keys = {"rsa:_default": _pem(RSA_KEY), "ec:_default": _pem(EC_KEY)}
+    return Configuration(None, {"jwt_keys": {**keys, **more}})
+
+
+def rsa_token(claims: Any, key: rsa.RSAPrivateKey = RSA_KEY, size: str = "256", **more: str) -> str:
+    """Sign claims with RS256, RS384 or RS512."""
+    signed = f"{_part({'alg': f'RS{size}', **more})}.{_part(claims)}"
+    signature = key.sign(signed.encode(), PKCS1v15(), getattr(hashes, f"SHA{size}")())
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def ec_token(claims: Any, size: str = "256") -> str:
+    """Sign claims with ES256, ES384 or ES512."""
+    signed = f"{_part({'alg': f'ES{size}'})}.{_part(claims)}"
+    der = EC_KEY.sign(signed.encode(), ec.ECDSA(getattr(hashes, f"SHA{size}")()))
+    signature = b"".join(number.to_bytes(32, "big") for number in decode_dss_signature(der))
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+@pytest.mark.parametrize("size", ["256", "384", "512"])
+def test_public_keys(size: str) -> None:
+    assert bearer(rsa_token(MIA, size=size), _keys(), NOW) == Bearer("mia", ())
+    assert bearer(ec_token(MIA, size), _keys(), NOW) == Bearer("mia", ())
+
+
+def test_signatures_of_somebody_else() -> None:
+    other = rsa.generate_private_key(65537, 2048)
+    signed, _, signature = ec_token(MIA).rpartition(".")
+    tampered = f"{signed.partition('.')[0]}.{_part({**MIA, 'sub': 'eve'})}.{signature}"
+    for text in (rsa_token(MIA, other), tampered, f"{signed}.", f"{signed}.AA"):
+        with pytest.raises(InvalidTokenError, match="Bad signature"):
+            bearer(text, _keys(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("nonsense", "Not a valid key"),
+        ("", "Not a valid key"),
+        ("-----BEGIN PUBLIC KEY-----\\nAAAA\\n-----END PUBLIC KEY-----\\n", "Not a valid key"),
+        (_pem(EC_KEY), "not an RSA public key"),
+    ],
+)
+def test_keys_that_do_not_fit(key: str, reason: str) -> None:
+    with pytest.raises(InvalidTokenError, match=reason):
+        bearer(rsa_token(MIA, kid="k"), _keys(**{"rsa:k": key}), NOW)
+    with pytest.raises(InvalidTokenError, match="not an EC public key"):
+        bearer(ec_token(MIA), _keys(**{"ec:_default": _pem(RSA_KEY)}), NOW)
+
+
+def test_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signatures, "are_available", lambda: False)
+    with pytest.raises(InvalidTokenError, match="without the package cryptography"):
+        bearer(rsa_token(MIA), _keys(), NOW)
+    assert bearer(token(MIA), _config(), NOW).name == "mia"
