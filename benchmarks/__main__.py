@@ -27,6 +27,7 @@ def workloads(scale: float = 1.0) -> list[Workload]:
 
     return [
         Workload("bulk", some(20_000), stored),
+        Workload("bulk", some(20_000), stored, few, "bulk-docs"),
         Workload("bulk-made", some(20_000), stored, foreign),
         Workload("get1", some(3_000), stored),
         Workload("get32", some(6_000), stored, without=("ibmcloudant",)),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.servers import Running
 
 READ, WRITTEN = "bench", "bench-written"
-WRITING = frozenset({"bulk", "bulk-made", "save"})
+WRITING = frozenset({"bulk", "bulk-docs", "bulk-made", "save"})
 TIMEOUT = 1_800
 
 

@@ -22,6 +22,7 @@ LIMITS = {
     "changes": 0.75,
     "find": 0.80,
     "bulk": 1.15,
+    "bulk-docs": 1.15,
     "bulk-made": 1.15,
     "get1": 1.10,
     "get32": 1.10,

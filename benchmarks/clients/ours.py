@@ -38,6 +38,15 @@ async def bulk(client: Client, _: Job, batches: Any) -> Tally:
     return tally
 
 
+async def bulk_docs(client: Client, _: Job, batches: Any) -> Tally:
+    """Write plain documents, 1,000 in a request."""
+    tally = Tally()
+    for batch in batches:
+        rows = await client.database.bulk_docs(batch)
+        tally.ids(row["id"] for row in rows if "error" not in row)
+    return tally
+
+
 async def _get(client: Client, ids: list[str]) -> Tally:
     tally = Tally()
     for id in ids:
@@ -115,6 +124,7 @@ async def close(client: Client) -> None:
 
 WORKS: dict[str, Any] = {
     "bulk": bulk,
+    "bulk-docs": bulk_docs,
     "bulk-made": bulk,
     "get1": get1,
     "get32": get32,

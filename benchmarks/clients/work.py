@@ -155,7 +155,7 @@ async def _run(program: Program, job: Job) -> None:
 
 def _prepared(job: Job) -> Any:
     """The documents to write; they are not part of what is measured."""
-    if job.work == "bulk":
+    if job.work in {"bulk", "bulk-docs"}:
         return batches(job.count)
     if job.work == "bulk-made":
         return made(job.count)

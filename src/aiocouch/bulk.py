@@ -1,4 +1,4 @@
-"""Many documents in one request."""
+"""Many documents sent together."""
 
 from __future__ import annotations
 
@@ -19,11 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["BulkCreateOperation", "BulkOperation", "BulkUpdateOperation"]
 
 
+_MOST_DOCUMENTS = 1_000
+_MOST_BYTES = 16 << 20
+_Waiting = list[tuple[Document, bytes]]
+
+
 class BulkOperation:
-    """Saves many documents in one request when its `async with` block ends (`POST /{db}/_bulk_docs`).
+    """Saves many documents together when its `async with` block ends (`POST /{db}/_bulk_docs`).
 
     Documents without changes are not sent. No error of a single document is raised: look at `ok`,
     `error` and `response`, which are None until the block has ended without an exception.
+
+    More than 1,000 documents, or 16 MiB, go in several requests one after the other, for the time that
+    CouchDB takes for one grows with the square of their number. When one of these fails, its error is
+    raised, and `ok`, `error` and `response` tell of those before it.
     """
 
     def __init__(self, database: Database) -> None:
@@ -49,19 +58,28 @@ class BulkOperation:
             await self._save()
 
     async def _save(self) -> None:
+        # All are encoded before the first is sent: what JSON cannot hold must not come too late.
         waiting = [(doc, text) for doc in self._docs.values() if (text := doc.to_send())]
-        texts = [text for _, text in waiting]
-        rows = await self.database.save_texts(texts) if texts else []
-        if len(rows) != len(waiting):
-            facts = Facts("POST", f"{self.database.endpoint}/_bulk_docs", 201)
-            raise UnexpectedAnswerError(f"{self!r}: {len(rows)} answers", facts)
-        self.response, self.ok, self.error = rows, [], []
-        for (doc, text), row in zip(waiting, rows, strict=True):
+        for portion in _portions(waiting):
+            rows = await self.database.save_texts([text for _, text in portion])
+            if len(rows) != len(portion):
+                facts = Facts("POST", f"{self.database.endpoint}/_bulk_docs", 201)
+                raise UnexpectedAnswerError(f"{self!r}: {len(rows)} answers", facts)
+            self._take(portion, rows)
+        if not waiting:
+            self._take([], [])
+
+    def _take(self, portion: _Waiting, rows: list[BulkRow]) -> None:
+        ok, error = [], []
+        for (doc, text), row in zip(portion, rows, strict=True):
             if "error" in row:
-                self.error.append(doc)
+                error.append(doc)
             else:
                 doc.saved(text, row.get("rev", ""))
-                self.ok.append(doc)
+                ok.append(doc)
+        self.response = [*(self.response or ()), *rows]
+        self.ok = [*(self.ok or ()), *ok]
+        self.error = [*(self.error or ()), *error]
 
     def append(self, doc: Document) -> Document:
         """Add a document, and return it. Raises `InvalidInputError` when its id is there already."""
@@ -101,8 +119,20 @@ class BulkOperation:
             yield doc
 
 
+def _portions(waiting: _Waiting) -> Iterator[_Waiting]:
+    """What goes into one request each."""
+    start = size = 0
+    for at, (_, text) in enumerate(waiting):
+        size += len(text)
+        if at > start and (at - start == _MOST_DOCUMENTS or size > _MOST_BYTES):
+            yield waiting[start:at]
+            start, size = at, len(text)
+    if start < len(waiting):
+        yield waiting[start:]
+
+
 class BulkCreateOperation(BulkOperation):
-    """Creates the documents of some ids in one request. It does not look whether they exist.
+    """Creates the documents of some ids. It does not look whether they exist.
 
     An id that exists ends up in `error`, with "conflict" in `response`.
     """
@@ -114,7 +144,7 @@ class BulkCreateOperation(BulkOperation):
 
 
 class BulkUpdateOperation(BulkOperation):
-    """Fetches the documents of some ids in one request, and saves those that were changed in another.
+    """Fetches the documents of some ids in one request, and saves those that were changed together.
 
     Entering raises `NotFoundError` when one does not exist; with `create` a new one stands for it.
     """

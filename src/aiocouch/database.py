@@ -233,15 +233,15 @@ class Database:
     # -- in bulk ----------------------------------------------------------------------------------
 
     def update_docs(self, ids: Iterable[str] = (), create: bool = False) -> BulkUpdateOperation:
-        """Change many documents in one request: `async with db.update_docs(ids) as bulk`."""
+        """Change many documents together: `async with db.update_docs(ids) as bulk`."""
         return BulkUpdateOperation(self, ids, create)
 
     def create_docs(self, ids: Iterable[str] = ()) -> BulkCreateOperation:
-        """Create many documents in one request: `async with db.create_docs(ids) as bulk`."""
+        """Create many documents together: `async with db.create_docs(ids) as bulk`."""
         return BulkCreateOperation(self, ids)
 
     def bulk(self) -> BulkOperation:
-        """Save any documents in one request: `async with db.bulk() as bulk`."""
+        """Save any documents together: `async with db.bulk() as bulk`."""
         return BulkOperation(self)
 
     async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
@@ -249,7 +249,8 @@ class Database:
 
         Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
         """
-        return await self.save_texts([encode(dict(doc)) for doc in docs], **data)
+        texts = [encode(doc if type(doc) is dict else dict(doc)) for doc in docs]
+        return await self.save_texts(texts, **data)
 
     async def save_texts(self, texts: Iterable[bytes], **data: Any) -> list[BulkRow]:
         """As `bulk_docs`, for documents that are JSON text already."""

@@ -12,7 +12,17 @@ from aiocouch.bulk import BulkOperation
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
 from aiocouch.event import ChangedEvent
-from tests.wire.canned import Answer, CannedServer, doc_row, json_answer, row, rows_answer
+from aiocouch.exception import InvalidInputError, RemoteResponseError
+from tests.wire.canned import (
+    Answer,
+    CannedServer,
+    Request,
+    doc_row,
+    error_answer,
+    json_answer,
+    row,
+    rows_answer,
+)
 
 # -- security, design
 
@@ -178,6 +188,62 @@ async def test_bulk_sends_nothing_after_an_error(canned: CannedServer, base: Dat
             raise ZeroDivisionError
     assert canned.requests == []
     assert bulk.response is None
+
+
+def stored(request: Request) -> Answer:
+    """CouchDB's answer to a bulk of new documents."""
+    docs = request.json()["docs"]
+    return json_answer([{"ok": True, "id": doc["_id"], "rev": "1-a"} for doc in docs], 201)
+
+
+async def test_many_documents_go_a_thousand_at_a_time(canned: CannedServer, base: Database) -> None:
+    canned.handler = stored
+    ids = [f"{number:04}" for number in range(2500)]
+    async with base.create_docs(ids) as bulk:
+        pass
+    sent = [[doc["_id"] for doc in request.json()["docs"]] for request in canned.requests]
+    assert sent == [ids[:1000], ids[1000:2000], ids[2000:]]
+    assert bulk.ok is not None
+    assert [doc.id for doc in bulk.ok] == ids
+    assert bulk.response is not None
+    assert [row["id"] for row in bulk.response] == ids
+    assert not any(doc.is_dirty() for doc in bulk)
+
+
+async def test_large_documents_go_some_at_a_time(canned: CannedServer, base: Database) -> None:
+    canned.handler = stored
+    async with base.create_docs(["a", "b", "c"]) as bulk:
+        for doc in bulk:
+            doc["text"] = "x" * (7 << 20)
+    sent = [[doc["_id"] for doc in request.json()["docs"]] for request in canned.requests]
+    assert sent == [["a", "b"], ["c"]]
+
+
+async def test_what_was_stored_before_a_request_failed_is_known(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.handler = lambda request: (
+        stored(request) if len(canned.requests) < 2 else error_answer(503)
+    )
+    bulk = base.create_docs(f"{number:04}" for number in range(1500))
+    with pytest.raises(RemoteResponseError):
+        async with bulk:
+            pass
+    assert bulk.ok is not None
+    assert [doc.id for doc in bulk.ok] == [f"{number:04}" for number in range(1000)]
+    assert bulk.error == []
+    assert [doc.id for doc in bulk if doc.is_dirty()] == [
+        f"{number:04}" for number in range(1000, 1500)
+    ]
+
+
+async def test_nothing_is_sent_when_one_of_very_many_is_no_json(
+    canned: CannedServer, base: Database
+) -> None:
+    with pytest.raises(InvalidInputError, match="nan"):
+        async with base.create_docs(f"{number}" for number in range(1500)) as bulk:
+            bulk.create("last", {"n": float("nan")})
+    assert canned.requests == []
 
 
 # -- attachments
