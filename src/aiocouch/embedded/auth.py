@@ -177,7 +177,7 @@ class Authenticator:
         if name is None or not self._is_trusted_proxy(request, name):
             return None
         roles = request.headers.get(self._proxy_header("roles", "Roles"))
-        listed = () if roles is None else tuple(_COMMA.split(roles))
+        listed = () if roles is None else _listed(roles)
         return Admission(User(name, listed, "proxy"))
 
     def _proxy_header(self, key: str, default: str) -> str:
@@ -253,3 +253,11 @@ async def authenticate(exchange: Exchange) -> User:
     if admission.renewed_cookie is not None:
         exchange.set_cookie = admission.renewed_cookie
     return admission.user
+
+
+def _listed(roles: str) -> tuple[str, ...]:
+    """Split roles at commas; what ends the list empty is none."""
+    found = _COMMA.split(roles)
+    while found and not found[-1]:
+        found.pop()
+    return tuple(found)

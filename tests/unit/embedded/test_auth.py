@@ -218,7 +218,7 @@ async def test_log_in_refuses(house: House) -> None:
 
 
 async def test_proxy(house: House) -> None:
-    headers = {"X-Auth-CouchDB-UserName": "pia", "X-Auth-CouchDB-Roles": "a, b"}
+    headers = {"X-Auth-CouchDB-UserName": "pia", "X-Auth-CouchDB-Roles": "a, b, "}
     assert await house.user(headers) is ANONYMOUS
     house.config.put("chttpd", "authentication_handlers", "{x, proxy_authentication_handler}")
     assert await house.user(headers) == User("pia", ("a", "b"), "proxy")
