@@ -102,7 +102,7 @@ class Attachment:
             self.content_type = answered.get("Content-Type")
             reader = ContentReader(answered.get("Content-Encoding"))
             try:
-                while chunk := await stream.chunk():
+                while chunk := await stream.gathered():
                     if content := reader.feed(chunk):
                         yield content
             except zlib.error as error:

@@ -299,7 +299,7 @@ class Stream:
         except _FOREIGN as error:
             raise transport_error(error, self._facts()) from error
 
-    async def _gathered(self) -> bytes:
+    async def gathered(self) -> bytes:
         """As `chunk`, but of a long body that comes in small pieces it waits for a few of them.
 
         CouchDB sends each few rows by themselves. To wake up for each costs several times what it
@@ -327,7 +327,7 @@ class Stream:
         """
         text = None
         try:
-            while chunk := await self._gathered():
+            while chunk := await self.gathered():
                 text = self._rows.feed(chunk)
                 if text is not None:
                     return decoder.decode(text)
