@@ -1,4 +1,4 @@
-"""A server of canned answers, as fast as a socket allows. A program: it is given its port.
+"""A server of canned answers, as fast as a socket allows. A program: it prints its URL.
 
 The answers have CouchDB's form: one row a line, and lists in chunks of a few rows.
 """
@@ -8,12 +8,19 @@ from __future__ import annotations
 import json
 import re
 import socket
+import subprocess
 import sys
 import threading
-from typing import Any
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients.work import document
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = 5_000
 CITIES = 1_000
 BATCH = 1_000
@@ -105,10 +112,23 @@ def _serve(connection: socket.socket, answers: dict[bytes, bytes]) -> None:
         connection.sendall(answers[head.partition(b" HTTP/")[0]])
 
 
+@contextmanager
+def serving() -> Iterator[str]:
+    """The URL of such a server, a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.canned"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
 def main() -> None:
     """Serve until the process is ended."""
     answers = _answers()
-    with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         while True:
             connection, _ = listener.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -11,53 +11,19 @@ import asyncio
 import cProfile
 import pstats
 import re
-import socket
-import subprocess
-import sys
 import time
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiocouch import CouchDB
-from benchmarks import report
+from benchmarks import canned, report
 from benchmarks.pairs import SIZES, Ours
 from benchmarks.steps import measure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LAYERS = ("aiocouch", "msgspec", "aiohttp", "asyncio", "socket", "other")
 _SOCKET = re.compile(r"_socket|socket\.")
 _WAITING = re.compile(r"epoll|select|kqueue")
 _TIMES = 5
 Place = tuple[str, int, str]
-
-
-@contextmanager
-def canned() -> Iterator[str]:
-    """The URL of a server of canned answers."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks.canned", str(port)])
-    try:
-        _wait_for(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the canned server does not listen")
 
 
 def layer(place: Place) -> str:
@@ -109,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("--out", type=Path, default=report.FOLDER, help="where the table goes")
     given = parser.parse_args()
-    with canned() as url:
+    with canned.serving() as url:
         layers = report.table(["work", "µs CPU", *LAYERS], [row(url, name) for name in SIZES])
     steps = report.table(["step", "µs CPU"], [[name, f"{us:.1f}"] for name, us in measure()])
     about = report.machine("canned answers", _TIMES)

@@ -9,20 +9,17 @@ beside a real CouchDB, which sends many small pieces, the ratios are better (see
 from __future__ import annotations
 
 import json
-import socket
 import statistics
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from benchmarks import canned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 TRIES = 3
 PAIRS = 5
 LIMITS = {
@@ -40,35 +37,14 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "benchmarks.canned", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        wait_for(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for(port: int) -> None:
-    """Wait until somebody listens."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError("the canned server does not listen")
+    with canned.serving() as address:
+        yield address
 
 
 def ratio(url: str, name: str, times: int) -> float:
     """The median of some pairs."""
     command = [sys.executable, "-m", "benchmarks.pairs", url, name, str(PAIRS), str(times)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=60)
+    done = subprocess.run(command, cwd=canned.ROOT, stdout=subprocess.PIPE, check=True, timeout=60)
     found: list[float] = json.loads(done.stdout)
     return statistics.median(found)
 
