@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .errors import CouchError
 
-__all__ = ["check_partition", "partition_range"]
+__all__ = ["check_partition", "check_partitioned_id", "partition_range"]
 
 
 def check_partition(name: object) -> None:
@@ -17,6 +17,12 @@ def check_partition(name: object) -> None:
         raise _illegal("Partition must not start with an underscore")
     if ":" in name:
         raise _illegal("Partition must not contain a colon")
+
+
+def check_partitioned_id(doc_id: str) -> None:
+    """Raise 400 `illegal_docid` for what a partitioned database calls none of its documents."""
+    if ":" not in doc_id and not doc_id.startswith("_"):
+        raise CouchError(400, "illegal_docid", "Doc id must be of form partition:id")
 
 
 def partition_range(partition: str) -> tuple[str, str]:

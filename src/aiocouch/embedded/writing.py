@@ -16,6 +16,7 @@ from aiocouch.embedded.attachment import (
 from aiocouch.embedded.codec import decode, encode_body
 from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
 from aiocouch.embedded.identity import SYSTEM, is_database_admin
+from aiocouch.embedded.incoming import DESIGN, LOCAL
 from aiocouch.embedded.revision import format_revision, next_revision
 from aiocouch.embedded.store.edits import NewRevision, base_of, read_entry, store, store_local
 from aiocouch.embedded.store.records import render
@@ -112,7 +113,7 @@ class Update:
     def _refuse(self, edits: Sequence[Edit]) -> None:
         if self._database.partitioned:
             for edit in edits:
-                check_partition(edit)
+                check_partition(edit.id)
         if self._longest_id is not None and any(
             len(edit.id.encode()) > self._longest_id for edit in edits
         ):
@@ -288,11 +289,11 @@ class Update:
         return ready if isinstance(ready, NewRevision) else conflict()
 
 
-def check_partition(edit: Edit) -> None:
+def check_partition(doc_id: str) -> None:
     """Raise 400 unless the id says which partition a document belongs to."""
-    if edit.is_local or edit.is_design:
+    if doc_id.startswith((LOCAL, DESIGN)):
         return
-    partition, colon, rest = edit.id.partition(":")
+    partition, colon, rest = doc_id.partition(":")
     if not colon:
         raise _illegal("Doc id must be of form partition:id")
     if not partition:

@@ -17,7 +17,7 @@ from aiocouch.embedded.http.row_options import (
     span_of,
 )
 from aiocouch.embedded.incoming import DESIGN, LOCAL
-from aiocouch.embedded.partitioning import partition_range
+from aiocouch.embedded.partitioning import check_partitioned_id, partition_range
 from aiocouch.embedded.store.ranks import count
 from aiocouch.embedded.store.records import Entry, Local, render
 from aiocouch.embedded.store.spans import CHUNK, Span, entries, locals_, revs
@@ -105,8 +105,18 @@ def _query(exchange: Exchange, query: object) -> ViewOptions:
 
 def _check(exchange: Exchange, options: ViewOptions) -> None:
     options.check(has_reduce=False)
-    if options.partition is not None and not exchange.database.partitioned:
+    if exchange.database.partitioned:
+        _check_keys(exchange, options.keys or ())
+    elif options.partition is not None:
         raise query_parse_error("`partition` parameter is not supported on this db")
+
+
+def _check_keys(exchange: Exchange, keys: Iterable[object]) -> None:
+    if exchange.segments[1] in {"_design_docs", "_local_docs"}:
+        return
+    for key in keys:
+        if isinstance(key, str):
+            check_partitioned_id(key)
 
 
 async def _results(

@@ -22,8 +22,9 @@ from aiocouch.embedded.http.reading import (
 )
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_edit, read_rev
+from aiocouch.embedded.partitioning import check_partitioned_id
 from aiocouch.embedded.revision import format_revision
-from aiocouch.embedded.writing import Outcome, Update
+from aiocouch.embedded.writing import Outcome, Update, check_partition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -134,7 +135,7 @@ async def bulk_get(exchange: Exchange) -> web.StreamResponse:
     if not isinstance(body["docs"], list):
         raise internal("function_clause")
     options = read_options(exchange.query)
-    wishes = [_wish(value, options) for value in body["docs"]]
+    wishes = [_wish(exchange, value, options) for value in body["docs"]]
     kind = _multipart_type(exchange)
     if kind is not None:
         return await answer_bulk(exchange, kind, _parts(exchange, wishes))
@@ -148,7 +149,7 @@ def _multipart_type(exchange: Exchange) -> str | None:
     return next((kind for kind in _MULTIPART if accepts_type(accepted, kind)), None)
 
 
-def _wish(value: object, options: ReadOptions) -> _Wish:
+def _wish(exchange: Exchange, value: object, options: ReadOptions) -> _Wish:
     if not isinstance(value, dict) or "id" not in value:
         return _Wish(None, None, options, bad_request("document must be a JSON object"))
     doc_id, rev = value["id"], value.get("rev")
@@ -156,6 +157,8 @@ def _wish(value: object, options: ReadOptions) -> _Wish:
         raise internal("function_clause")
     try:
         check_id(doc_id)
+        if exchange.database.partitioned:
+            check_partition(doc_id)
         wanted = (read_rev(rev),) if "rev" in value else None
     except CouchError as error:
         return _Wish(doc_id, rev, options, error)
@@ -257,7 +260,7 @@ def _parts(exchange: Exchange, wishes: list[_Wish]) -> Iterator[Part]:
 async def revs_diff(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_revs_diff`: which of these revisions are missing here."""
     answer = {}
-    for doc_id, revs in _asked(await exchange.json_object()):
+    for doc_id, revs in await _asked(exchange):
         tree, missing = _missing(exchange, doc_id, revs)
         if missing:
             answer[doc_id] = {"missing": _texts(missing)}
@@ -271,17 +274,20 @@ async def revs_diff(exchange: Exchange) -> web.StreamResponse:
 async def missing_revs(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_missing_revs`."""
     answer = {}
-    for doc_id, revs in _asked(await exchange.json_object()):
+    for doc_id, revs in await _asked(exchange):
         _, missing = _missing(exchange, doc_id, revs)
         if missing:
             answer[doc_id] = _texts(missing)
     return exchange.answer({"missing_revs": answer})
 
 
-def _asked(body: dict[str, Any]) -> list[tuple[str, list[Rev]]]:
-    for revs in body.values():
+async def _asked(exchange: Exchange) -> list[tuple[str, list[Rev]]]:
+    body = await exchange.json_object()
+    for doc_id, revs in body.items():
         if not isinstance(revs, list) or not all(isinstance(rev, str) for rev in revs):
             raise internal("function_clause")
+        if exchange.database.partitioned:
+            check_partitioned_id(doc_id)
     return [(doc_id, [*map(read_rev, revs)]) for doc_id, revs in body.items()]
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from aiocouch.embedded.access import check_request
 from aiocouch.embedded.errors import (
-    CouchError,
     bad_request,
     method_not_allowed,
     no_database,
@@ -15,6 +14,7 @@ from aiocouch.embedded.errors import (
 )
 from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
+from aiocouch.embedded.partitioning import check_partitioned_id
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -82,12 +82,8 @@ def _check_partitioned_id(exchange: Exchange) -> None:
     if not exchange.has_database or not exchange.database.partitioned:
         return
     segments = exchange.segments
-    if exchange.method in _WITH_DOCUMENT and len(segments) > 1 and _has_no_partition(segments[1]):
-        raise CouchError(400, "illegal_docid", "Doc id must be of form partition:id")
-
-
-def _has_no_partition(segment: str) -> bool:
-    return ":" not in segment and not segment.startswith("_")
+    if exchange.method in _WITH_DOCUMENT and len(segments) > 1:
+        check_partitioned_id(segments[1])
 
 
 def _check_local(exchange: Exchange) -> None:
