@@ -1,12 +1,14 @@
 """The program that is killed: it writes as fast as it can, and tells of every acknowledged write.
 
 `python -m tests.crash.writer FOLDER ROUND` works on the store alone, so that it starts quickly.
-A line on its standard output is `[id, revision]`, or `[id, 0]` for a `_local` document.
+A line on its standard output is `[id, revision, sequence]`; the revision of a `_local` document is 0
+and the sequence the highest that was known.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import sys
 from pathlib import Path
@@ -28,9 +30,14 @@ WORKERS = 6
 DATABASE = "crash"
 
 
-def acknowledge(doc_id: str, revision: str | int) -> None:
+def attached(number: int) -> bytes:
+    """Give the attachment of a worker's document: one of a few contents, some of them large."""
+    return bytes([number % 7]) * (600_000 if number % 7 == 3 else 150)
+
+
+def acknowledge(doc_id: str, revision: str | int, seq: int) -> None:
     """Tell the parent, in one system call: half a line is no acknowledgement."""
-    os.write(1, msgspec.json.encode([doc_id, revision]) + b"\n")
+    os.write(1, msgspec.json.encode([doc_id, revision, seq]) + b"\n")
 
 
 def edit(doc_id: str, rev: str | None, **body: Any) -> Edit:
@@ -41,13 +48,13 @@ def edit(doc_id: str, rev: str | None, **body: Any) -> Edit:
     return read_edit(value, Compression())
 
 
-async def write(update: Update, edits: list[Edit]) -> list[str]:
+async def write(database: Database, update: Update, edits: list[Edit]) -> list[str]:
     """Write documents, and acknowledge them once that is done."""
     revs = []
     for outcome in await update.run(edits):
         if outcome.error is not None:
             raise outcome.error
-        acknowledge(outcome.id, outcome.rev)
+        acknowledge(outcome.id, outcome.rev, database.update_seq)
         revs.append(outcome.rev)
     return revs
 
@@ -59,13 +66,15 @@ async def work(server: Server, database: Database, name: str) -> None:
     while True:
         number += 1
         doc_id = f"{name}-{number}"
-        (rev,) = await write(update, [edit(doc_id, None, n=number, text="x" * 300)])
-        attached = {"a.bin": {"data": "eHh4" * 50}}
-        (rev,) = await write(update, [edit(doc_id, rev, n=-number, _attachments=attached)])
-        await write(update, [edit(f"{doc_id}-{part}", None, part=part) for part in range(5)])
-        await write(update, [edit(f"_local/{doc_id}", None, n=number)])
+        (rev,) = await write(database, update, [edit(doc_id, None, n=number, text="x" * 300)])
+        files = {"a.bin": {"data": base64.b64encode(attached(number)).decode()}}
+        changed = edit(doc_id, rev, n=-number, _attachments=files)
+        (rev,) = await write(database, update, [changed])
+        parts = [edit(f"{doc_id}-{part}", None, part=part) for part in range(5)]
+        await write(database, update, parts)
+        await write(database, update, [edit(f"_local/{doc_id}", None, n=number)])
         if number % 3 == 0:
-            await write(update, [edit(doc_id, rev, _deleted=True)])
+            await write(database, update, [edit(doc_id, rev, _deleted=True)])
 
 
 async def compact_always(database: Database) -> None:
