@@ -42,7 +42,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-def database(server: Server) -> Database:
+async def database(server: Server) -> Database:
     return server.databases.create(NAME)
 
 
