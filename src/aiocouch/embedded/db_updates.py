@@ -74,11 +74,17 @@ class DatabaseUpdates:
     def _heard(self, name: str, kind: Event) -> None:
         self._add(name, kind)
         if self._journal is not None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._save)
+            self._save_later()
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+
+    def _save_later(self) -> None:
+        try:
+            self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._save)
+        except RuntimeError:  # databases are made before the loop runs
+            self._save()
 
     def _save(self) -> None:
         self._timer = None
