@@ -91,11 +91,12 @@ def test_cors_is_off_until_it_is_switched_on() -> None:
 
 def test_answers_to_another_origin() -> None:
     config = _cors(origins=f"{ORIGIN}, http://b.example", credentials="true")
-    headers = answer_headers({"Origin": "HTTP://A.example"}, config)
+    headers = answer_headers({"Origin": ORIGIN}, config)
     assert headers["Access-Control-Allow-Origin"] == ORIGIN
     assert headers["Access-Control-Allow-Credentials"] == "true"
     assert headers["Access-Control-Expose-Headers"].startswith("content-type, cache-control, ")
     assert answer_headers({"Origin": "http://c.example"}, config) == {}
+    assert answer_headers({"Origin": ORIGIN.upper()}, config) == {}, "as CouchDB compares them"
     assert answer_headers({}, config) == {}
 
 
