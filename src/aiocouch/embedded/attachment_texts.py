@@ -15,6 +15,7 @@ from aiocouch.embedded.attachment import (
 )
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.store.attachments import chunk_numbers, read_chunk
+from aiocouch.embedded.store.faults import DAMAGED, StorageError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,9 +53,19 @@ def stored_chunks(connection: sqlite3.Connection, attachment: Attachment) -> Ite
 def stored_range(
     connection: sqlite3.Connection, attachment: Attachment, start: int, end: int
 ) -> Iterator[bytes]:
-    """Yield the stored bytes from `start` up to, not with, `end`."""
+    """Yield the stored bytes from `start` up to, not with, `end`.
+
+    Raises StorageError where they are not there, rather than giving less.
+    """
     for number, part in chunk_numbers(start, end):
-        yield read_chunk(connection, attachment.blob, number)[part]
+        data = read_chunk(connection, attachment.blob, number)[part]
+        if len(data) != part.stop - part.start:
+            raise _missing(attachment)
+        yield data
+
+
+def _missing(attachment: Attachment) -> StorageError:
+    return StorageError(f"The content of the attachment {attachment.name!r} is not there.", DAMAGED)
 
 
 def plain_chunks(connection: sqlite3.Connection, attachment: Attachment) -> Iterable[bytes]:

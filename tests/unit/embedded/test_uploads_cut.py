@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
 from aiocouch.embedded.attachment import (
@@ -23,6 +24,7 @@ from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.faults import StorageError
 from aiocouch.embedded.uploads import Uploads
 from aiocouch.embedded.writing import Update
+from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -201,3 +203,42 @@ async def test_content_whose_upload_was_killed_goes_when_the_database_is_opened(
     assert (count(found, "attachment_blobs"), count(found, "attachment_chunks")) == (1, 3)
     assert read(found, "d") == content(b"x")
     await again.close()
+
+
+async def test_a_slow_download_is_whole_though_its_document_is_deleted_and_compacted_away(
+    tmp_path: Path,
+) -> None:
+    data = bytes(range(256)) * 64 * 1024  # more than all buffers on the way hold
+    async with ServerClient(tmp_path) as client:
+        await client("PUT", "/db")
+        found = client.embedded.server.databases.open("db")
+        assert found is not None
+        await upload(client.embedded.server, found, "d", data, asyncio.Event())
+        rev = (await client("GET", "/db/d")).json["_rev"]
+        host, port = client.embedded.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = "GET /db/d/a HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n\r\n"
+        writer.write(head.encode())
+        await reader.readuntil(b"\r\n\r\n")
+        await client("DELETE", f"/db/d?rev={rev}")
+        await compact(found)
+        assert count(found, "attachment_blobs") == 1
+        assert await reader.readexactly(len(data)) == data
+        writer.close()
+        await writer.wait_closed()
+        while found.uploads:
+            await client("GET", "/")
+        await compact(found)
+        assert count(found, "attachment_blobs") == 0
+
+
+@pytest.mark.parametrize("path", ["/db/d/a", "/db/d?attachments=true"])
+async def test_content_that_is_not_there_is_no_short_content(tmp_path: Path, path: str) -> None:
+    async with ServerClient(tmp_path) as client:
+        await client("PUT", "/db")
+        await client("PUT", "/db/d/a", data=content(b"x"), Content_Type="x/y")
+        found = client.embedded.server.databases.open("db")
+        assert found is not None
+        found.writer.connection.execute("DELETE FROM attachment_chunks WHERE id & 1")
+        with contextlib.suppress(aiohttp.ClientPayloadError):
+            assert (await client("GET", path)).status == 500

@@ -82,6 +82,12 @@ def compression(config: Configuration) -> Compression:
 
 async def _get(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
     found = _find(_read_revision(exchange, doc_id).attachments, name)
+    # a client may take its time: what it reads stays, though it is deleted and compacted away
+    with exchange.database.uploads.holding(found.blob):
+        return await _answer(exchange, found)
+
+
+async def _answer(exchange: Exchange, found: Attachment) -> web.StreamResponse:
     etag = f'"{found.digest}"'
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)

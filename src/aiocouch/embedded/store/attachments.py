@@ -9,6 +9,7 @@ All functions take a connection and run in its transaction.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,7 @@ CREATE TABLE IF NOT EXISTS attachment_chunks (
 
 
 class Holds:
-    """Contents that requests are bringing: no document has them yet.
+    """Contents that requests are bringing, which no document has yet, or are reading.
 
     Compaction leaves them, and no other content gets their numbers, not even when the transaction
     that gave them was undone.
@@ -65,6 +66,15 @@ class Holds:
         self._counts[blob] -= 1
         if not self._counts[blob]:
             del self._counts[blob]
+
+    @contextlib.contextmanager
+    def holding(self, blob: int) -> Iterator[None]:
+        """Hold a content while somebody reads it."""
+        self.hold(blob)
+        try:
+            yield
+        finally:
+            self.let_go(blob)
 
 
 def create(connection: sqlite3.Connection) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _FULL = "insufficient_storage"
 _BROKEN = "storage_error"
+DAMAGED = "damaged_database"
+"""The `error` where a file holds something else than it should."""
+
 _BYTE = 0xFF
 _NOT_WRITABLE = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -59,7 +62,7 @@ def explained(error: Exception, name: str | None = None) -> Exception:
     if code in _NOT_WRITABLE:
         return StorageError(f"{which} may not be written ({error}).")
     if code in _DAMAGED:
-        return StorageError(f"{which} is damaged ({error}).", "damaged_database")
+        return StorageError(f"{which} is damaged ({error}).", DAMAGED)
     if code in _FILES:
         return StorageError(f"{which} could not be read or written ({error}).")
     return error
