@@ -16,11 +16,14 @@ from aiocouch.embedded.store.attachments import collect_garbage
 from aiocouch.embedded.store.purging import trim_purges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from aiocouch.embedded.store.database import Database
 
 _ROWS = 500
+_BRANCHED = "CASE substr(tree, 1, 1) WHEN x'02' THEN tree END"
+"""The tree of a document, where it has branches: those begin with another byte than chains."""
+
 _PAGES = 500
 
 
@@ -48,7 +51,9 @@ async def _compact(database: Database) -> None:
 
 async def _drop_revisions(database: Database) -> None:
     last = 0
+    leaves = _Leaves()
     while not database.closed:
+        await leaves.read(database)
         rows = database.reader.execute(
             "SELECT seq FROM revs WHERE seq > ? ORDER BY seq LIMIT ?", (last, _ROWS)
         ).fetchall()
@@ -57,24 +62,55 @@ async def _drop_revisions(database: Database) -> None:
         first, last = last, rows[-1][0]
 
         def job(connection: sqlite3.Connection, first: int = first, last: int = last) -> None:
-            keep = _leaves(connection)
+            newer = leaves.newer(connection)
             old = connection.execute(
                 "SELECT seq FROM revs WHERE seq > ? AND seq <= ?", (first, last)
             ).fetchall()
-            drop = [row for row in old if row[0] not in keep]
+            drop = [row for row in old if row[0] not in leaves and row[0] not in newer]
             connection.executemany("DELETE FROM revs WHERE seq = ?", drop)
 
         await database.write(job)
         await asyncio.sleep(0)
 
 
-def _leaves(connection: sqlite3.Connection) -> set[int]:
-    """Give the pointers of all leaves that are not the winners of their documents.
+class _Leaves:
+    """The pointers of the leaves that are not the winners of their documents.
 
-    Only trees with branches have any, and those begin with another byte than chains.
+    Read once for each state of a document: whatever changes one gives it a higher sequence. A
+    leaf that is none any more stays until the next compaction.
     """
-    rows = connection.execute("SELECT tree FROM docs WHERE substr(tree, 1, 1) = x'02'")
-    return {leaf.pointer for (tree,) in rows for leaf in RevTree.load(tree).leaves}
+
+    def __init__(self) -> None:
+        self._pointers: set[int] = set()
+        self._seq = 0
+
+    def __contains__(self, pointer: int) -> bool:
+        return pointer in self._pointers
+
+    async def read(self, database: Database) -> None:
+        """Read on up to what is committed now."""
+        while True:
+            until = database.update_seq
+            rows = database.reader.execute(
+                f"SELECT seq, {_BRANCHED} FROM docs WHERE seq > ? AND seq <= ?"
+                " ORDER BY seq LIMIT ?",
+                (self._seq, until, _ROWS),
+            ).fetchall()
+            self._pointers |= _pointers(tree for _, tree in rows)
+            if len(rows) < _ROWS:
+                self._seq = until
+                return
+            self._seq = rows[-1][0]
+            await asyncio.sleep(0)
+
+    def newer(self, connection: sqlite3.Connection) -> set[int]:
+        """Give those of documents that changed since, as the running transaction sees them."""
+        rows = connection.execute(f"SELECT {_BRANCHED} FROM docs WHERE seq > ?", (self._seq,))
+        return _pointers(tree for (tree,) in rows)
+
+
+def _pointers(trees: Iterable[bytes | None]) -> set[int]:
+    return {leaf.pointer for tree in trees if tree for leaf in RevTree.load(tree).leaves}
 
 
 async def _drop_attachments(database: Database) -> None:
