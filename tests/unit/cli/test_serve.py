@@ -114,3 +114,73 @@ def test_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out == f"aiocouch {aiocouch.__version__}\n"
+
+
+# folders that cannot be served
+
+
+def refusal(folder: Path, *capabilities_to_drop: int) -> str:
+    """Serve a folder that cannot be served; give what it says, one line."""
+    command = [sys.executable, "-W", "error", "-c", _RUN, *map(str, capabilities_to_drop), "--"]
+    command += ["serve", "--port", "0", "--data", str(folder)]
+    ended = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 1, ended.stderr
+    return lines[0].removeprefix("aiocouch serve: ")
+
+
+# root may write anywhere unless it gives that up
+_RUN = """
+import ctypes, os, sys
+at = sys.argv.index("--")
+for number in sys.argv[1:at]:
+    ctypes.CDLL(None).prctl(24, int(number), 0, 0, 0)
+command = [sys.executable, "-W", "error", "-m", "aiocouch", *sys.argv[at + 1:]]
+os.execv(command[0], command)
+"""
+_MAY_WRITE_ANYWHERE = (1, 2)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Path]:
+    """A folder that has been served; all may be removed afterwards."""
+    folder = tmp_path / "couch"
+    with serving("--data", folder) as (process, _):
+        process.terminate()
+        process.communicate(timeout=20)
+    yield folder
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o700)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("text")
+    assert "Not a directory" in refusal(file)
+    assert "Not a directory" in refusal(file / "below")
+    assert file.read_text() == "text"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has capabilities")
+@pytest.mark.parametrize("place", [".", "databases/_users", "databases/_users/database.sqlite"])
+def test_a_folder_that_may_not_be_written_is_refused(served: Path, place: str) -> None:
+    path = served / place
+    (served / "lock").chmod(0o400)
+    if place != ".":
+        (served / "lock").chmod(0o600)
+    path.chmod(0o500)
+    said = refusal(served, *_MAY_WRITE_ANYWHERE)
+    wanted = "Permission denied" if place == "." else "The database '_users' may not be written"
+    assert wanted in said
+
+
+@pytest.mark.parametrize("name", ["_users", "_replicator"])
+def test_a_damaged_system_database_is_named(served: Path, name: str) -> None:
+    (served / "databases" / name / "database.sqlite").write_bytes(b"no database at all" * 99)
+    assert refusal(served) == f"The database {name!r} is damaged (file is not a database)."
+
+
+def test_settings_that_are_no_text_are_refused(served: Path) -> None:
+    (served / "local.ini").write_bytes(b"\xff\xfe")
+    assert refusal(served) == f"The file {served / 'local.ini'} is no text in UTF-8."
