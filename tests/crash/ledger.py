@@ -97,7 +97,10 @@ class Ledger:
         self.acknowledged += 1
 
     def hear(self, row: dict[str, Any]) -> None:
-        """Note a row of the changes feed."""
+        """Note a row of the changes feed, or its end."""
+        if "last_seq" in row:
+            self.see(number(row["last_seq"]))
+            return
         seq = number(row["seq"])
         assert seq > max((seq for seq, _, _ in self.told[-1:]), default=0)
         self.told.append((seq, row["id"], row["changes"][0]["rev"]))

@@ -35,7 +35,7 @@ FILES = {size: filled(size) for size in SIZES}
 
 
 class Load:
-    """The clients of one round. `run` kills the server when so many writes are acknowledged."""
+    """The clients of one round; `run` ends the server when so many writes are acknowledged."""
 
     def __init__(self, client: Client, ledger: Ledger, round_: int, chance: random.Random) -> None:
         self._client = client
@@ -43,10 +43,12 @@ class Load:
         self._round = round_
         self._chance = chance
         self._wanted = 0
+        self._end = client.kill
 
-    async def run(self, writes: int) -> None:
-        """Write until the kill; what a client finds wrong before it is raised."""
+    async def run(self, writes: int, *, gently: bool = False) -> None:
+        """Write until the kill (or, gently, SIGTERM); what a client finds wrong before is raised."""
         self._wanted = self._ledger.acknowledged + writes
+        self._end = self._client.terminate if gently else self._client.kill
         clients: list[Coroutine[Any, Any, None]] = [
             *(self.documents(name) for name in ("a", "b", "c")),
             *(self.attachments(name) for name in ("x", "y")),
@@ -69,9 +71,9 @@ class Load:
         return body
 
     def count(self) -> None:
-        """Kill the server when it has answered enough."""
+        """End the server when it has answered enough."""
         if self._ledger.acknowledged >= self._wanted:
-            self._client.kill()
+            self._end()
 
     def name(self, client: str, place: int) -> str:
         return f"{client}-{self._round}-{place}"

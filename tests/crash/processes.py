@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
@@ -69,6 +70,14 @@ class Client:
     def kill(self) -> None:
         """Kill the server."""
         kill(self._process)
+
+    def terminate(self) -> None:
+        """Ask the server to end; it answers what is under way."""
+        self._process.terminate()
+
+    async def ended(self) -> int:
+        """Wait for the end, and give the status."""
+        return await asyncio.to_thread(self._process.wait, 30)
 
 
 @contextlib.asynccontextmanager

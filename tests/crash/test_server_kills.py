@@ -86,3 +86,16 @@ async def test_all_that_was_answered_is_there_after_a_kill(tmp_path: Path, seed:
     async with serving(tmp_path) as client:
         await check_changes(client, ledger)
         await check_indexes(client, ledger, KILLS)
+
+
+@pytest.mark.timeout(120)
+async def test_all_that_was_answered_is_there_after_a_gentle_end(tmp_path: Path) -> None:
+    chance = random.Random(15)
+    ledger = Ledger()
+    for round_ in range(3):
+        async with serving(tmp_path) as client:
+            if round_ == 0:
+                await prepare(client)
+            await Load(client, ledger, round_, chance).run(chance.randint(1, 200), gently=True)
+            assert await client.ended() == 0
+        await ledger.check(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -94,15 +95,23 @@ class EmbeddedCouchDB:
         server.config.override("chttpd", "port", str(self._port))
 
     async def stop(self) -> None:
-        """Answer what is under way, then close the databases."""
-        if self._server is not None:
-            await self._server.stop_waiting()
+        """Answer what is under way, then close the databases.
+
+        All of it is tried, whatever fails; the last failure is raised.
+        """
         runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
-        server, self._server = self._server, None
-        if server is not None:
-            await server.close()
+        async with contextlib.AsyncExitStack() as stack:
+            # the last one is done first
+            if self._server is not None:
+                stack.callback(self._forget)
+                stack.push_async_callback(self._server.close)
+            if runner is not None:
+                stack.push_async_callback(runner.cleanup)
+            if self._server is not None:
+                await self._server.stop_waiting()
+
+    def _forget(self) -> None:
+        self._server = None
 
     @property
     def server(self) -> Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -124,21 +125,31 @@ class Server:
 
     async def stop_waiting(self) -> None:
         """End replications, and feeds that wait for changes; done before the sockets close."""
-        await self.replicator_documents.close()
-        await self.replicator.close()
-        self.waiting.stop()
+        try:
+            await self.replicator_documents.close()
+            await self.replicator.close()
+        finally:
+            self.waiting.stop()
 
     async def close(self) -> None:
-        """Stop all that runs in the background and close the databases."""
-        await self.stop_waiting()
-        await self.peruser.close()
+        """Stop all that runs in the background and close the databases.
+
+        All of it is tried, whatever fails; the last failure is raised.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            # the last one is done first
+            stack.callback(self.javascript.close)
+            stack.push_async_callback(self.databases.close)
+            stack.callback(self.updates.close)
+            if "indexes" in self.__dict__:
+                stack.push_async_callback(self.indexes.close)
+            stack.push_async_callback(self.auth.close)
+            stack.push_async_callback(self._finish)
+            stack.push_async_callback(self.peruser.close)
+            await self.stop_waiting()
+
+    async def _finish(self) -> None:
         await asyncio.gather(*self._later, return_exceptions=True)
-        await self.auth.close()
-        if "indexes" in self.__dict__:
-            await self.indexes.close()
-        self.updates.close()
-        await self.databases.close()
-        self.javascript.close()
 
     async def _rewrite_user(self, document: dict[str, Any]) -> None:
         database = self.databases.open(self.users.name)

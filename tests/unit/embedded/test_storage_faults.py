@@ -383,3 +383,22 @@ async def test_what_a_listener_does_harms_nobody_who_writes(
         with pytest.raises(RuntimeError, match="after the commit"):
             await task
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize("part", ["replicator", "peruser", "auth", "updates"])
+async def test_what_fails_at_the_end_keeps_no_folder_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    client = ServerClient(tmp_path)
+    await client.__aenter__()
+    await client("PUT", "/db")
+
+    def fail() -> None:
+        raise RuntimeError("at the end")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(client.embedded.server, part), "close", fail)
+        with pytest.raises(RuntimeError, match="at the end"):
+            await client.__aexit__(None, None, None)
+    async with ServerClient(tmp_path) as again:
+        assert (await again("GET", "/db")).status == 200
