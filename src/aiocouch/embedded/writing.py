@@ -220,8 +220,9 @@ class Update:
     # with somebody looking
 
     async def _prepare(self, edit: Edit) -> _Ready:
+        # what it refuses is refused with all that came with it
+        await self._let_change(edit)
         try:
-            await self._let_change(edit)
             entry = self._database.get(edit.id)
             ready = self._revise(edit, entry)
             if isinstance(ready, NewRevision):

@@ -546,6 +546,10 @@ async def test_states_that_no_replication_has(client: ServerClient) -> None:
         ({"source": {"url": "http://a.example/", "headers": 5}}, "{error,{badmatch,5}}"),
         ({"source": {"url": "http://a.example/", "auth": 5}}, "{error,{badmatch,5}}"),
         ({"source": "here"}, "local_endpoints_not_supported"),
+        (
+            {"selector": {"n": {"$bad": 1}}},
+            '{throw,{mango_error,mango_selector,{invalid_operator,<<"$bad">>}}}',
+        ),
     ],
 )
 async def test_replicator_documents_that_are_refused(
@@ -554,3 +558,8 @@ async def test_replicator_documents_that_are_refused(
     good = {"source": "http://a.example/a", "target": "http://a.example/b"}
     answer = await client("PUT", "/_replicator/doc", {**good, **changes})
     assert (answer.status, answer.json["reason"]) == (403, reason)
+    # one that is refused takes all with it
+    docs = [{**good, "_id": "good"}, {**good, **changes, "_id": "bad"}]
+    answer = await client("POST", "/_replicator/_bulk_docs", {"docs": docs})
+    assert (answer.status, answer.json["reason"]) == (403, reason)
+    assert (await client("GET", "/_replicator/good")).status == 404

@@ -78,19 +78,21 @@ class Copier:
         self, wanted: dict[str, Wanted]
     ) -> tuple[list[FetchedRevision], dict[str, Sequence[str]]]:
         """Fetch what has no attachments; name the revisions to be streamed, by document."""
-        asked = {doc_id: item.revs for doc_id, item in wanted.items()}
-        if not self._bulk_get:
-            return [], asked
+        everything = {doc_id: item.revs for doc_id, item in wanted.items()}
+        # CouchDB reads design documents one by one, and its counts tell so
+        asked = {doc_id: revs for doc_id, revs in everything.items() if not _is_design(doc_id)}
+        if not self._bulk_get or not asked:
+            return [], everything
         try:
             fetched = await self._source.bulk_get(asked)
         except RefusedError as error:
             if error.status not in _NO_BULK_GET:
                 raise
             self._bulk_get = False
-            return [], asked
+            return [], everything
         self._counts.bulk_get_attempts += sum(map(len, asked.values()))
         plain: list[FetchedRevision] = []
-        streamed: dict[str, Sequence[str]] = {}
+        streamed = {doc_id: revs for doc_id, revs in everything.items() if _is_design(doc_id)}
         for doc_id, revisions in fetched.found.items():
             plain += [item for item in revisions if not item.has_attachments]
             with_data = [item.rev for item in revisions if item.has_attachments]
@@ -238,6 +240,10 @@ def _headers(name: str, member: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _stored_length(member: Mapping[str, Any]) -> int:
     return int(member.get("encoded_length", member.get("length", 0)))
+
+
+def _is_design(doc_id: str) -> bool:
+    return doc_id.startswith("_design/")
 
 
 def _groups(items: Iterable[Any], size: int) -> list[list[Any]]:

@@ -10,6 +10,7 @@ from aiocouch.embedded.errors import CouchError, forbidden
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.replicator.specification import read_specification
 from aiocouch.embedded.replicator.watching import ReplicatorWatch
+from aiocouch.embedded.selector import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,7 @@ class ReplicatorDocuments:
             raise forbidden(f"{{error,{{case_clause,{encode(body['user_ctx']).decode()}}}}}")
         try:
             read_specification(body, self._server.address, local=False)
+            normalize(body.get("selector", {}))
         except CouchError as error:
             raise forbidden(_in_words(error)) from error
         if "owner" in body or user.name is None:
@@ -106,4 +108,7 @@ def _in_words(error: CouchError) -> str:
         return f'{{throw,{{bad_request,<<"{error.reason}">>}}}}'
     if error.error == "unknown_error":
         return f"{{error,{error.reason}}}"
+    if error.error == "invalid_operator":
+        operator = (error.reason or "").rpartition(" ")[2]
+        return f'{{throw,{{mango_error,mango_selector,{{invalid_operator,<<"{operator}">>}}}}}}'
     return error.reason or error.error

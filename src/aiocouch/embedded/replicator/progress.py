@@ -54,5 +54,5 @@ class Progress:
             "doc_write_failures": counts.doc_write_failures,
             "bulk_get_docs": counts.bulk_get_docs,
             "bulk_get_attempts": counts.bulk_get_attempts,
-            "checkpointed_source_seq": self.checkpointed_seq,
+            "checkpointed_source_seq": self.checkpointed_seq or "0",
         }

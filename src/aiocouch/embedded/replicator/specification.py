@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from dataclasses import dataclass, field, replace
@@ -115,7 +116,7 @@ def _read_endpoint(value: object, address: str, *, local: bool) -> Endpoint:
             raise CouchError(400, "invalid_replication", _BAD_URL)
         url = value["url"]
         headers = {str(name): str(text) for name, text in _members(value, "headers").items()}
-        credentials = _basic(_members(value, "auth"))
+        credentials = _basic(_members(value, "auth")) or _taken_out(headers)
     if isinstance(url, str) and _is_http(url):
         return _remote(url, headers, credentials)
     if not local and not isinstance(value, str | dict):
@@ -145,8 +146,30 @@ def _basic(auth: Mapping[str, Any]) -> tuple[str, str] | None:
     return str(basic.get("username", "")), str(basic.get("password", ""))
 
 
+def _taken_out(headers: dict[str, str]) -> tuple[str, str] | None:
+    """Take Basic credentials out of headers: who asks is the same, however it is written."""
+    for name, text in headers.items():
+        kind, _, encoded = text.partition(" ")
+        if name.lower() == "authorization" and kind.lower() == "basic":
+            pair = _decoded(encoded)
+            if pair is not None:
+                del headers[name]
+            return pair
+    return None
+
+
+def _decoded(encoded: str) -> tuple[str, str] | None:
+    try:
+        name, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (name, password) if colon else None
+
+
 def _remote(url: str, headers: dict[str, str], credentials: tuple[str, str] | None) -> Endpoint:
     parts = urlsplit(url)
+    if not parts.netloc:
+        raise CouchError(400, "invalid_replication", _BAD_URL)
     if parts.username is not None and credentials is None:
         credentials = unquote(parts.username), unquote(parts.password or "")
     host = parts.netloc.rpartition("@")[2]

@@ -146,7 +146,8 @@ class Replication:
         if answer["results"]:
             # Not `last_seq`: like CouchDB, a session that copied nothing leaves no trace.
             self.progress.through_seq = answer["results"][-1]["seq"]
-        self.progress.pending = answer.get("pending")
+        if self._spec.doc_ids is None:
+            self.progress.pending = answer.get("pending")
         self._told()
 
     async def _changes(self, since: Any) -> dict[str, Any]:

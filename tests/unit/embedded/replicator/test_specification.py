@@ -49,6 +49,15 @@ def test_anything_else_is_a_database_of_this_server(name: object, url: str) -> N
     assert source.local is not None
 
 
+def test_basic_credentials_are_the_same_in_a_header() -> None:
+    headers = {"X": "1", "authorization": "Basic amFuOng="}
+    source = read(source={"url": "http://a/b", "headers": headers}).source
+    assert source == read(source={"url": "http://jan:x@a/b", "headers": {"X": "1"}}).source
+    for other in ("Bearer abc", "Basic *", "Basic amFu"):
+        headers = {"Authorization": other}
+        assert read(source={"url": "http://a/b", "headers": headers}).source.headers == headers
+
+
 def test_documents_may_not_name_local_databases() -> None:
     with pytest.raises(CouchError, match="local_endpoints_not_supported"):
         read_specification({"source": "db", "target": "http://c/d"}, HERE, local=False)
@@ -82,6 +91,7 @@ def test_defaults_and_options() -> None:
     [
         ({"source": None}, 500),
         ({"source": {}}, 400),
+        ({"source": "http://"}, 400),
         ({"continuous": "x"}, 400),
         ({"create_target": 1}, 400),
         ({"create_target_params": []}, 400),
