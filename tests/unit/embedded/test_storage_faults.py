@@ -9,7 +9,7 @@ import fcntl
 import sqlite3
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.views.index import Index
 
 FULL = (507, "insufficient_storage")
 
@@ -402,3 +403,88 @@ async def test_what_fails_at_the_end_keeps_no_folder_locked(
             await client.__aexit__(None, None, None)
     async with ServerClient(tmp_path) as again:
         assert (await again("GET", "/db")).status == 200
+
+
+# indexes
+
+
+VIEW = {"views": {"v": {"map": "function (doc) { emit(doc._id, doc.text); }"}}}
+
+
+class FailsToCommit:
+    """A connection on a disk that is full when a transaction ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if statement == "COMMIT":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._connection.execute(statement, *values)
+
+
+async def view_with(client: ServerClient, count: int) -> tuple[Index, str]:
+    """Write documents and build a view over them; give its index and its path."""
+    database = await opened(client, "db")
+    await client("PUT", "/db/_design/d", VIEW)
+    docs = [{"_id": f"{number:04}", "text": "x" * 3000} for number in range(count)]
+    await client("POST", "/db/_bulk_docs", {"docs": docs[:10]})
+    assert (await client("GET", "/db/_design/d/_view/v")).json["total_rows"] == 10
+    indexes = client.embedded.server.indexes
+    design = database.get("_design/d")
+    assert design is not None
+    index = indexes.find(database, indexes.definition(database, design).signature)
+    assert index is not None
+    await client("POST", "/db/_bulk_docs", {"docs": docs[10:]})
+    return index, "/db/_design/d/_view/v?limit=0"
+
+
+async def test_an_index_without_space_is_told_so_and_built_later(client: ServerClient) -> None:
+    index, path = await view_with(client, 300)
+    index.tables.connection.execute("PRAGMA max_page_count = 60")
+    for _ in range(2):
+        answer = await client("GET", path)
+        assert (answer.status, answer.json["error"]) == FULL
+    index.tables.connection.execute("PRAGMA max_page_count = 100000")
+    assert (await client("GET", path)).json["total_rows"] == 300
+
+
+async def test_an_index_whose_commit_failed_is_built_later(client: ServerClient) -> None:
+    index, path = await view_with(client, 50)
+    connection = index.tables.connection
+    index.tables.connection = cast("sqlite3.Connection", FailsToCommit(connection))
+    for _ in range(2):
+        answer = await client("GET", path)
+        assert (answer.status, answer.json["error"]) == FULL
+    index.tables.connection = connection
+    assert (await client("GET", path)).json["total_rows"] == 50
+
+
+# those who hang up
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+async def test_a_bulk_write_that_is_cut_short_leaves_whole_documents(
+    server: Server, turns: int
+) -> None:
+    database = server.databases.create("db")
+    edits = [
+        read_edit({"_id": f"{number:04}", "n": number}, Compression()) for number in range(1200)
+    ]
+    writing = asyncio.create_task(Update(server, database, SYSTEM).run(edits))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    writing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await writing
+    await database.writer.wait()
+    await put(server, database, "after")
+    entries = database.changes(0, database.update_seq, 2000)
+    assert len(entries) == database.doc_count == database.update_seq
+    assert [entry.seq for entry in entries] == [*range(1, len(entries) + 1)]
+    assert all(entry.body == b'{"n":%d}' % int(entry.id) for entry in entries[:-1])
+    total = database.reader.execute("SELECT sum(length(body)) FROM docs").fetchone()
+    assert total == (database.sizes()["external"],)

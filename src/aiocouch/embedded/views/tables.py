@@ -177,11 +177,12 @@ class Tables:
         self.connection.execute("BEGIN")
         try:
             yield self.connection
+            self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # where the disk is full SQLite may have ended it
+                self.connection.execute("ROLLBACK")
             self.state = state
             raise
-        self.connection.execute("COMMIT")
 
     def clear(self) -> None:
         """Empty the index."""
