@@ -71,6 +71,11 @@ class Client:
         """Kill the server."""
         kill(self._process)
 
+    @property
+    def pid(self) -> int:
+        """Give the number of the server's process."""
+        return self._process.pid
+
     def terminate(self) -> None:
         """Ask the server to end; it answers what is under way."""
         self._process.terminate()
