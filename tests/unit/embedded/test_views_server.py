@@ -108,6 +108,22 @@ async def test_documents_in_rows(server: ServerClient) -> None:
     assert row["doc"]["x"] is True
 
 
+async def test_documents_that_values_link_to(server: ServerClient) -> None:
+    attachment = {"t": {"content_type": "text/plain", "data": "eHg="}}
+    first = (await server("PUT", "/db/a", {"old": True, "link": {}})).json["rev"]
+    links = [{"_id": "b"}, {"_id": "a"}, {"_rev": first}, {"_id": None}, {"_id": 5}, {"x": 1}]
+    await server("PUT", "/db/a", {"_rev": first, "links": links, "_attachments": attachment})
+    await server("PUT", "/db/b", {"x": True, "_attachments": attachment})
+    map_ = "function (doc) { (doc.links || []).forEach((link, n) => emit(n, link)) }"
+    await design(server, views={"v": {"map": map_}})
+    docs = [row["doc"] for row in await rows(server, "v?include_docs=true&attachments=true")]
+    assert docs[0]["_attachments"]["t"]["stub"] is True
+    assert docs[1]["_attachments"]["t"]["stub"] is True
+    assert docs[2]["old"] is True
+    assert docs[3:5] == [None, None]
+    assert docs[5]["_attachments"]["t"]["data"] == "eHg="
+
+
 async def test_indexes_outlive_the_server(tmp_path: Path) -> None:
     async with ServerClient(tmp_path) as server:
         await server("PUT", "/db")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.codec import decode, encode
@@ -23,8 +23,19 @@ if TYPE_CHECKING:
     from aiocouch.embedded.views.tables import IndexRow, Snapshot
 
 
+class _Link(NamedTuple):
+    """Which document belongs to a row: None for none. `foreign`: its value names it."""
+
+    id: str | None
+    rev: Rev | None = None
+    foreign: bool = False
+
+
 class DocumentTexts:
-    """Gives the member `doc` of rows: their own documents, or those that their values link to."""
+    """Gives the member `doc` of rows: their own documents, or those that their values link to.
+
+    As in CouchDB the options about documents are for their own ones.
+    """
 
     def __init__(self, database: Database, options: ViewOptions) -> None:
         self._database = database
@@ -37,18 +48,18 @@ class DocumentTexts:
     def of(self, rows: Sequence[IndexRow]) -> Iterator[bytes]:
         """Give the text of the document of each row, `null` where there is none."""
         links = [_link(row) for row in rows]
-        entries = self._database.get_many({id_ for id_, _ in links})
-        return (self._text(entries.get(id_), rev) for id_, rev in links)
+        entries = self._database.get_many({link.id for link in links if link.id is not None})
+        return (self._text(entries.get(link.id or ""), link) for link in links)
 
-    def _text(self, entry: Entry | None, rev: Rev | None) -> bytes:
-        if entry is None:
+    def _text(self, entry: Entry | None, link: _Link) -> bytes:
+        record: Entry | Revision | None = entry
+        if entry is not None and link.rev is not None:
+            record = self._database.revision(entry, link.rev)
+        if entry is None or record is None or (link.rev is None and entry.deleted):
             return b"null"
-        if rev is not None:
-            revision = self._database.revision(entry, rev)
-            return b"null" if revision is None else self._render(revision, [])
-        if entry.deleted:
-            return b"null"
-        return self._render(entry, self._members(entry))
+        if link.foreign:
+            return render(record)
+        return self._render(record, [] if link.rev is not None else self._members(entry))
 
     def _members(self, entry: Entry) -> list[tuple[str, object]]:
         if not self._conflicts or entry.has_one_leaf:
@@ -63,23 +74,24 @@ class DocumentTexts:
         return render(record, members, shown)
 
 
-def _link(row: IndexRow) -> tuple[str, Rev | None]:
-    """Give the id, and the revision if any, of the document that belongs to a row."""
-    if not row.value.startswith(b"{") or b'"_id"' not in row.value:
-        return row.id, None
+def _link(row: IndexRow) -> _Link:
+    if not row.value.startswith(b"{") or not (b'"_id"' in row.value or b'"_rev"' in row.value):
+        return _Link(row.id)
     value = decode(row.value)
-    id_ = value.get("_id")
-    if not isinstance(id_, str):
-        return row.id, None
-    rev = value.get("_rev")
-    return id_, _revision(rev) if isinstance(rev, str) else None
+    text = value.get("_rev")
+    rev = _revision(text) if isinstance(text, str) else None
+    if "_id" not in value:
+        return _Link(row.id, rev)
+    id_ = value["_id"]
+    return _Link(id_ if isinstance(id_, str) else None, rev, foreign=True)
 
 
 def _revision(text: str) -> Rev:
     try:
         return parse_revision(text)
     except ValueError:
-        raise CouchError(400, "bad_request", "Invalid rev format") from None
+        # the name is CouchDB's; its reason is a trace
+        raise CouchError(400, "Invalid rev format", text) from None
 
 
 def map_rows(batch: Sequence[IndexRow]) -> list[bytes]:
