@@ -19,7 +19,7 @@ from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import read_edit
 from aiocouch.embedded.state import Server
-from aiocouch.embedded.store.faults import StorageError, explained
+from aiocouch.embedded.store.faults import StorageError, explained, sync_folder
 from aiocouch.embedded.store.registry import Databases, FolderInUseError
 from aiocouch.embedded.writing import Update
 from tests.unit.embedded.server_client import ServerClient
@@ -124,6 +124,18 @@ async def test_settings_on_a_full_disk_stay_what_they_were(
         server.config.delete("couchdb", "uuid")
     monkeypatch.undo()
     assert server.config.sections() == before
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSPC])
+def test_a_file_system_that_cannot_sync_folders_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with contextlib.nullcontext() if number == errno.EINVAL else pytest.raises(OSError, match="no"):
+        sync_folder(tmp_path)
 
 
 # files that cannot be read
