@@ -15,8 +15,8 @@ from aiocouch.embedded.multipart import (
     PartData,
     PartEnd,
     boundary_of,
-    encode_parts,
 )
+from tests.multipart_bodies import multipart_body
 
 BOUNDARY = "b0unda-ry"
 
@@ -38,7 +38,7 @@ parts = st.lists(st.tuples(st.dictionaries(tokens, values, max_size=3), bodies),
 
 
 def encode(items: list[Part]) -> bytes:
-    return b"".join(encode_parts(BOUNDARY, [(list(head.items()), body) for head, body in items]))
+    return multipart_body(BOUNDARY, [(list(head.items()), body) for head, body in items])
 
 
 def collect(chunks: list[bytes]) -> list[Part]:

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_HEADER_BYTES = 64 * 1024
 """The longest header block of one part that is accepted, in bytes."""
@@ -275,15 +275,3 @@ def quoted(text: str) -> str:
     """Return a header parameter in double quotes, safe from line breaks and quotes inside."""
     plain = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + plain.replace("\r", " ").replace("\n", " ") + '"'
-
-
-def encode_parts(
-    boundary: str, parts: Iterable[tuple[Iterable[tuple[str, str]], bytes]]
-) -> Iterator[bytes]:
-    """Yield a whole multipart body of parts that are in memory, piece by piece."""
-    lead = opening(boundary)
-    for headers, body in parts:
-        yield lead + part_head(headers)
-        yield body
-        lead = separator(boundary)
-    yield closing(boundary)

@@ -29,7 +29,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from .revision import Rev
 
@@ -248,16 +248,6 @@ class RevTree:
             if leaf.rev not in revs:
                 keep.update(self._indexes_of(leaf))
         return (_from_nodes(_pick(self.nodes, keep)) if keep else None), gone
-
-    def map_pointers(self, change: Callable[[Node, bool], int]) -> RevTree:
-        """Give every node the pointer that `change(node, is_leaf)` returns (compaction)."""
-        inner = {node.parent for node in self.nodes}
-        return _from_nodes(
-            [
-                node._replace(pointer=change(node, index not in inner))
-                for index, node in enumerate(self.nodes)
-            ]
-        )
 
     def _grow_chain(self, path: Sequence[Rev], deleted: bool, pointer: int) -> RevTree | None:
         """Merge a path that just goes on where this chain ends; None: it is not so simple."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.attachment import Attachment, Incoming
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.incoming import Edit
-    from aiocouch.embedded.revision import Rev
+    from aiocouch.embedded.revision import AttachmentDigest, Rev
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry, Revision
@@ -176,10 +176,10 @@ class Update:
         parent = base[0] if base else None
         attachments: Resolved = []
         if edit.members:
-            kept = self._database.revision(entry, parent) if entry and parent else None
-            generation = parent[0] + 1 if parent else 1
+            kept = self._database.revision(entry, edit.revs[0]) if entry and edit.revs else None
+            generation = edit.revs[0][0] + 1 if edit.revs else 1
             attachments = _resolve(edit, kept, generation)
-        digests = [(item.name, item.content_type, item.md5) for item, _ in attachments]
+        digests = _digests(attachments, counted=entry is None or not entry.deleted)
         rev = next_revision(parent, edit.body, deleted=edit.deleted, attachments=digests)
         return NewRevision(edit.id, (rev, *base), edit.deleted, encode_body(edit.body), attachments)
 
@@ -264,7 +264,9 @@ class Update:
     def _store(self, connection: sqlite3.Connection, edit: Edit, ready: _Ready) -> Outcome:
         if isinstance(ready, _LocalRevision):
             store_local(connection, ready.id, ready.rev, ready.body)
-            return Outcome(edit.id, f"0-{ready.rev}")
+            # a replicator is told what it has sent, though the revision was counted up
+            told = format_revision(edit.revs[0]) if self._replicated else f"0-{ready.rev}"
+            return Outcome(edit.id, told)
         if isinstance(ready, NewRevision):
             if store(self._database, connection, ready):
                 return self._stored(edit, ready)
@@ -314,6 +316,17 @@ def _resolve(edit: Edit, parent: Revision | None, generation: int | None) -> Res
     except MissingStubError as error:
         reason = f"Invalid attachment stub in {edit.id} for {error.name}"
         raise CouchError(412, "missing_stub", reason) from error
+
+
+def _digests(attachments: Resolved, *, counted: bool) -> list[AttachmentDigest | None]:
+    """Give what the revision id takes of attachments.
+
+    CouchDB cannot read them any more (not `counted`) when it finds that a document is written on
+    top of a deleted one. For the same reason their `revpos` stays 1.
+    """
+    if not counted:
+        return [None] * len(attachments)
+    return [(item.name, item.content_type, item.md5) for item, _ in attachments]
 
 
 def _local_revision(edit: Edit) -> _LocalRevision | CouchError:

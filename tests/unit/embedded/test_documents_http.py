@@ -82,7 +82,7 @@ async def test_generations_below_one_do_not_count(ask: ServerClient) -> None:
         ("descending=x", 'Invalid boolean parameter: "x"'),
         ("update=x", "Invalid value for `update`."),
         ("group_level=1", "Invalid use of grouping on a map view."),
-        ("keys=[1]&key=1", "`keys` is incompatible with `key`, `start_key` and `end_key`"),
+        ("keys=[1]&key=2", "`keys` is incompatible with `key`, `start_key` and `end_key`"),
     ],
 )
 async def test_bad_options_of_all_docs_are_told(ask: ServerClient, query: str, reason: str) -> None:
@@ -134,3 +134,203 @@ async def test_purged_documents_are_gone_and_remembered(ask: ServerClient) -> No
     assert (await ask("GET", "/db/a")).status == 404
     infos = (await ask("GET", "/db/_purged_infos")).json["purged_infos"]
     assert infos == [{"id": "a", "revs": [rev]}, {"id": "b", "revs": [f"1-{HASH}"]}]
+
+
+# copying
+
+
+async def copied(
+    ask: ServerClient, source: str, target: str, match: str | None = None
+) -> tuple[int, Any]:
+    """Copy a document; give the status, and the id of the copy or the reason."""
+    path = f"/db/{source}"
+    if match is None:
+        answer = await ask("COPY", path, Destination=target)
+    else:
+        answer = await ask("COPY", path, Destination=target, If_Match=match)
+    return answer.status, answer.json.get("id", answer.json.get("reason"))
+
+
+async def test_a_plus_in_a_destination_is_a_space(ask: ServerClient) -> None:
+    await ask("PUT", "/db/a", {})
+    assert await copied(ask, "a", "x+y") == (201, "x y")
+    assert await copied(ask, "a", "x%2By") == (201, "x+y")
+
+
+async def test_if_match_names_the_revision_that_is_copied(ask: ServerClient) -> None:
+    rev = (await ask("PUT", "/db/a", {})).json["rev"]
+    assert await copied(ask, "a", "b", match=f'"{rev}"') == (201, "b")
+    assert await copied(ask, "a", "c", match=f"1-{HASH}") == (404, "missing")
+    reason = "Document rev and etag have different values"
+    assert await copied(ask, f"a?rev={rev}", "c", match=f"1-{HASH}") == (400, reason)
+
+
+async def test_any_option_of_a_destination_is_the_revision(ask: ServerClient) -> None:
+    await ask("PUT", "/db/a", {})
+    rev = (await ask("PUT", "/db/b", {"old": True})).json["rev"]
+    assert await copied(ask, "a", f"b?{rev}") == (400, "Invalid rev format")
+    assert await copied(ask, "a", f"b?version={rev}") == (201, "b")
+
+
+async def test_the_copy_of_a_deletion_is_a_deletion(ask: ServerClient) -> None:
+    rev = (await ask("PUT", "/db/a", {})).json["rev"]
+    rev = (await ask("DELETE", f"/db/a?rev={rev}")).json["rev"]
+    assert await copied(ask, f"a?rev={rev}", "b") == (201, "b")
+    assert (await ask("GET", "/db/b")).json["reason"] == "deleted"
+
+
+# deleted documents
+
+
+async def test_a_deleted_winner_is_shown_to_who_asks_for_it(ask: ServerClient) -> None:
+    first = (await ask("PUT", "/db/a", {})).json["rev"]
+    last = (await ask("DELETE", f"/db/a?rev={first}")).json["rev"]
+    assert (await ask("GET", f"/db/a?latest=true&rev={first}")).json["reason"] == "deleted"
+    answer = await ask("GET", "/db/a?deleted=true")
+    assert answer.json == {"_id": "a", "_rev": last, "_deleted": True}
+
+
+async def test_attachments_of_a_document_that_comes_back_do_not_count_in_its_revision(
+    ask: ServerClient,
+) -> None:
+    revs = []
+    for name, data in (("a", "eg=="), ("b", "eXo=")):
+        old = (await ask("PUT", f"/db/{name}", {"s": 1})).json["rev"]
+        await ask("DELETE", f"/db/{name}?rev={old}")
+        attachments = {name: {"data": data, "content_type": f"x/{name}"}}
+        answer = await ask("PUT", f"/db/{name}", {"n": 1, "_attachments": attachments})
+        revs.append(answer.json["rev"])
+        shown = (await ask("GET", f"/db/{name}")).json["_attachments"][name]
+        assert shown["revpos"] == 1
+    assert revs == ["3-76732440049314a2bb9df9b3a901ec9f"] * 2
+
+
+# many documents
+
+
+@pytest.mark.parametrize("query", ['keys=["a"]&key="a"', 'endkey="a"&keys=["a"]'])
+async def test_a_range_may_say_what_a_list_of_one_key_says(ask: ServerClient, query: str) -> None:
+    await ask("PUT", "/db/a", {})
+    rows = (await ask("GET", f"/db/_all_docs?{query}")).json["rows"]
+    assert [row["id"] for row in rows] == ["a"]
+
+
+async def test_options_in_the_url_are_for_all_queries(ask: ServerClient) -> None:
+    for name in ("a", "b", "c"):
+        await ask("PUT", f"/db/{name}", {})
+    body = {"queries": [{}, {"limit": 2}]}
+    results = (await ask("POST", "/db/_all_docs/queries?limit=1", body)).json["results"]
+    assert [len(result["rows"]) for result in results] == [1, 2]
+    text = '{"queries":[{}]}'
+    answer = await ask("POST", "/db/_all_docs/queries", data=text, Content_Type="text/plain")
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("wish", "rev", "reason"),
+    [
+        ({}, None, "document must be a JSON object"),
+        ({"rev": f"1-{HASH}"}, None, "document id missed"),
+        ({"id": "a", "atts_since": None}, None, "att_since value must be array of revs."),
+        ({"id": "a", "atts_since": ["x"]}, "x", "Invalid rev format"),
+    ],
+)
+async def test_what_bulk_get_cannot_read(
+    ask: ServerClient, wish: dict[str, Any], rev: str | None, reason: str
+) -> None:
+    answer = await ask("POST", "/db/_bulk_get", {"docs": [wish]})
+    error = answer.json["results"][0]["docs"][0]["error"]
+    assert (error["rev"], error["reason"]) == (rev, reason)
+
+
+async def test_bulk_get_of_nothing_has_no_parts(ask: ServerClient) -> None:
+    answer = await ask("POST", "/db/_bulk_get", {"docs": []}, Accept="multipart/mixed")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+async def test_a_missing_revision_is_listed_once(ask: ServerClient) -> None:
+    rev = f"1-{HASH}"
+    answer = await ask("GET", f'/db/a?open_revs=["{rev}","{rev}"]', Accept="a/json")
+    assert answer.json == [{"missing": rev}]
+
+
+async def test_replicated_local_documents_need_a_revision_and_count_it_up(
+    ask: ServerClient,
+) -> None:
+    docs = {"docs": [{"_id": "_local/a"}], "new_edits": False}
+    assert (await ask("POST", "/db/_bulk_docs", docs)).status == 400
+    assert (await ask("PUT", "/db/_local/a?new_edits=false", {})).status == 400
+    answer = await ask("PUT", "/db/_local/a?new_edits=false", {"_rev": "0-3"})
+    assert answer.json["rev"] == "0-3"
+    assert (await ask("GET", "/db/_local/a")).json["_rev"] == "0-4"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/db", {}),
+        ("PUT", "/db/x", {}),
+        ("PUT", "/db/y/attachment", {}),
+        ("POST", "/db/_purge", {"a": [f"1-{HASH}"]}),
+    ],
+)
+async def test_more_copies_than_there_are_nodes_are_accepted(
+    ask: ServerClient, method: str, path: str, body: dict[str, Any]
+) -> None:
+    assert (await ask(method, f"{path}?w=2", body)).status == 202
+    assert (await ask(method, f"{path.replace('/y/', '/z/')}?w=x", body)).status in {201, 409}
+
+
+async def test_the_quorum_of_bulk_docs_is_in_the_url_only(ask: ServerClient) -> None:
+    assert (await ask("POST", "/db/_bulk_docs?w=2", {"docs": [{}]})).status == 202
+    assert (await ask("POST", "/db/_bulk_docs", {"docs": [{}], "w": 2})).status == 201
+
+
+# paths and headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("GET", "/db/%E9", 404, "missing"),
+        ("DELETE", "/db/_local/%E9", 404, "missing"),
+        ("PUT", "/db/%E9", 400, "Document id must be valid UTF-8"),
+        ("PUT", "/db/_design/%E9/_view/v", 404, "missing"),
+        ("PUT", "/db/a/%E9", 400, "Attachment name is not UTF-8 encoded"),
+        ("GET", "/db/a/%E9", 404, "Document is missing attachment"),
+        ("GET", "/%E9", 404, "Database does not exist."),
+        ("GET", "/_node/%E9", 400, "invalid UTF-8 in the path"),
+    ],
+)
+async def test_paths_that_are_no_text(
+    ask: ServerClient, method: str, path: str, status: int, reason: str
+) -> None:
+    answer = await ask(method, path, {})
+    assert (answer.status, answer.json["reason"]) == (status, reason)
+
+
+async def test_no_database_has_a_name_that_is_no_text(ask: ServerClient) -> None:
+    answer = await ask("PUT", "/%E9")
+    assert (answer.status, answer.json["error"]) == (400, "illegal_database_name")
+
+
+@pytest.mark.parametrize("form", ['W/"{}"', '"x" "{}"', '"x",W/"{}"'])
+async def test_etags_may_be_weak_and_many(ask: ServerClient, form: str) -> None:
+    rev = (await ask("PUT", "/db/a", {})).json["rev"]
+    assert (await ask("GET", "/db/a", If_None_Match=form.format(rev))).status == 304
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("_view_cleanup", 202), ("_nouveau_cleanup", 415)],
+)
+async def test_which_cleanups_want_json(ask: ServerClient, path: str, status: int) -> None:
+    answer = await ask("POST", f"/db/{path}", data="x", Content_Type="text/plain")
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("name", ["_doc_ids", "_selector"])
+async def test_filters_with_a_body_want_one(ask: ServerClient, name: str) -> None:
+    path = f"/db/_changes?filter={name}"
+    answer = await ask("POST", path, Content_Type="application/json", Content_Length="0")
+    assert (answer.status, answer.json["reason"]) == (400, "invalid UTF-8 JSON")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.http.accept import accepts_gzip, accepts_type
+from aiocouch.embedded.http.accept import accepts_gzip, accepts_no_encoding, accepts_type
 from aiocouch.embedded.http.ranges import read_ranges
 
 
@@ -47,6 +47,27 @@ def test_accept_encoding(header: str | None, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
+        (None, False),
+        ("x", False),
+        ("gzip, *;q=0", False),
+        ("*;q=0, identity", False),
+        ("gzip;q=0.123", False),
+        ("gzip;x=1", False),
+        ("*;q=0", True),
+        ("identity;q=0", True),
+        ("identity;q=0, gzip;q=0", True),
+        ("x;q=y", True),
+        ("gzip;q=2", True),
+        ("gzip;q=0.1234", True),
+    ],
+)
+def test_accept_encoding_that_leaves_nothing(header: str | None, expected: bool) -> None:
+    assert accepts_no_encoding(header) is expected
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
         (None, None),
         ("bytes=0-9", [(0, 9)]),
         ("bytes= 0-5", [(0, 5)]),
@@ -63,6 +84,7 @@ def test_accept_encoding(header: str | None, expected: bool) -> None:
         ("bytes=abc", None),
         ("bytes=", None),
         ("items=0-1", None),
+        ("BYTES=0-1", None),
     ],
 )
 def test_ranges(header: str | None, expected: list[tuple[int, int]] | None) -> None:

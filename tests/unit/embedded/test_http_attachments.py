@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from aiocouch.embedded.multipart import encode_parts
+from tests.multipart_bodies import multipart_body
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ async def test_a_multipart_document(client: ServerClient) -> None:
         b'{"n":1,"_attachments":{"big":{"follows":true,"length":700000,"content_type":"x/big"},'
         b'"t":{"follows":true,"length":5,"content_type":"text/plain"}}}'
     )
-    body = b"".join(encode_parts("xyz", [(JSON, document), ([], big), ([], b"hello")]))
+    body = multipart_body("xyz", [(JSON, document), ([], big), ([], b"hello")])
     kind = 'multipart/related; boundary="xyz"'
     assert (await client("PUT", "/db/d", data=body, Content_Type=kind)).status == 201
     assert (await client("GET", "/db/d/big")).body == big
@@ -135,7 +135,7 @@ async def test_multipart_bodies(
 ) -> None:
     document = b'{"_attachments":{"a":%b}}' % member
     pieces = [(JSON, document), *(([("X", "y")], part) for part in parts)]
-    body = b"".join(encode_parts("xyz", pieces))
+    body = multipart_body("xyz", pieces)
     answer = await client("PUT", "/db/d", data=body, Content_Type="multipart/related; boundary=xyz")
     assert answer.status == status
     assert (await client("GET", "/db/d")).status == (200 if status == 201 else 404)
@@ -143,7 +143,7 @@ async def test_multipart_bodies(
 
 async def test_a_multipart_body_that_is_cut_is_refused(client: ServerClient) -> None:
     document = b'{"_attachments":{"a":{"follows":true,"length":5}}}'
-    body = b"".join(encode_parts("xyz", [(JSON, document), ([], b"hello")]))[:-12]
+    body = multipart_body("xyz", [(JSON, document), ([], b"hello")])[:-12]
     answer = await client("PUT", "/db/d", data=body, Content_Type="multipart/related; boundary=xyz")
     assert answer.status == 400
 
@@ -155,7 +155,7 @@ async def test_a_form_adds_attachments(client: ServerClient) -> None:
         ("Content-Disposition", 'form-data; name="_attachments"; filename="a.txt"'),
         ("Content-Type", "text/plain"),
     ]
-    body = b"".join(encode_parts("xyz", [(field, rev.encode()), (upload, b"hello")]))
+    body = multipart_body("xyz", [(field, rev.encode()), (upload, b"hello")])
     answer = await client(
         "POST",
         "/db/d",
@@ -233,3 +233,37 @@ async def test_an_upload_that_breaks_off_is_forgotten(client: ServerClient, chun
     assert await reader.read() == b""
     assert (await client("GET", "/db/d")).status == 404
     assert database.reader.execute("SELECT count(*) FROM attachment_chunks").fetchone() == (0,)
+
+
+async def test_the_revision_of_a_write_is_named_once_or_twice_alike(client: ServerClient) -> None:
+    rev = (await client("PUT", "/db/d/x", data="x")).json["rev"]
+    path, other = f"/db/d/x?rev={rev}", f"1-{'a' * 32}"
+    for method in ("PUT", "DELETE"):
+        refused = await client(method, path, data="y", If_Match=other)
+        assert refused.json["reason"] == "Document rev and etag have different values"
+    quoted = await client("PUT", f'/db/d/x?rev="{rev}"', data="y")
+    assert quoted.json["reason"] == "Invalid rev format"
+    assert (await client("PUT", path, data="y", If_Match=f'"{rev}"')).status == 201
+
+
+async def test_a_client_that_takes_no_encoding_gets_nothing(client: ServerClient) -> None:
+    await client("PUT", "/db/d/x", data="x")
+    answer = await client("GET", "/db/d/x", Accept_Encoding="*;q=0")
+    assert (answer.status, answer.json["reason"]) == (500, "unacceptable_encoding")
+
+
+async def test_a_document_whose_attachments_are_all_known(client: ServerClient) -> None:
+    rev = (await client("PUT", "/db/d/x", data="x")).json["rev"]
+    path = f'/db/d?atts_since=["{rev}"]'
+    answer = await client("GET", path, Accept="multipart/related")
+    assert answer.json["_attachments"]["x"]["stub"] is True
+    assert "Cache-Control" not in answer.headers
+    assert "Cache-Control" in (await client("GET", path, Accept="application/json")).headers
+
+
+async def test_a_multipart_document_is_never_left_for_later(client: ServerClient) -> None:
+    document = b'{"_attachments":{"x":{"follows":true,"length":1}}}'
+    body = multipart_body("xyz", [(JSON, document), ([], b"x")])
+    kind = 'multipart/related; boundary="xyz"'
+    answer = await client("PUT", "/db/d?batch=ok", data=body, Content_Type=kind)
+    assert (answer.status, answer.json["rev"][:2]) == (201, "1-")

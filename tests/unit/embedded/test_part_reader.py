@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiocouch.embedded.multipart import MultipartError, encode_parts
+from aiocouch.embedded.multipart import MultipartError
 from aiocouch.embedded.part_reader import PartReader
+from tests.multipart_bodies import multipart_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-BODY = b"".join(encode_parts("out", [([("A", "1")], b"first"), ([], b""), ([], b"third")]))
+BODY = multipart_body("out", [([("A", "1")], b"first"), ([], b""), ([], b"third")])
 
 
 async def source(data: bytes, size: int) -> AsyncIterator[bytes]:
@@ -43,8 +44,8 @@ async def test_parts_may_be_skipped(size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 async def test_a_part_may_be_multipart_itself(size: int) -> None:
-    inner = b"".join(encode_parts("in", [([], b"x"), ([], b"y")]))
-    outer = b"".join(encode_parts("out", [([], inner), ([], b"last")]))
+    inner = multipart_body("in", [([], b"x"), ([], b"y")])
+    outer = multipart_body("out", [([], inner), ([], b"last")])
     reader = PartReader(source(outer, size), "out")
     await reader.next_part()
     nested = PartReader(reader.pieces(), "in")

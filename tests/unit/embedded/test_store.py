@@ -151,6 +151,20 @@ async def test_many_databases_hold_few_files_open(tmp_path: Path) -> None:
     await server.close()
 
 
+async def test_databases_that_are_only_written_hold_few_files_open(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.databases.most_awake = 4
+    names = [f"d{number}" for number in range(12)]
+    made = [server.databases.create(name) for name in names]
+    assert all(database.rest() for database in made)
+    for name in names:
+        database = server.databases.open(name)
+        assert database is not None
+        await database.set_revs_limit(7)
+    assert sum(not database.is_resting for database in made) <= 4
+    await server.close()
+
+
 async def put_into(server: Server, database: Database) -> None:
     await Update(server, database, SYSTEM).write(read_edit({"_id": "b"}, Compression()))
 

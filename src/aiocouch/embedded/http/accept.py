@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_BAD_QUALITY = re.compile(r";\s*q=(?!\s*(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$))", re.I)
+
 
 def _entries(header: str) -> dict[str, float]:
     entries = {}
@@ -33,6 +37,15 @@ def accepts_type(header: str | None, content_type: str) -> bool:
         if pattern in entries:
             return entries[pattern] > 0
     return False
+
+
+def accepts_no_encoding(header: str | None) -> bool:
+    """Whether an `Accept-Encoding` header refuses every form, or has a quality that is none."""
+    entries = _entries(header or "")
+    if any(_BAD_QUALITY.search(part) for part in (header or "").split(",")):
+        return True
+    plain = entries.get("identity", entries.get("*", 1.0)) > 0
+    return not plain and not accepts_gzip(header)
 
 
 def accepts_gzip(header: str | None) -> bool:

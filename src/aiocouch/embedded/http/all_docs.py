@@ -84,7 +84,6 @@ async def _answer_attachment(exchange: Exchange) -> web.StreamResponse:
 async def _answer_queries(exchange: Exchange, rows: Rows) -> web.StreamResponse:
     if exchange.method != "POST":
         raise method_not_allowed(("POST",))
-    exchange.require_json_type()
     body = await exchange.json_object()
     if "queries" not in body:
         raise bad_request("POST body must include `queries` parameter.")
@@ -98,7 +97,7 @@ async def _answer_queries(exchange: Exchange, rows: Rows) -> web.StreamResponse:
 def _query(exchange: Exchange, query: object) -> ViewOptions:
     if not isinstance(query, dict):
         raise internal("function_clause")
-    options = options_of_member(query)
+    options = options_of_member(exchange.query, query)
     _check(exchange, options)
     return options
 

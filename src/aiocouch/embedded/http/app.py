@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from aiohttp import HttpVersion11, web
 
 from aiocouch.embedded.auth import authenticate
-from aiocouch.embedded.codec import encode
 from aiocouch.embedded.errors import CouchError, bad_request, internal, no_database
 from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.challenge import challenged
@@ -43,13 +42,7 @@ def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.Str
 
 async def _handle(server: Server, request: web.BaseRequest) -> web.StreamResponse:
     begun = time.perf_counter()
-    try:
-        exchange = Exchange(request, server)
-    except CouchError as error:
-        # The path is not UTF-8.
-        headers = {"Content-Type": "application/json", "Cache-Control": "must-revalidate"}
-        body = encode(error.body()) + b"\n"
-        return web.Response(body=body, status=error.status, headers=headers)
+    exchange = Exchange(request, server)
     try:
         response = await _answer(exchange)
     finally:

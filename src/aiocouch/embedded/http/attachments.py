@@ -28,9 +28,10 @@ from aiocouch.embedded.errors import (
     bad_content_type,
     bad_request,
     conflict,
+    internal,
     not_found,
 )
-from aiocouch.embedded.http.accept import accepts_gzip
+from aiocouch.embedded.http.accept import accepts_gzip, accepts_no_encoding
 from aiocouch.embedded.http.ranges import read_ranges
 from aiocouch.embedded.http.routes import default_route
 from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_rev
@@ -91,6 +92,8 @@ async def _answer(exchange: Exchange, found: Attachment) -> web.StreamResponse:
     etag = f'"{found.digest}"'
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
+    if accepts_no_encoding(exchange.headers.get("Accept-Encoding")):
+        raise internal("unacceptable_encoding")
     headers = {
         "ETag": etag,
         "Accept-Ranges": "none" if found.compressed else "bytes",
@@ -207,7 +210,9 @@ async def _put(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse
         members = with_replaced(decode_list(base.attachments if base else None), incoming)
         rev = await _write(exchange, doc_id, base, members)
     location = exchange.url(*(quote(part, safe="") for part in _path(exchange, doc_id, name)))
-    return exchange.answer({"ok": True, "id": doc_id, "rev": rev}, 201, {"Location": location})
+    return exchange.answer(
+        {"ok": True, "id": doc_id, "rev": rev}, exchange.written, {"Location": location}
+    )
 
 
 def _path(exchange: Exchange, doc_id: str, name: str) -> tuple[str, str, str]:
@@ -266,7 +271,7 @@ def _base(exchange: Exchange, doc_id: str) -> Entry | Revision | None:
     entry = exchange.database.get(doc_id)
     text = _stated_rev(exchange)
     if text is not None:
-        rev = read_rev(text.strip('" '))
+        rev = read_rev(text)
         revision = None if entry is None else exchange.database.revision(entry, rev)
         if revision is None:
             raise CouchError(409, "not_found", "missing_rev")
@@ -277,7 +282,13 @@ def _base(exchange: Exchange, doc_id: str) -> Entry | Revision | None:
 
 
 def _stated_rev(exchange: Exchange) -> str | None:
-    return exchange.query.text("rev", exchange.headers.get("If-Match"))
+    text = exchange.query.text("rev")
+    if "If-Match" not in exchange.headers:
+        return text
+    header = exchange.headers["If-Match"].strip('" ')
+    if text is not None and read_rev(header) != read_rev(text):
+        raise bad_request("Document rev and etag have different values")
+    return header
 
 
 async def _write(

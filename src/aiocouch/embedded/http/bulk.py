@@ -54,7 +54,7 @@ async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
     update = Update(exchange.server, exchange.database, exchange.user, replicated=replicated)
     outcomes = await update.run(edits)
     if not replicated:
-        return _answer_outcomes(exchange, outcomes, body.get("w", exchange.query.text("w")))
+        return _answer_outcomes(exchange, outcomes, exchange.query.text("w"))
     told = zip(edits, outcomes, strict=True)
     return exchange.answer([_lost(edit, outcome) for edit, outcome in told if outcome.error], 201)
 
@@ -150,8 +150,10 @@ def _multipart_type(exchange: Exchange) -> str | None:
 
 
 def _wish(exchange: Exchange, value: object, options: ReadOptions) -> _Wish:
-    if not isinstance(value, dict) or "id" not in value:
+    if not isinstance(value, dict) or not value:
         return _Wish(None, None, options, bad_request("document must be a JSON object"))
+    if "id" not in value:
+        return _Wish(None, None, options, bad_request("document id missed"))
     doc_id, rev = value["id"], value.get("rev")
     if not isinstance(doc_id, str):
         raise internal("function_clause")
@@ -162,8 +164,8 @@ def _wish(exchange: Exchange, value: object, options: ReadOptions) -> _Wish:
         wanted = (read_rev(rev),) if "rev" in value else None
     except CouchError as error:
         return _Wish(doc_id, rev, options, error)
-    since = value.get("atts_since")
-    return _with_since(_Wish(doc_id, rev, _of(options, wanted)), since)
+    wish = _Wish(doc_id, rev, _of(options, wanted))
+    return _with_since(wish, value["atts_since"]) if "atts_since" in value else wish
 
 
 def _of(options: ReadOptions, wanted: tuple[Rev] | None) -> ReadOptions:
@@ -171,15 +173,16 @@ def _of(options: ReadOptions, wanted: tuple[Rev] | None) -> ReadOptions:
 
 
 def _with_since(wish: _Wish, since: object) -> _Wish:
-    if since is None:
-        return wish
-    try:
-        if not isinstance(since, list):
-            raise bad_request("att_since value must be array of revs.")
-        revs = tuple(map(read_rev, since))
-    except CouchError as error:
+    if not isinstance(since, list):
+        error = bad_request("att_since value must be array of revs.")
         return wish._replace(rev=since, error=error)
-    return wish._replace(options=replace(wish.options, atts_since=revs))
+    revs = []
+    for text in since:
+        try:
+            revs.append(read_rev(text))
+        except CouchError as error:
+            return wish._replace(rev=text, error=error)
+    return wish._replace(options=replace(wish.options, atts_since=tuple(revs)))
 
 
 def _found(

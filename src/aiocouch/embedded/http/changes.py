@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _FEEDS = "Supported `feed` types: normal, continuous, live, longpoll, eventsource"
 _SEQUENCE = re.compile(r'"?([0-9]{1,18})-g[12][A-Za-z0-9_-]{20,}"?')
+_BODY_FILTERS = frozenset({"_doc_ids", "_selector"})
 _BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
 
 
@@ -79,9 +80,10 @@ async def changes(exchange: Exchange) -> web.StreamResponse:
 
 
 async def _body(exchange: Exchange) -> dict[str, Any]:
-    if exchange.method != "POST" or not await exchange.body():
+    if exchange.method != "POST":
         return {}
-    return await exchange.json_object()
+    needed = exchange.query.text("filter") in _BODY_FILTERS
+    return await exchange.json_object() if needed or await exchange.body() else {}
 
 
 def _read_options(exchange: Exchange) -> _Options:

@@ -45,9 +45,9 @@ async def database(exchange: Exchange) -> web.StreamResponse:
 async def _create(exchange: Exchange) -> web.StreamResponse:
     name, server = exchange.segments[0], exchange.server
     _check_options(exchange.query)
-    created = server.databases.create(name, partitioned=exchange.query.is_true("partitioned"))
+    database = server.databases.create(name, partitioned=exchange.query.is_true("partitioned"))
     if server.config.text("couchdb", "default_security") in _OPEN_TO_ALL:
-        await created.set_security({})
+        await database.set_security({})
     return exchange.answer({"ok": True}, 201, {"Location": exchange.url(quote(name, safe=""))})
 
 
@@ -87,7 +87,7 @@ async def _post(exchange: Exchange) -> web.StreamResponse:
         return answer_batch(exchange, update, edit)
     outcome = await update.write(edit)
     answer = {"ok": True, "id": edit.id, "rev": outcome.rev}
-    return exchange.answer(answer, 201, {"Location": location(exchange, edit.id)})
+    return exchange.answer(answer, exchange.written, {"Location": location(exchange, edit.id)})
 
 
 def info(database: Database) -> dict[str, Any]:

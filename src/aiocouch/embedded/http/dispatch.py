@@ -13,6 +13,7 @@ from aiocouch.embedded.errors import (
     not_found,
 )
 from aiocouch.embedded.http import rooms
+from aiocouch.embedded.http.query import is_utf8
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
 from aiocouch.embedded.partitioning import check_partitioned_id
 
@@ -36,6 +37,7 @@ async def dispatch(exchange: Exchange) -> web.StreamResponse:
     _check_access(exchange)
     if _hides_design(exchange):
         return _redirect(exchange)
+    _check_text(exchange)
     _require_design(exchange)
     _check_local(exchange)
     _check_method(exchange, route)
@@ -95,6 +97,24 @@ def _check_local(exchange: Exchange) -> None:
         raise bad_request("Invalid _local document id.")
     if len(segments) > 3:
         raise bad_request("_local documents do not accept attachments.")
+
+
+def _check_text(exchange: Exchange) -> None:
+    """Raise for a path that is not all UTF-8: nothing has such a name, and nothing can get one."""
+    segments = exchange.segments[1:]
+    wrong = next((place for place, text in enumerate(segments) if not is_utf8(text)), None)
+    if wrong is None:
+        return
+    if not exchange.has_database:
+        raise bad_request("invalid UTF-8 in the path")
+    own = 2 if segments[0] in {"_design", "_local"} else 1
+    if wrong < own:
+        if exchange.method == "PUT" and not any(part[:1] == "_" for part in segments[own:]):
+            raise bad_request("Document id must be valid UTF-8", "illegal_docid")
+        raise not_found()
+    if exchange.method in {"PUT", "DELETE"}:
+        raise bad_request("Attachment name is not UTF-8 encoded")
+    raise not_found("Document is missing attachment")
 
 
 def _require_design(exchange: Exchange) -> None:

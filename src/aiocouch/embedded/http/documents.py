@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from aiocouch.embedded.attachment import Content, Incoming, decode_list
 from aiocouch.embedded.attachment_texts import Shown
@@ -191,7 +191,7 @@ async def _put(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     if exchange.headers.get("Content-Type", "").startswith("multipart/related;"):
         async with Uploads(exchange.database) as uploads:
             edit = await read_related(exchange, uploads, settings, read)
-            return await _write(exchange, edit, replicated=replicated)
+            return await _write(exchange, edit, replicated=replicated, batch=False)
     return await _write(exchange, read(await exchange.json()), replicated=replicated)
 
 
@@ -238,30 +238,24 @@ def check_size(exchange: Exchange, edit: Edit, name: str) -> None:
 
 def must_replicate(edit: Edit) -> None:
     """Raise 400 for a replicated document that does not say which revision it is."""
-    if not edit.revs and not edit.is_local:
+    if not edit.revs:
         raise bad_request(
             "When `new_edits: false`, the document needs `_rev` or `_revisions` specified"
         )
 
 
 async def _write(
-    exchange: Exchange, edit: Edit, *, replicated: bool = False, status: int = 201
+    exchange: Exchange, edit: Edit, *, replicated: bool = False, batch: bool = True
 ) -> web.StreamResponse:
     if replicated:
         must_replicate(edit)
     update = Update(exchange.server, exchange.database, exchange.user, replicated=replicated)
-    if exchange.query.text("batch") == "ok":
+    if batch and exchange.query.text("batch") == "ok":
         return answer_batch(exchange, update, edit)
     outcome = await update.write(edit)
     headers = {"ETag": _etag(edit, outcome), "Location": location(exchange, edit.id)}
-    status = 200 if edit.deleted else _quorum(exchange, status)
+    status = 200 if edit.deleted else exchange.written
     return exchange.answer({"ok": True, "id": edit.id, "rev": outcome.rev}, status, headers)
-
-
-def _quorum(exchange: Exchange, status: int) -> int:
-    """Give 202 where more copies are asked for than one node has."""
-    wanted = exchange.query.text("w", "1") or ""
-    return 202 if wanted.isdigit() and int(wanted) > 1 else status
 
 
 def answer_batch(exchange: Exchange, update: Update, edit: Edit) -> web.StreamResponse:
@@ -309,11 +303,10 @@ async def _delete(exchange: Exchange, doc_id: str) -> web.StreamResponse:
 
 async def _copy(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     target, rev = _destination(exchange)
-    text = exchange.query.text("rev")
-    options = ReadOptions(rev=None if text is None else read_rev(text))
-    source = _copied(exchange, doc_id, options)
+    source = _copied(exchange, doc_id, ReadOptions(rev=requested_rev(exchange)))
     edit = Edit(target, decode(source.body), revs=() if rev is None else (rev,))
     if isinstance(source, Entry | Revision):
+        edit.deleted = bool(source.deleted)
         edit.members = [*map(_again, decode_list(source.attachments))]
     check_id(target)
     outcome = await Update(exchange.server, exchange.database, exchange.user).write(edit)
@@ -344,14 +337,12 @@ def _destination(exchange: Exchange) -> tuple[str, Rev | None]:
     if header.startswith(("http://", "https://")):
         raise bad_request("Destination URL must be relative.")
     path, _, query = header.partition("?")
-    name, _, rev = query.partition("=")
     try:
-        target = unquote(path, errors="strict")
+        target = unquote_plus(path, errors="strict")
     except UnicodeDecodeError:
         raise bad_request("Document id must be valid UTF-8", "illegal_docid") from None
-    if not query:
-        return target, None
-    return target, read_rev(unquote(rev) if name == "rev" else query)
+    # CouchDB does not look at the name of the option
+    return target, read_rev(unquote(query.partition("=")[2])) if query else None
 
 
 # forms

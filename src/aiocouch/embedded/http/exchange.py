@@ -156,6 +156,12 @@ class Exchange:
             return len(self._body)
         return self.request.content_length or 0
 
+    @property
+    def written(self) -> int:
+        """Give the status of a write: 202 where more copies are asked for than one node has."""
+        wanted = self.query.text("w", "1") or ""
+        return 202 if wanted.isdigit() and int(wanted) > 1 else 201
+
     async def body(self) -> bytes:
         """Read the whole body, decompressed where the client says `Content-Encoding: gzip`.
 
@@ -324,7 +330,8 @@ class Exchange:
     def has_etag(self, etag: str) -> bool:
         """Tell whether the client holds this version; `etag` with its quotes. `*` is none."""
         sent = self.headers.get("If-None-Match")
-        return sent is not None and etag in [part.strip() for part in sent.split(",")]
+        tags = (sent or "").replace(",", " ").split()
+        return etag in [tag.removeprefix("W/") for tag in tags]
 
 
 def _origin_form(target: str) -> str:

@@ -115,7 +115,7 @@ async def purge_documents(exchange: Exchange) -> web.StreamResponse:
         }
 
     purged = await database.write(job)
-    return exchange.answer({"purge_seq": None, "purged": purged}, 201)
+    return exchange.answer({"purge_seq": None, "purged": purged}, exchange.written)
 
 
 def _wanted(exchange: Exchange, body: dict[str, Any]) -> dict[str, list[Rev]]:

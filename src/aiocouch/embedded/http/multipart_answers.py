@@ -61,7 +61,9 @@ async def answer_related(
 ) -> web.StreamResponse:
     """Answer with one document and its attachments, `multipart/related`."""
     if not document.attachments:
-        return exchange.answer_json(document.text, 200, headers)
+        answer = exchange.answer_json(document.text, 200, headers)
+        answer.headers.popall("Cache-Control", None)  # as the multipart body has none
+        return answer
     boundary = new_boundary()
     sent = {**headers, "Content-Length": str(_length(document, boundary))}
     pieces = _related(exchange.database.reader, document, boundary)
@@ -137,6 +139,7 @@ async def _mixed(
 async def _bulk(
     reader: sqlite3.Connection, parts: Iterable[Part], boundary: str
 ) -> AsyncIterator[bytes]:
+    ending = b""  # a list of nothing has no boundary either
     for part in parts:
         yield separator(boundary)
         if isinstance(part, bytes):
@@ -146,7 +149,8 @@ async def _bulk(
         else:
             async for piece in _bulk_document(reader, part):
                 yield piece
-    yield closing(boundary) + b"\r\n"
+        ending = closing(boundary) + b"\r\n"
+    yield ending
 
 
 def _identity(document: Package) -> list[tuple[str, str]]:

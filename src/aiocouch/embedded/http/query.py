@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, unquote_to_bytes
 
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.erlang_text import read_integer, shown_text
-from aiocouch.embedded.errors import CouchError, query_parse_error
+from aiocouch.embedded.errors import query_parse_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_ESCAPED = re.compile("[\ud800-\udfff]")
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
@@ -74,10 +78,15 @@ class Query:
 
 
 def unquote_segment(segment: str) -> str:
-    """Decode one segment of a path; `+` is a space, as CouchDB has it."""
+    """Decode one segment of a path; `+` is a space, as CouchDB has it.
+
+    Bytes that are no UTF-8 become lone surrogates, see `is_utf8`.
+    """
     if "%" not in segment and "+" not in segment:
         return segment
-    try:
-        return unquote_to_bytes(segment.replace("+", " ")).decode()
-    except UnicodeDecodeError:
-        raise CouchError(400, "bad_request", "invalid UTF-8 in the path") from None
+    return unquote_to_bytes(segment.replace("+", " ")).decode(errors="surrogateescape")
+
+
+def is_utf8(segment: str) -> bool:
+    """Tell whether a decoded segment is text, and can be kept or sent."""
+    return _ESCAPED.search(segment) is None

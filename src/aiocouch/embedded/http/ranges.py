@@ -15,7 +15,7 @@ def read_ranges(header: str | None, length: int) -> list[tuple[int, int]] | None
     A header that is no list of byte ranges is ignored. A range outside of `length` raises 416.
     """
     unit, equals, text = (header or "").partition("=")
-    if not equals or unit.strip().lower() != "bytes":
+    if not equals or unit.strip() != "bytes":
         return None
     matches = [_RANGE.fullmatch(part) for part in text.split(",") if part.strip()]
     pairs = [(match[1], match[2]) for match in matches if match is not None]

@@ -31,6 +31,7 @@ class ReadOptions:
     open_revs: tuple[Rev, ...] | None = None
     all_leaves: bool = False
     latest: bool = False
+    deleted: bool = False
     revs: bool = False
     revs_info: bool = False
     conflicts: bool = False
@@ -78,6 +79,7 @@ def read_options(query: Query) -> ReadOptions:
         open_revs=None if open_revs in {None, "all"} else _rev_list(open_revs),
         all_leaves=open_revs == "all",
         latest=flag("latest"),
+        deleted=flag("deleted"),
         revs=flag("revs"),
         revs_info=flag("revs_info") or meta,
         conflicts=flag("conflicts") or meta,
@@ -99,8 +101,9 @@ def _rev_list(text: str | None) -> tuple[Rev, ...]:
 def find(database: Database, doc_id: str, options: ReadOptions) -> tuple[Entry, Revision | None]:
     """Give a document, and the revision that is asked for where that is not simply the winner.
 
-    Raises 404 `missing`, or `deleted` where the winner is deleted and no revision is named.
-    With `latest` the winner answers for every revision, as in CouchDB.
+    Raises 404 `missing`, or `deleted` where the winner is deleted, unless that revision is named
+    or deleted ones are asked for. With `latest` the winner answers for every revision, as in
+    CouchDB.
     """
     entry = database.get(doc_id)
     if entry is None:
@@ -110,7 +113,7 @@ def find(database: Database, doc_id: str, options: ReadOptions) -> tuple[Entry, 
         if revision is None:
             raise not_found()
         return entry, revision
-    if entry.deleted and options.rev is None:
+    if entry.deleted and not options.deleted:
         raise not_found("deleted")
     return entry, None
 
@@ -179,7 +182,7 @@ def open_revisions(
 ) -> tuple[list[Revision], list[Rev]]:
     """Give the revisions that `open_revs` names, and those whose body is not there."""
     if entry is None:
-        return [], sorted(options.open_revs or ())
+        return [], sorted(set(options.open_revs or ()))
     nodes, missing = _chosen_nodes(entry, options)
     revisions = []
     for node in nodes:

@@ -21,7 +21,17 @@ def options_of_query(query: Query, given: ViewOptions | None = None) -> ViewOpti
     if "keys" in query:
         refusal = bad_request("`keys` parameter must be an array.")
         options.keys = _keys(query.json("keys"), refusal)
+    if options.keys is not None and len(options.keys) == 1:
+        _forget_range(options, options.keys[0])
     return options
+
+
+def _forget_range(options: ViewOptions, key: object) -> None:
+    """Take back bounds that say what a list of one key says already; others contradict it."""
+    if options.start == key:
+        options.start = UNSET
+    if options.end == key:
+        options.end = UNSET
 
 
 def options_of_body(body: dict[str, Any]) -> ViewOptions:
@@ -32,9 +42,12 @@ def options_of_body(body: dict[str, Any]) -> ViewOptions:
     return options.apply_json({name: value for name, value in body.items() if name != "keys"})
 
 
-def options_of_member(query: dict[str, Any]) -> ViewOptions:
-    """Read the options of one of many queries, where a list of one key is that key."""
-    return ViewOptions().apply_json(query)
+def options_of_member(query: Query, member: dict[str, Any]) -> ViewOptions:
+    """Read the options of one of many queries, on top of those that the URL has for all.
+
+    A list of one key is that key here.
+    """
+    return ViewOptions().apply_text(query.pairs).apply_json(member)
 
 
 def _keys(value: object, refusal: CouchError) -> list[Any]:

@@ -39,7 +39,7 @@ async def search_cleanup(exchange: Exchange) -> web.StreamResponse:
     raise internal("{'EXIT',noconnection}", "badmatch")
 
 
-@database_route("_nouveau_cleanup", methods=("POST",))
+@database_route("_nouveau_cleanup", methods=("POST",), json_post=True)
 async def nouveau_cleanup(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db/_nouveau_cleanup`: nothing to clean."""
     return exchange.answer({"ok": True}, 202)

@@ -186,7 +186,7 @@ async def _index_info(exchange: Exchange, definition: Definition) -> dict[str, A
     }
 
 
-@database_route("_view_cleanup", methods=("POST",), json_post=True)
+@database_route("_view_cleanup", methods=("POST",))
 async def view_cleanup(exchange: Exchange) -> web.StreamResponse:
     """Answer `POST /db/_view_cleanup`: delete the indexes that no design document has."""
     database = exchange.database

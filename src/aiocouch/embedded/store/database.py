@@ -134,7 +134,7 @@ class Database(Owner):
     @property
     def is_resting(self) -> bool:
         """Tell whether its files are closed until they are needed again."""
-        return self._reader is None
+        return self._reader is None and self.writer.is_resting
 
     def rest(self) -> bool:
         """Close the files until they are needed again; False where that cannot be now."""

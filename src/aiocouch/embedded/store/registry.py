@@ -60,10 +60,11 @@ def check_name(name: str) -> None:
             400, "database_name_too_long", f"At least one path segment of `{name}` is too long."
         )
     if not _NAME.fullmatch(name):
+        shown = name.encode(errors="replace").decode()  # bytes of a URL that are no text
         raise CouchError(
             400,
             "illegal_database_name",
-            f"Name: '{name}'. Only lowercase characters (a-z), digits (0-9), and any of the "
+            f"Name: '{shown}'. Only lowercase characters (a-z), digits (0-9), and any of the "
             "characters _, $, (, ), +, -, and / are allowed. Must begin with a letter.",
         )
 

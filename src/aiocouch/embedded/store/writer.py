@@ -78,6 +78,11 @@ class Writer:
         """Tell whether nothing is being written."""
         return self._task is None and self._pause is None and not self._orders
 
+    @property
+    def is_resting(self) -> bool:
+        """Tell whether the connection is closed until it is needed again."""
+        return self._connection is None
+
     def rest(self) -> None:
         """Close the connection until it is needed again."""
         connection, self._connection = self._connection, None
