@@ -446,6 +446,16 @@ async def test_ids_without_a_partition(client: ServerClient, method: str) -> Non
 
 
 @pytest.mark.parametrize(
+    "query", ["reduce=true", "group=true", "include_docs=x", "keys=3", "partition=x", "stale=x"]
+)
+async def test_lists_of_databases_take_options_of_views(client: ServerClient, query: str) -> None:
+    for path in ("/_all_dbs", "/_dbs_info"):
+        answer = await client("GET", f"{path}?{query}")
+        assert (answer.status, answer.json["error"]) == (400, "query_parse_error")
+    assert (await client("GET", "/_all_dbs?include_docs=true&reduce=false")).status == 200
+
+
+@pytest.mark.parametrize(
     ("path", "body"),
     [
         ("_all_docs", {"keys": ["a:1", "alone"]}),

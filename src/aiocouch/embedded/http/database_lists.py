@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.errors import bad_request
+from aiocouch.embedded.errors import bad_request, query_parse_error
 from aiocouch.embedded.http.databases import info
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.http.server_info import etag_of
 from aiocouch.embedded.store.faults import StorageError
+from aiocouch.embedded.views.options import ViewOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,11 +40,14 @@ class Range:
 
     @classmethod
     def of(cls, query: Query) -> Range:
-        """Read the options of a request."""
+        """Read the options of a request: those of a view, whatever they are good for here."""
+        ViewOptions().apply_text(query.pairs).check(has_reduce=False)
+        if "partition" in query:
+            raise query_parse_error("`partition` parameter is not supported on this db")
         return cls(
             _bound(query, "key", "start_key", "startkey"),
             _bound(query, "key", "end_key", "endkey"),
-            _keys_option(query),
+            query.json("keys"),
             query.flag("inclusive_end", default=True),
             query.flag("descending"),
             query.integer("skip", 0),
@@ -76,13 +80,6 @@ def _bound(query: Query, *names: str) -> tuple[int, str] | None:
                 return 1, value
             return (2 if isinstance(value, list | dict) else 0), ""
     return None
-
-
-def _keys_option(query: Query) -> list[object] | None:
-    keys = query.json("keys")
-    if keys is not None and not isinstance(keys, list):
-        raise bad_request("`keys` parameter must be an array.")
-    return keys
 
 
 @server_route("_all_dbs", methods=("GET", "HEAD"))
