@@ -445,6 +445,17 @@ async def test_ids_without_a_partition(client: ServerClient, method: str) -> Non
     assert (await client(method, "/db/_local/alone", Destination="a:b")).status == 404
 
 
+async def test_purges_are_told_once_and_in_order(client: ServerClient) -> None:
+    await client("PUT", "/db")
+    for body in ({"b": ["1-x"]}, {"b": ["1-x", "1-x"]}, {"a": ["2-b", "1-a"]}, {"b": []}):
+        await client("POST", "/db/_purge", body)
+    assert (await client("GET", "/db/_purged_infos")).json["purged_infos"] == [
+        {"id": "a", "revs": ["1-a", "2-b"]},
+        {"id": "b", "revs": []},
+        {"id": "b", "revs": ["1-x"]},
+    ]
+
+
 @pytest.mark.parametrize(
     "query", ["reduce=true", "group=true", "include_docs=x", "keys=3", "partition=x", "stale=x"]
 )

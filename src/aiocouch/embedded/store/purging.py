@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.revision import format_revision
+from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.edits import count
 from aiocouch.embedded.store.records import Entry, Revision
 
@@ -82,6 +82,8 @@ def trim_purges(connection: sqlite3.Connection, purge_seq: int, limit: int) -> N
 
 
 def purges(reader: sqlite3.Connection) -> list[tuple[str, list[str]]]:
-    """Give the purges that are remembered, in the order of their ids: ids and revisions."""
-    rows = reader.execute("SELECT id, revs FROM purges ORDER BY id, seq").fetchall()
-    return [(doc_id, decode(revs)) for doc_id, revs in rows]
+    """Give the purges that are remembered, each once, in order: ids and revisions."""
+    rows = reader.execute("SELECT id, revs FROM purges").fetchall()
+    once = {(doc_id, tuple(sorted({*map(parse_revision, decode(revs))}))) for doc_id, revs in rows}
+    ordered = sorted(once, key=lambda purge: (purge[0].encode(), purge[1]))
+    return [(doc_id, [*map(format_revision, revs)]) for doc_id, revs in ordered]
