@@ -500,3 +500,26 @@ async def test_a_bulk_write_that_is_cut_short_leaves_whole_documents(
     assert all(entry.body == b'{"n":%d}' % int(entry.id) for entry in entries[:-1])
     total = database.reader.execute("SELECT sum(length(body)) FROM docs").fetchone()
     assert total == (database.sizes()["external"],)
+
+
+# other programs
+
+
+async def test_a_lock_of_another_program_holds_up_writes_and_nothing_else(
+    server: Server, tmp_path: Path
+) -> None:
+    database = server.databases.create("db")
+    await put(server, database, "a")
+    path = tmp_path / "databases" / "db" / "database.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.create_task(put(server, database, "b"))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await asyncio.wait([writing], timeout=0.05)
+        assert loop.time() - begun < 5
+        assert not writing.done()
+        assert database.get("a") is not None
+        other.execute("ROLLBACK")
+        assert await writing
+    assert database.doc_count == 2

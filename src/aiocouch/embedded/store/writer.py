@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from aiocouch.embedded.store.faults import explained
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
@@ -17,6 +17,9 @@ T = TypeVar("T")
 
 _PATIENCE = 0.01
 """Seconds for which jobs may run before others in the event loop get their turn."""
+
+_LONGEST_LOCK = 10.0
+"""Seconds to wait for another program that has locked the file."""
 
 
 class _Order(Generic[T]):
@@ -71,6 +74,8 @@ class Writer:
         """Give the connection; open it where it rests."""
         if self._connection is None:
             self._connection = self._connect()
+            # who waits for a lock must not hold up the event loop; see _begin
+            self._connection.execute("PRAGMA busy_timeout = 0")
         return self._connection
 
     @property
@@ -147,7 +152,7 @@ class Writer:
     async def _commit(self, executor: Executor, orders: list[_Order[Any]]) -> None:
         """Run jobs in a transaction, to its end even where the task is cancelled: others wait."""
         transaction = _Transaction(lambda: self.connection, self._owner)
-        transaction.begin()
+        await _begin(transaction)
         await _execute_all(transaction, orders)
         try:
             finishing = asyncio.get_running_loop().run_in_executor(executor, transaction.finish)
@@ -165,6 +170,17 @@ class Writer:
             for order in orders:
                 if not order.future.done():
                     order.answer(error)
+
+
+async def _begin(transaction: _Transaction) -> None:
+    """Begin a transaction; wait where another program has locked the file, such as a backup."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _LONGEST_LOCK
+    transaction.begin()
+    while transaction.is_locked_out and loop.time() < end:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(_PATIENCE)
+        transaction.begin()
 
 
 async def _execute_all(transaction: _Transaction, orders: list[_Order[Any]]) -> None:
@@ -200,7 +216,13 @@ class _Transaction:
         self._before = owner.save()
         self.error: Exception | None = None
 
+    @property
+    def is_locked_out(self) -> bool:
+        code = getattr(self.error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+        return bool(code == sqlite3.SQLITE_BUSY)
+
     def begin(self) -> None:
+        self.error = None
         self._try(lambda: self._open().execute("BEGIN IMMEDIATE"))
 
     def execute(self, order: _Order[Any]) -> None:
