@@ -14,38 +14,68 @@ from functools import lru_cache
 
 __all__ = ["compile_pattern"]
 
+# Erlang's PCRE has the letters of Latin-1, which among the bytes of UTF-8 are the first ones of most
+# characters.
+_UPPER = r"\xc0-\xd6\xd8-\xde"
+_LOWER = r"\xaa\xb5\xba\xdf-\xf6\xf8-\xff"
+_WORD = rf"\w{_UPPER}{_LOWER}"
+_MARKS = r"\xa0-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7"
+_LINES = r"\n\x0b\x0c\r\x85"
 _CLASSES = {
-    "alpha": "a-zA-Z",
+    "alpha": rf"a-zA-Z{_UPPER}{_LOWER}",
     "digit": "0-9",
-    "alnum": "a-zA-Z0-9",
-    "upper": "A-Z",
-    "lower": "a-z",
+    "alnum": rf"a-zA-Z0-9{_UPPER}{_LOWER}",
+    "upper": rf"A-Z{_UPPER}",
+    "lower": rf"a-z{_LOWER}",
     "space": r"\t\n\x0b\x0c\r ",
     "blank": r"\t ",
-    "punct": r"!-/:-@\[-`{-~",
-    "print": " -~",
-    "graph": "!-~",
-    "cntrl": r"\x00-\x1f\x7f",
+    "punct": rf"!-/:-@\[-`{{-~{_MARKS}",
+    "print": r" -~\xa0-\xff",
+    "graph": r"!-~\xa0-\xff",
+    "cntrl": r"\x00-\x1f\x7f-\x9f",
     "xdigit": "0-9A-Fa-f",
-    "word": r"\w",
+    "word": _WORD,
     "ascii": r"\x00-\x7f",
 }
 _ESCAPES = {
+    "w": f"[{_WORD}]",
+    "W": f"[^{_WORD}]",
+    "b": f"(?:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))",
+    "B": f"(?:(?<=[{_WORD}])(?=[{_WORD}])|(?<![{_WORD}])(?![{_WORD}]))",
     "z": r"\Z",
     "Z": r"(?=\n?\Z)",
     "h": r"[\t \xa0]",
     "H": r"[^\t \xa0]",
-    "R": r"(?:\r\n|[\n\x0b\x0c\r\x85])",
+    "v": f"[{_LINES}]",
+    "V": f"[^{_LINES}]",
+    "R": rf"(?:\r\n|[{_LINES}])",
     "N": r"[^\n]",
+    "C": r"[\s\S]",
+    "X": r"[\s\S]",
     "e": r"\x1b",
     "G": "",
 }
-_ESCAPES_IN_CLASS = {"h": r"\t \xa0", "e": r"\x1b"}
+
+
+def _others(members: str) -> str:
+    """Give the members of a class that holds what another one does not."""
+    other = re.compile(f"[^{members}]".encode())
+    return "".join(f"\\x{code:02x}" for code in range(256) if other.match(bytes([code])))
+
+
+_ESCAPES_IN_CLASS = {
+    "w": _WORD,
+    "W": _others(_WORD),
+    "h": r"\t \xa0",
+    "v": _LINES,
+    "e": r"\x1b",
+}
 _POSIX = re.compile(r"\[:(\^?)(\w+):\]")
-_OPTIONS = re.compile(r"\(\?([imsx]+)\)")
+_OPTIONS = re.compile(r"\(\?([imsx]*(?:-[imsx]+)?)\)")
 _NAMED = re.compile(r"\(\?(?:<|')([A-Za-z_]\w*)[>']")
+_NAME = re.compile(r"\\k(?:<(\w+)>|'(\w+)'|\{(\w+)\})")
 _PROPERTY = re.compile(r"\\([pP])(?:\{(\^?)([A-Z][a-z]?)\}|([A-Z]))")
-_CODE = re.compile(r"\\x\{([0-9A-Fa-f]+)\}")
+_CODE = re.compile(r"\\(?:x\{([0-9A-Fa-f]+)\}|o\{([0-7]+)\}|c([ -~]))")
 
 
 @lru_cache(maxsize=256)
@@ -67,6 +97,16 @@ def _property(match: re.Match[str]) -> str:
         code for code in range(256) if unicodedata.category(chr(code)).startswith(name) == wanted
     ]
     return "".join(f"\\x{code:02x}" for code in codes)
+
+
+def _byte(match: re.Match[str]) -> str:
+    hexadecimal, octal, control = match.groups()
+    if control:
+        return f"\\x{ord(control.upper()) ^ 64:02x}"
+    code = int(hexadecimal, 16) if hexadecimal else int(octal, 8)
+    if code > 255:
+        raise re.error("a character of one byte has no such number")
+    return f"\\x{code:02x}"
 
 
 class _Rewriter:
@@ -106,7 +146,11 @@ class _Rewriter:
 
     def _escape(self) -> None:
         if match := _CODE.match(self._pattern, self._place):
-            self._take(re.escape(chr(int(match[1], 16))), match.end() - self._place)
+            self._take(_byte(match), match.end() - self._place)
+            return
+        if match := _NAME.match(self._pattern, self._place):
+            name = match[1] or match[2] or match[3]
+            self._take(f"(?P={name})", match.end() - self._place)
             return
         if match := _PROPERTY.match(self._pattern, self._place):
             members = _property(match)
@@ -134,9 +178,12 @@ class _Rewriter:
     def _member(self) -> None:
         character = self._pattern[self._place]
         if match := _POSIX.match(self._pattern, self._place):
-            if match[1] or match[2] not in _CLASSES:
+            if match[2] not in _CLASSES:
                 raise re.error("unknown class")
-            self._take(_CLASSES[match[2]], match.end() - self._place)
+            members = _CLASSES[match[2]]
+            self._take(_others(members) if match[1] else members, match.end() - self._place)
+        elif match := _CODE.match(self._pattern, self._place):
+            self._take(_byte(match), match.end() - self._place)
         elif match := _PROPERTY.match(self._pattern, self._place):
             self._take(_property(match), match.end() - self._place)
         elif character == "\\":

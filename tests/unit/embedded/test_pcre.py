@@ -33,7 +33,22 @@ from aiocouch.embedded.pcre import compile_pattern
         (r"\d{2,3}", "x12", True),
         ("é", "café", True),
         ("^..$", "é", True),
-        (r"\w", "é", False),
+        (r"^\w+$", "é", False),
+        (r"\w", "é", True),
+        (r"^\W$", "é", False),
+        (r"^[\W]$", "-", True),
+        (r"\bé", "é", True),
+        (r"\Bb", "ab", True),
+        ("[[:alpha:]]", "é", True),
+        ("^[[:^digit:]]+$", "ab", True),
+        ("^[[:^digit:]]+$", "a1", False),
+        (r"\v", "a\nb", True),
+        (r"^\X\C$", "é", True),
+        (r"^\x{c3}\xa9$", "é", True),
+        (r"[\x{41}]", "A", True),
+        (r"\o{101}\cA", "A\x01", True),
+        (r"(?<q>a)\k<q>", "aa", True),
+        ("(?-i)a", "A", False),
         (r"^\p{Lu}\pL$", "Ab", True),
         (r"^\p{Lu}\pL$", "ab", False),
         (r"^[\P{L}_]+$", "1_2", True),
@@ -51,7 +66,9 @@ def test_a_brace_that_begins_no_number_is_a_brace() -> None:
     assert compile_pattern("a{2").search(b"a{2")
 
 
-@pytest.mark.parametrize("pattern", ["[", "(", "a**", "(?<n", "[[:nosuch:]]", "\\", r"\K"])
+@pytest.mark.parametrize(
+    "pattern", ["[", "(", "a**", "(?<n", "[[:nosuch:]]", "\\", r"\K", r"\x{e000}"]
+)
 def test_what_is_no_pattern(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         compile_pattern(pattern)
