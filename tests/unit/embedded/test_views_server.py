@@ -190,6 +190,9 @@ async def test_what_has_no_index_to_compact(server: ServerClient) -> None:
     await server("PUT", "/db/_design/odd", {"language": "odd", "views": {"v": {"map": "x"}}})
     assert (await server("POST", "/db/_compact/none", {})).status == 202
     assert (await server("POST", "/db/_compact/odd", {})).status == 202
+    info = (await server("GET", "/db/_design/odd/_info")).json["view_index"]
+    assert (info["language"], info["updates_pending"]["total"]) == ("odd", 2)
+    assert (await server("GET", "/db/_design/odd/_view/v")).status == 500
     assert (await server("POST", "/db/_compact/nosuch", {})).status == 404
 
 

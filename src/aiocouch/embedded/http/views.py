@@ -167,6 +167,8 @@ async def info(exchange: Exchange) -> web.StreamResponse:
 
 async def _index_info(exchange: Exchange, definition: Definition) -> dict[str, Any]:
     database = exchange.database
+    if not exchange.server.indexes.runs(definition):
+        return await _no_index_info(database, definition)
     index = exchange.server.indexes.views(database, definition).index
     state = index.state
     pending = await database.count_changes(state.seq)
@@ -182,6 +184,24 @@ async def _index_info(exchange: Exchange, definition: Definition) -> dict[str, A
         "waiting_commit": False,
         "updater_running": index.is_updating,
         "compact_running": index in exchange.server.indexes.compacting,
+        "collator_versions": [_COLLATOR],
+    }
+
+
+async def _no_index_info(database: Database, definition: Definition) -> dict[str, Any]:
+    """Tell of views in a language that is not run here what CouchDB tells of a new index."""
+    pending = await database.count_changes(0)
+    return {
+        "signature": definition.signature,
+        "language": definition.language,
+        "update_seq": 0,
+        "purge_seq": 0,
+        "updates_pending": {"minimum": pending, "preferred": pending, "total": pending},
+        "sizes": {"file": 0, "active": 0, "external": 0},
+        "waiting_clients": 0,
+        "waiting_commit": False,
+        "updater_running": False,
+        "compact_running": False,
         "collator_versions": [_COLLATOR],
     }
 

@@ -160,7 +160,7 @@ class Indexes:
         Nothing happens where it has no views that this server runs, or is deleted meanwhile.
         """
         definition = self.definition(database, entry)
-        if not definition.views or not self._runs(definition):
+        if not definition.views or not self.runs(definition):
             return
         index = self.views(database, definition, entry.id).index
         if index in self.compacting:
@@ -176,7 +176,8 @@ class Indexes:
         finally:
             self.compacting.discard(index)
 
-    def _runs(self, definition: Definition) -> bool:
+    def runs(self, definition: Definition) -> bool:
+        """Tell whether the views are in a language that this server has."""
         return definition.language.lower() in self.languages
 
     async def clean(self, database: Database, wanted: Collection[str]) -> None:
