@@ -185,6 +185,22 @@ async def test_compaction_gives_space_back(server: ServerClient) -> None:
     assert len(await rows(server, "v?include_docs=true")) == 10
 
 
+async def test_every_change_that_an_index_has_not_seen_counts(server: ServerClient) -> None:
+    await design(server, views={"v": {"map": BY_N}})
+    rev = (await server("PUT", "/db/a", {})).json["rev"]
+    await server("PUT", "/db/a", {"_rev": rev})
+
+    async def pending() -> int:
+        info = (await server("GET", "/db/_design/d/_info")).json["view_index"]
+        assert len(set(info["updates_pending"].values())) == 1
+        found: int = info["updates_pending"]["total"]
+        return found
+
+    assert await pending() == 3
+    await rows(server, "v")
+    assert await pending() == 0
+
+
 async def test_what_has_no_index_to_compact(server: ServerClient) -> None:
     await server("PUT", "/db/_design/none", {})
     await server("PUT", "/db/_design/odd", {"language": "odd", "views": {"v": {"map": "x"}}})

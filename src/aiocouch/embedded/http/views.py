@@ -161,17 +161,17 @@ async def info(exchange: Exchange) -> web.StreamResponse:
         raise CouchError(500, "badmatch", "_info")
     entry = find_design(database, exchange.segments[2])
     definition = exchange.server.indexes.definition(database, entry)
-    told = await _index_info(exchange, definition)
+    told = _index_info(exchange, definition)
     return exchange.answer({"name": exchange.segments[2], "view_index": told})
 
 
-async def _index_info(exchange: Exchange, definition: Definition) -> dict[str, Any]:
+def _index_info(exchange: Exchange, definition: Definition) -> dict[str, Any]:
     database = exchange.database
     if not exchange.server.indexes.runs(definition):
-        return await _no_index_info(database, definition)
+        return _no_index_info(database, definition)
     index = exchange.server.indexes.views(database, definition).index
     state = index.state
-    pending = await database.count_changes(state.seq)
+    pending = max(database.update_seq - state.seq, 0)
     file, active = index.tables.file_size()
     return {
         "signature": definition.signature,
@@ -188,9 +188,9 @@ async def _index_info(exchange: Exchange, definition: Definition) -> dict[str, A
     }
 
 
-async def _no_index_info(database: Database, definition: Definition) -> dict[str, Any]:
+def _no_index_info(database: Database, definition: Definition) -> dict[str, Any]:
     """Tell of views in a language that is not run here what CouchDB tells of a new index."""
-    pending = await database.count_changes(0)
+    pending = database.update_seq
     return {
         "signature": definition.signature,
         "language": definition.language,
