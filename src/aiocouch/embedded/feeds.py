@@ -70,6 +70,8 @@ class Framing(ABC):
     cache_control = "must-revalidate"
     head = b""
     beat = b"\n"
+    idle = b""
+    """What a feed sends that has to wait for its very first row."""
 
     @abstractmethod
     def row(self, text: bytes, seq: bytes) -> bytes:
@@ -114,6 +116,7 @@ class EventFraming(Framing):
     content_type = "text/event-stream"
     cache_control = "no-cache"
     beat = b"event: heartbeat\ndata: \n\n"
+    idle = b"\n"
 
     def row(self, text: bytes, seq: bytes) -> bytes:
         return b"data: %b\nid: %b\n\n" % (text, seq)

@@ -267,9 +267,9 @@ class Update:
             # a replicator is told what it has sent, though the revision was counted up
             told = format_revision(edit.revs[0]) if self._replicated else f"0-{ready.rev}"
             return Outcome(edit.id, told)
-        if isinstance(ready, NewRevision):
-            if store(self._database, connection, ready):
-                return self._stored(edit, ready)
+        if isinstance(ready, NewRevision) and store(self._database, connection, ready):
+            return self._stored(edit, ready)
+        if isinstance(ready, NewRevision) or self._is_undecided(ready):
             ready = self._again(connection, edit)
         if isinstance(ready, NewRevision) and store(self._database, connection, ready):
             return self._stored(edit, ready)
@@ -280,13 +280,17 @@ class Update:
             self._database.rules_known = False
         return Outcome(edit.id, format_revision(ready.rev))
 
+    def _is_undecided(self, error: CouchError) -> bool:
+        """Tell whether a conflict may be none by now; on its longer way CouchDB decides at once."""
+        return error.error == "conflict" and not self._is_strict
+
     def _again(self, connection: sqlite3.Connection, edit: Edit) -> NewRevision | CouchError:
         """Look at an edit anew whose document has just been written by another one.
 
         Only one without a revision has a chance: where the document was deleted meanwhile.
         """
         entry = None if edit.revs else read_entry(connection, edit.id)
-        if entry is None or not entry.deleted or self._is_watched(edit):
+        if entry is None or not entry.deleted:
             return conflict()
         ready = self._revise(edit, entry)
         return ready if isinstance(ready, NewRevision) else conflict()

@@ -281,9 +281,34 @@ async def test_more_copies_than_there_are_nodes_are_accepted(
     assert (await ask(method, f"{path.replace('/y/', '/z/')}?w=x", body)).status in {201, 409}
 
 
-async def test_the_quorum_of_bulk_docs_is_in_the_url_only(ask: ServerClient) -> None:
-    assert (await ask("POST", "/db/_bulk_docs?w=2", {"docs": [{}]})).status == 202
-    assert (await ask("POST", "/db/_bulk_docs", {"docs": [{}], "w": 2})).status == 201
+@pytest.mark.parametrize(("wanted", "status"), [(2, 202), (1, 201), ("2", 201), (None, 201)])
+async def test_a_body_says_by_a_number_how_many_copies_it_wants(
+    ask: ServerClient, wanted: object, status: int
+) -> None:
+    body = {"docs": [{}], "w": wanted}
+    assert (await ask("POST", "/db/_bulk_docs?w=3", body)).status == status
+
+
+def _deletion_first(rev: str, **more: Any) -> dict[str, Any]:
+    return {"docs": [{"_id": "a", "_rev": rev, "_deleted": True}, {"_id": "a", "n": 2, **more}]}
+
+
+async def test_a_request_may_delete_a_document_and_write_it_anew(ask: ServerClient) -> None:
+    rev = (await ask("PUT", "/db/a", {"n": 1})).json["rev"]
+    rows = (await ask("POST", "/db/_bulk_docs", _deletion_first(rev))).json
+    assert [row["rev"][:2] for row in rows] == ["2-", "3-"]
+    attached = {"_attachments": {"x": {"data": "eA=="}}}
+    rows = (await ask("POST", "/db/_bulk_docs", _deletion_first(rows[1]["rev"], **attached))).json
+    assert [row.get("error") for row in rows] == [None, "conflict"]
+
+
+async def test_a_new_document_may_be_deleted_and_written_again_though_it_is_validated(
+    ask: ServerClient,
+) -> None:
+    await ask("PUT", "/db/_design/d", {"validate_doc_update": "function(doc) {}"})
+    docs = [{"_id": "a", "_deleted": True}, {"_id": "a", "n": 2}]
+    rows = (await ask("POST", "/db/_bulk_docs", {"docs": docs})).json
+    assert [row["rev"][:2] for row in rows] == ["1-", "2-"]
 
 
 # paths and headers

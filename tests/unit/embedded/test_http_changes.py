@@ -192,3 +192,11 @@ async def test_fields_of_documents(client: ServerClient) -> None:
         {"n": 2, "_id": "c"},
         {"n": 3, "_id": "d"},
     ]
+
+
+async def test_an_event_source_that_has_to_wait_sends_a_line(client: ServerClient) -> None:
+    path = "/db/_changes?feed=eventsource&timeout=1"
+    assert (await client("GET", f"{path}&since=now")).body == b"\n"
+    assert (await client("GET", f"{path}&since=now&limit=0")).body == b""
+    await client("PUT", "/db/a", {})
+    assert (await client("GET", path)).body.startswith(b"data: ")

@@ -35,7 +35,7 @@ async def server() -> AsyncIterator[ServerClient]:
         ("skip=+1", 'Invalid value for integer: " 1"'),
         ("group_level=x", 'Invalid value for integer: "x"'),
         (f"limit={LARGE}", TOO_LARGE),
-        ("keys=[1]&key=1", "`keys` is incompatible with `key`, `start_key` and `end_key`"),
+        ("keys=[1]&key=2", "`keys` is incompatible with `key`, `start_key` and `end_key`"),
     ],
 )
 @pytest.mark.parametrize("room", ["_all_docs", "_design_docs", "_local_docs"])

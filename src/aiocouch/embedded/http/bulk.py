@@ -54,19 +54,28 @@ async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
     update = Update(exchange.server, exchange.database, exchange.user, replicated=replicated)
     outcomes = await update.run(edits)
     if not replicated:
-        return _answer_outcomes(exchange, outcomes, exchange.query.text("w"))
+        return _answer_outcomes(exchange, outcomes, _status(exchange, body))
     told = zip(edits, outcomes, strict=True)
     return exchange.answer([_lost(edit, outcome) for edit, outcome in told if outcome.error], 201)
 
 
+def _status(exchange: Exchange, body: dict[str, Any]) -> int:
+    """Give 202 where more copies are asked for than one node has; the body counts first."""
+    if "w" not in body:
+        return exchange.written
+    wanted = body["w"]
+    return 202 if isinstance(wanted, int) and wanted > 1 else 201
+
+
 def _answer_outcomes(
-    exchange: Exchange, outcomes: list[Outcome], quorum: object
+    exchange: Exchange, outcomes: list[Outcome], status: int
 ) -> web.StreamResponse:
-    """Answer 202 where more copies are asked for than one node has."""
     rows = [*map(_row, outcomes)]
-    if not str(quorum).isdigit() or int(str(quorum)) < 2:
-        return exchange.answer(rows, 201)
-    return exchange.answer([{**row, "accepted": True} if "ok" in row else row for row in rows], 202)
+    if status == 201:
+        return exchange.answer(rows, status)
+    return exchange.answer(
+        [{**row, "accepted": True} if "ok" in row else row for row in rows], status
+    )
 
 
 def _docs(body: dict[str, Any]) -> list[Any]:

@@ -233,7 +233,7 @@ class _Feed:
                 break
             if self._view.descending and self._longpoll:
                 break
-            await self._answer.open()
+            await self._answer.wait()
             if not await self._wait(patience):
                 break
         return await self._end()

@@ -103,7 +103,7 @@ class _Feed:
         waiting = self._exchange.server.waiting
         while True:
             await self._pass()
-            await self._answer.open()
+            await self._answer.wait()
             if self._limit == 0 or self._descending or (self._longpoll and self._sent):
                 break
             if not await waiting.for_news(self._news, patience, self._answer.beat):

@@ -364,7 +364,9 @@ async def _post_form(exchange: Exchange, doc_id: str) -> web.StreamResponse:
             edit.revs = (read_rev(form.fields["_rev"].decode()),)
         new = {item.name for item in form.files}
         edit.members = [*form.files, *(old for old in edit.members if old.name not in new)]
-        return await _write(exchange, edit)
+        answer = await _write(exchange, edit)
+        answer.headers.popall("Location", None)
+        return answer
 
 
 def _stored(exchange: Exchange, doc_id: str, rev: str) -> Edit:

@@ -76,6 +76,13 @@ class FeedAnswer:
             await self._response.write(self._framing.head)
         return self._response
 
+    async def wait(self) -> None:
+        """Send the headers before a wait; an event source sends a line with them."""
+        if self._response is None:
+            response = await self.open()
+            if self._framing.idle:
+                await response.write(self._framing.idle)
+
     async def _write(self, data: bytes) -> None:
         if data:
             response = await self.open()
