@@ -188,6 +188,12 @@ def check_whole(database: Database) -> None:
     alive, deleted, last = counted.fetchone()
     assert (database.doc_count, database.deleted_count) == (alive, deleted)
     assert database.update_seq >= (last or 0)
+    # nothing is left of uploads that the kill has cut short
+    unfinished = "SELECT count(*) FROM attachment_blobs WHERE key IS NULL"
+    assert reader.execute(unfinished).fetchone() == (0,)
+    blobs = "SELECT blob FROM attachment_blobs"
+    strays = f"SELECT count(*) FROM attachment_chunks WHERE (id >> 24) NOT IN ({blobs})"
+    assert reader.execute(strays).fetchone() == (0,)
     twice = "SELECT id FROM docs GROUP BY id HAVING count(*) > 1"
     assert reader.execute(twice).fetchall() == []
 

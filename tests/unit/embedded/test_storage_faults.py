@@ -398,7 +398,7 @@ async def test_what_a_listener_does_harms_nobody_who_writes(
     monkeypatch.undo()
 
 
-@pytest.mark.parametrize("part", ["replicator", "peruser", "auth", "updates"])
+@pytest.mark.parametrize("part", ["replicator", "peruser", "auth"])
 async def test_what_fails_at_the_end_keeps_no_folder_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
