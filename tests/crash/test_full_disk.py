@@ -48,7 +48,7 @@ async def test_all_goes_on_once_there_is_space_again(tmp_path: Path) -> None:
         await client("PUT", DATABASE)
         for round_ in range(3):
             allow_files(client, FULL * (round_ + 1))
-            statuses = []
+            statuses: list[int] = []
             while statuses.count(201) == len(statuses) or len(statuses) < 20:
                 name = f"{round_}-{len(statuses)}"
                 statuses.append(await write(client, name))
