@@ -18,6 +18,7 @@ DESIGN: dict[str, Any] = {
     "shows": {
         "fails": "function (doc) { return doc.a.b }",
         "kept": "function () { return {body: '', headers: {'Cache-Control': 'max-age=9'}} }",
+        "types": "function () { provides('json', () => '1'); provides('html', () => '2') }",
         "path": "function (doc, req) { return {json: req.requested_path} }",
     },
     "lists": {
@@ -67,6 +68,32 @@ async def test_a_show_may_be_cached(client: ServerClient) -> None:
     answer = await client("GET", "/db/_design/f/_show/kept")
     assert answer.headers["Cache-Control"] == "max-age=9"
     assert "Cache-Control" not in (await client("GET", "/db/_design/f/_list/body/v")).headers
+
+
+@pytest.mark.parametrize(
+    ("accept", "found"),
+    [
+        ("*/*", "text/x-json"),
+        ("application/json", "application/json"),
+        ("text/html, application/json", "application/json"),
+        ("text/*", "text/x-json"),
+        ("text/html;q=0.5, */*;q=0.1", "text/html; charset=utf-8"),
+    ],
+)
+async def test_of_equal_types_the_last_is_given(
+    client: ServerClient, accept: str, found: str
+) -> None:
+    answer = await client("GET", "/db/_design/f/_show/types", Accept=accept)
+    assert answer.headers["Content-Type"] == found
+
+
+async def test_types_that_are_not_provided(client: ServerClient) -> None:
+    path = "/db/_design/f/_show/types"
+    html, json = "text/html; charset=utf-8", "application/json, text/x-json"
+    answer = await client("GET", path, Accept="image/png")
+    assert answer.json["reason"].endswith(f"one of: {html}, {json}")
+    answer = await client("GET", f"{path}?format=css")
+    assert answer.json["reason"].endswith(f"one of: {json}, {html}")
 
 
 async def test_the_path_of_a_request_comes_without_escapes(client: ServerClient) -> None:

@@ -281,17 +281,19 @@
 
   // ---- show, list, update -------------------------------------------------------------------------
 
-  const unacceptable = function (type) {
-    const known = session.groups.slice().reverse().flat().map((offer) => offer[0]);
+  const unacceptable = function (type, offers) {
+    const known = offers.map((offer) => offer[0]);
     throw ["error", "not_acceptable", "Content-Type " + type +
       " not supported, try one of: " + known.join(", ")];
   };
   const bestOffer = function (req) {
     const offers = session.groups.flat();
     const format = req.query && req.query.format;
-    if (format) return offers.find((each) => each[1] === format) || unacceptable(format);
+    if (format) return offers.find((each) => each[1] === format) || unacceptable(format, offers);
     const accept = req.headers && (req.headers.Accept || req.headers.accept);
-    return accept ? negotiate(offers, accept) || unacceptable(accept) : offers[0];
+    if (!accept) return offers[0];
+    const backwards = session.groups.slice().reverse().flat();
+    return negotiate(backwards, accept) || unacceptable(accept, backwards);
   };
   const ranges = function (accept) {
     return accept.split(",").map((range) => {
@@ -313,7 +315,7 @@
       for (const [range, quality] of ranges(accept)) {
         const score = [fit(offer[0], range), quality];
         if (!score[0] || !quality) continue;
-        if (quality > bestScore[1] || (quality === bestScore[1] && score[0] > bestScore[0])) {
+        if (quality > bestScore[1] || (quality === bestScore[1] && score[0] >= bestScore[0])) {
           best = offer;
           bestScore = score;
         }
