@@ -223,6 +223,14 @@ async def test_a_map_that_runs_away_fails_alone(server: ServerClient) -> None:
     assert (answer.status, answer.json["error"]) == (500, "os_process_error")
 
 
+async def test_halves_of_characters_become_replacement_characters(server: ServerClient) -> None:
+    await fill(server, 1)
+    source = r"function (doc) { emit('\ud800', ['\udfffx', '\\ud800', '\ud83d\ude00']) }"
+    await design(server, views={"v": {"map": source}})
+    (row,) = await rows(server, "v")
+    assert (row["key"], row["value"]) == ("\ufffd", ["\ufffdx", r"\ud800", "\U0001f600"])
+
+
 async def test_queries_take_no_grouping_from_the_url(server: ServerClient) -> None:
     await fill(server, 2)
     await design(server, views={"v": {"map": BY_N, "reduce": "_sum"}})

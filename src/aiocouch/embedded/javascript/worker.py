@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import socket
 import sys
 import types
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.javascript.protocol import Mapped, Mapping, Order, Reply, Row
 
+_HALF = re.compile(r"(\\\\)|\\ud[89a-f][0-9a-f]{2}")
 STACK = 4 * 1024 * 1024
 _NESTING = 5000
 
@@ -68,11 +70,18 @@ class Unit:
         """Go through one door; a call that is cut off raises BrokenError."""
         self.context.set_time_limit(seconds)
         try:
-            return self.door(name, text, budget)
+            return _whole(self.door(name, text, budget))
         except quickjs.JSException as error:
             raise BrokenError(_why(error)) from error
         except (MemoryError, RecursionError, quickjs.StackOverflow) as error:
             raise BrokenError(OUT_OF_MEMORY) from error
+
+
+def _whole(text: str) -> str:
+    """Put U+FFFD for halves of characters, which JSON has as escapes only and UTF-8 not at all."""
+    if "\\ud" not in text:
+        return text
+    return _HALF.sub(lambda match: match[0] if match[1] else "\ufffd", text)
 
 
 def _why(error: Exception) -> str:
