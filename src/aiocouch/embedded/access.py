@@ -89,16 +89,22 @@ def _check_server_request(
     if first in ("_all_dbs", "_dbs_info"):
         if config.flag("chttpd", "admin_only_all_dbs", default=True):
             check_server_admin(user)
-    elif first in _OPEN and len(segments) == 1:
+    elif first in _OPEN and len(segments) == 1 and not _makes_database(method, first):
         return
     elif first == "_replicate" and len(segments) == 1:
-        _check_known(user)
+        if method == "POST":
+            _check_known(user)
     elif first == "_utils" and method == "GET":
         return
     elif first == "_node" and len(segments) > 2 and segments[2] in _METRICS:
         _check_metrics(user)
     else:
         check_server_admin(user)
+
+
+def _makes_database(method: str, first: str) -> bool:
+    # `_stats` is nothing at this place, so the name of a database for all that CouchDB knows
+    return first == "_stats" and method in ("PUT", "DELETE")
 
 
 def _check_known(user: User) -> None:

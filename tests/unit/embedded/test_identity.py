@@ -135,5 +135,8 @@ def test_upkeep_needs_a_database_admin() -> None:
 def test_replicate_and_metrics_have_rules_of_their_own() -> None:
     assert _status("POST", "/_replicate", MEMBER) is None
     assert _status("POST", "/_replicate", ANONYMOUS) == 401
+    assert _status("GET", "/_replicate", ANONYMOUS) is None
+    assert _status("GET", "/_stats", ANONYMOUS) is None
+    assert _status("PUT", "/_stats", MEMBER) == 401
     assert _status("GET", "/_node/_local/_stats", METRICS) is None
     assert _status("GET", "/_node/_local/_versions", METRICS) == 401
