@@ -92,7 +92,7 @@ def _check_server_request(
     elif first in _OPEN and len(segments) == 1 and not _makes_database(method, first):
         return
     elif first == "_replicate" and len(segments) == 1:
-        if method == "POST":
+        if method in ("POST", "PUT"):
             _check_known(user)
     elif first == "_utils" and method == "GET":
         return
