@@ -131,7 +131,7 @@ def _check_database_request(
     if security is None:
         raise no_database()
     check_member(user, security)
-    if segments[0] == "_users" and _reads_many(segments):
+    if (segments[0] == "_users" or segments[0].endswith("/_users")) and _reads_many(segments):
         # CouchDB shows of each document what is public; here those who may not see all see none.
         check_database_admin(user, security)
     if segments[0] in _SYSTEM_DATABASES or not _is_upkeep(segments):
@@ -143,7 +143,9 @@ def _check_database_request(
 def _reads_many(segments: Sequence[str]) -> bool:
     if len(segments) < 2:
         return False
-    return segments[1] in _MANY or (segments[1] == "_design" and len(segments) > 3)
+    if segments[1] in _MANY or segments[1] in _ADMIN_READS:
+        return True
+    return segments[1] == "_design" and len(segments) > 3
 
 
 def _is_upkeep(segments: Sequence[str]) -> bool:

@@ -445,6 +445,23 @@ async def test_ids_without_a_partition(client: ServerClient, method: str) -> Non
     assert (await client(method, "/db/_local/alone", Destination="a:b")).status == 404
 
 
+async def test_a_database_of_users_by_another_name(client: ServerClient) -> None:
+    own = "/team%2F_users"
+    await _add_user(client, "mia")
+    await client("PUT", own)
+    await client("PUT", f"{own}/_security", {"members": {"roles": []}, "admins": {"roles": ["x"]}})
+    mia = {"name": "mia", "type": "user", "roles": [], "password": "pw"}
+    assert (await client("PUT", f"{own}/org.couchdb.user:mia", mia)).status == 201
+    stored = (await client("GET", f"{own}/org.couchdb.user:mia")).json
+    assert "password" not in stored
+    assert stored["password_scheme"] == "pbkdf2"
+    assert (await client("GET", f"{own}/org.couchdb.user:mia", auth=USER)).status == 200
+    assert (await client("GET", f"{own}/org.couchdb.user:mia", auth=None)).status == 404
+    for path in ("_all_docs?include_docs=true", "_changes?include_docs=true", "_find"):
+        assert (await client("GET", f"{own}/{path}", auth=None)).status in (401, 403)
+        assert (await client("GET", f"{own}/{path}", auth=USER)).status in (401, 403)
+
+
 async def test_purges_are_told_once_and_in_order(client: ServerClient) -> None:
     await client("PUT", "/db")
     for body in ({"b": ["1-x"]}, {"b": ["1-x", "1-x"]}, {"a": ["2-b", "1-a"]}, {"b": []}):
