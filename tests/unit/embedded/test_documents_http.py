@@ -243,6 +243,19 @@ async def test_what_bulk_get_cannot_read(
     assert (error["rev"], error["reason"]) == (rev, reason)
 
 
+@pytest.mark.parametrize("wish", [{}, {"rev": f"1-{HASH}"}])
+async def test_bulk_get_goes_through_the_tree_branch_after_branch(
+    ask: ServerClient, wish: dict[str, Any]
+) -> None:
+    for path in ("ba", "ca", "dba", "9a"):
+        ids = [letter * 32 for letter in path]
+        doc = {"_revisions": {"start": len(ids), "ids": ids}}
+        await ask("PUT", "/db/a?new_edits=false", doc)
+    answer = await ask("POST", "/db/_bulk_get?latest=true", {"docs": [{"id": "a", **wish}]})
+    docs = answer.json["results"][0]["docs"]
+    assert [doc["ok"]["_rev"][:3] for doc in docs] == ["2-9", "3-d", "2-c"]
+
+
 async def test_bulk_get_of_nothing_has_no_parts(ask: ServerClient) -> None:
     answer = await ask("POST", "/db/_bulk_get", {"docs": []}, Accept="multipart/mixed")
     assert (answer.status, answer.body) == (200, b"")

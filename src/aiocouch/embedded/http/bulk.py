@@ -204,10 +204,17 @@ def _found(
     if entry is None:
         return None, [], [*(wish.options.open_revs or (None,))]
     revisions, missing = open_revisions(exchange.database, entry, wish.options)
+    if len(revisions) > 1:
+        revisions.sort(key=lambda item: _place(entry.tree, item))
     try:
         return entry, [exchange.shown(item) for item in revisions], [*missing]
     except CouchError:
         return None, [], [CouchError(404, "internal_fabric_error", "not_found")]
+
+
+def _place(tree: RevTree, revision: Revision) -> list[Rev]:
+    """Give what orders revisions as they stand in the tree: branch after branch."""
+    return [node.rev for node in tree.ancestry(read_rev(revision.rev))][::-1]
 
 
 def _failure(wish: _Wish, missing: CouchError | Rev | None) -> bytes:

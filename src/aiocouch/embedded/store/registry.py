@@ -60,7 +60,8 @@ def check_name(name: str) -> None:
             400, "database_name_too_long", f"At least one path segment of `{name}` is too long."
         )
     if not _NAME.fullmatch(name):
-        shown = name.encode(errors="replace").decode()  # bytes of a URL that are no text
+        # bytes of a URL that are no text
+        shown = name.encode(errors="surrogateescape").decode(errors="replace")
         raise CouchError(
             400,
             "illegal_database_name",
