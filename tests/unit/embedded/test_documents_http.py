@@ -256,6 +256,15 @@ async def test_bulk_get_goes_through_the_tree_branch_after_branch(
     assert [doc["ok"]["_rev"][:3] for doc in docs] == ["2-9", "3-d", "2-c"]
 
 
+async def test_bulk_get_begins_with_the_last_root(ask: ServerClient) -> None:
+    for generation, path in ((1, "b"), (4, "2"), (1, "d"), (5, "ab")):
+        doc = {"_revisions": {"start": generation, "ids": [letter * 32 for letter in path]}}
+        await ask("PUT", "/db/a?new_edits=false", doc)
+    answer = await ask("POST", "/db/_bulk_get", {"docs": [{"id": "a"}]})
+    docs = answer.json["results"][0]["docs"]
+    assert [doc["ok"]["_rev"][:3] for doc in docs] == ["5-a", "4-2", "1-d", "1-b"]
+
+
 async def test_bulk_get_of_nothing_has_no_parts(ask: ServerClient) -> None:
     answer = await ask("POST", "/db/_bulk_get", {"docs": []}, Accept="multipart/mixed")
     assert (answer.status, answer.body) == (200, b"")

@@ -205,16 +205,21 @@ def _found(
         return None, [], [*(wish.options.open_revs or (None,))]
     revisions, missing = open_revisions(exchange.database, entry, wish.options)
     if len(revisions) > 1:
-        revisions.sort(key=lambda item: _place(entry.tree, item))
+        revisions = _in_order_of_tree(entry.tree, revisions)
     try:
         return entry, [exchange.shown(item) for item in revisions], [*missing]
     except CouchError:
         return None, [], [CouchError(404, "internal_fabric_error", "not_found")]
 
 
-def _place(tree: RevTree, revision: Revision) -> list[Rev]:
-    """Give what orders revisions as they stand in the tree: branch after branch."""
-    return [node.rev for node in tree.ancestry(read_rev(revision.rev))][::-1]
+def _in_order_of_tree(tree: RevTree, revisions: list[Revision]) -> list[Revision]:
+    """Give revisions branch after branch; CouchDB has the roots in descending order."""
+    paths = {
+        item.rev: [node.rev for node in tree.ancestry(read_rev(item.rev))][::-1]
+        for item in revisions
+    }
+    ascending = sorted(revisions, key=lambda item: paths[item.rev])
+    return sorted(ascending, key=lambda item: paths[item.rev][0], reverse=True)
 
 
 def _failure(wish: _Wish, missing: CouchError | Rev | None) -> bytes:
