@@ -437,14 +437,6 @@ async def test_a_missing_design_document_comes_before_a_wrong_method(client: Ser
     assert (await client("PUT", "/db/_design/x/_view/y", {})).status == 405
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "COPY"])
-async def test_ids_without_a_partition(client: ServerClient, method: str) -> None:
-    await client("PUT", "/db?partitioned=true")
-    assert (await client(method, "/db/alone", Destination="a:b")).status == 400
-    assert (await client(method, "/db/a:1", Destination="a:b")).status == 404
-    assert (await client(method, "/db/_local/alone", Destination="a:b")).status == 404
-
-
 async def test_a_database_of_users_by_another_name(client: ServerClient) -> None:
     own = "/team%2F_users"
     await _add_user(client, "mia")
@@ -464,8 +456,8 @@ async def test_a_database_of_users_by_another_name(client: ServerClient) -> None
 
 async def test_purges_are_told_once_and_in_order(client: ServerClient) -> None:
     await client("PUT", "/db")
-    for body in ({"b": ["1-x"]}, {"b": ["1-x", "1-x"]}, {"a": ["2-b", "1-a"]}, {"b": []}):
-        await client("POST", "/db/_purge", body)
+    for name, revs in (("b", ["1-x"]), ("b", ["1-x", "1-x"]), ("a", ["2-b", "1-a"]), ("b", [])):
+        await client("POST", "/db/_purge", {name: revs})
     assert (await client("GET", "/db/_purged_infos")).json["purged_infos"] == [
         {"id": "a", "revs": ["1-a", "2-b"]},
         {"id": "b", "revs": []},
@@ -481,32 +473,6 @@ async def test_lists_of_databases_take_options_of_views(client: ServerClient, qu
         answer = await client("GET", f"{path}?{query}")
         assert (answer.status, answer.json["error"]) == (400, "query_parse_error")
     assert (await client("GET", "/_all_dbs?include_docs=true&reduce=false")).status == 200
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("_all_docs", {"keys": ["a:1", "alone"]}),
-        ("_all_docs/queries", {"queries": [{"keys": ["a:1", "alone"]}]}),
-        ("_revs_diff", {"alone": ["1-a"]}),
-        ("_missing_revs", {"alone": ["1-a"]}),
-    ],
-)
-async def test_lists_of_ids_without_a_partition(
-    client: ServerClient, path: str, body: dict[str, Any]
-) -> None:
-    await client("PUT", "/db?partitioned=true")
-    answer = await client("POST", f"/db/{path}", body)
-    assert (answer.status, answer.json["error"]) == (400, "illegal_docid")
-    assert (await client("POST", "/db/_design_docs", {"keys": ["a", "b"]})).status == 200
-
-
-async def test_bulk_get_of_ids_without_a_partition(client: ServerClient) -> None:
-    await client("PUT", "/db?partitioned=true")
-    wishes = {"docs": [{"id": "alone"}, {"id": ":x"}, {"id": "a:1"}]}
-    answer = await client("POST", "/db/_bulk_get", wishes)
-    errors = [each["docs"][0]["error"]["error"] for each in answer.json["results"]]
-    assert errors == ["illegal_docid", "illegal_partition", "not_found"]
 
 
 async def test_bytes_that_were_to_follow_are_missed(client: ServerClient) -> None:
