@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiocouch.embedded.changes import NO_LIMIT, Cursor, Everything, View, walk
+from aiocouch.embedded.feeds.changes import NO_LIMIT, Cursor, Everything, View, walk
 from aiocouch.embedded.store.database import Database
 from aiocouch.embedded.store.edits import NewRevision, store
 from aiocouch.embedded.store.schema import Origin
@@ -16,7 +16,7 @@ from aiocouch.embedded.store.schema import Origin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiocouch.embedded.changes import Leaf
+    from aiocouch.embedded.feeds.changes import Leaf
 
 
 class Named(Everything):

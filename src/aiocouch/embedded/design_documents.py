@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from aiocouch.embedded.auth_design import AUTH_DESIGN_ID
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_request
 from aiocouch.embedded.javascript.queryserver import design_unit
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.definition import is_javascript
 from aiocouch.embedded.views.reduce import builtin
+from aiocouch.embedded.who.auth_design import AUTH_DESIGN_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

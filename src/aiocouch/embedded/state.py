@@ -8,27 +8,27 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.auth import Authenticator
-from aiocouch.embedded.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID
-from aiocouch.embedded.broadcast import Broadcasts
 from aiocouch.embedded.config import Configuration
-from aiocouch.embedded.db_updates import DatabaseUpdates
 from aiocouch.embedded.design_documents import DesignFunctions
-from aiocouch.embedded.feeds import Waiting
+from aiocouch.embedded.feeds.broadcast import Broadcasts
+from aiocouch.embedded.feeds.db_updates import DatabaseUpdates
+from aiocouch.embedded.feeds.feed import Waiting
 from aiocouch.embedded.hooks import Hooks
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.javascript.pool import Limits
 from aiocouch.embedded.javascript.queryserver import QueryServer
-from aiocouch.embedded.peruser import DatabasesPerUser
 from aiocouch.embedded.replicator.documents import ReplicatorDocuments
 from aiocouch.embedded.replicator.scheduler import Replicator
 from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
 from aiocouch.embedded.tasks import ActiveTasks
-from aiocouch.embedded.user_documents import UserDocuments
 from aiocouch.embedded.uuids import Uuids
+from aiocouch.embedded.who.auth import Authenticator
+from aiocouch.embedded.who.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID
+from aiocouch.embedded.who.peruser import DatabasesPerUser
+from aiocouch.embedded.who.user_documents import UserDocuments
 from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:

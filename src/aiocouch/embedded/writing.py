@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiocouch.embedded.access import not_database_admin
 from aiocouch.embedded.attachment import (
     Follows,
     MissingStubError,
@@ -20,6 +19,7 @@ from aiocouch.embedded.incoming import DESIGN, LOCAL
 from aiocouch.embedded.revision import format_revision, next_revision
 from aiocouch.embedded.store.edits import NewRevision, base_of, read_entry, store, store_local
 from aiocouch.embedded.store.records import render
+from aiocouch.embedded.who.access import not_database_admin
 
 if TYPE_CHECKING:
     import sqlite3

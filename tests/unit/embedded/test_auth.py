@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch.embedded.auth import Admission, Authenticator, Request, basic_credentials
 from aiocouch.embedded.config import Configuration
-from aiocouch.embedded.cookies import find_cookie
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import ANONYMOUS, User
-from aiocouch.embedded.lockout import Lockout
-from aiocouch.embedded.passwords import HashSettings, hash_document
-from aiocouch.embedded.totp import is_right_token
+from aiocouch.embedded.who.auth import Admission, Authenticator, Request, basic_credentials
+from aiocouch.embedded.who.cookies import find_cookie
+from aiocouch.embedded.who.lockout import Lockout
+from aiocouch.embedded.who.passwords import HashSettings, hash_document
+from aiocouch.embedded.who.totp import is_right_token
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

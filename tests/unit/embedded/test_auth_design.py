@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch.embedded.auth_design import AUTH_DESIGN_BODY
+from aiocouch.embedded.who.auth_design import AUTH_DESIGN_BODY
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:

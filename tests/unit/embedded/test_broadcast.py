@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from aiocouch.embedded.feeds import Patience, Waiting
+from aiocouch.embedded.feeds.feed import Patience, Waiting
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:

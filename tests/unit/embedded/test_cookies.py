@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch.embedded.config import Configuration
-from aiocouch.embedded.cookies import (
+from aiocouch.embedded.who.cookies import (
     CookieSettings,
     MalformedCookieError,
     find_cookie,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from aiocouch.embedded.db_updates import DatabaseUpdates, descending
-from aiocouch.embedded.db_updates import Update as Event
+from aiocouch.embedded.feeds.db_updates import DatabaseUpdates, descending
+from aiocouch.embedded.feeds.db_updates import Update as Event
 from aiocouch.embedded.store.edits import NewRevision, store
 from aiocouch.embedded.store.registry import Databases
 from tests.unit.embedded.server_client import ServerClient

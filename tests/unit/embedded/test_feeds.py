@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.feeds import (
+from aiocouch.embedded.feeds.feed import (
     CONTINUOUS,
     EVENTSOURCE,
     LONGPOLL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiocouch.embedded.config import Configuration
-from aiocouch.embedded.passwords import (
+from aiocouch.embedded.who.passwords import (
     CannotHashError,
     HashSettings,
     PasswordRefusedError,

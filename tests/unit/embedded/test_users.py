@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from aiocouch.embedded.accounts import Hasher
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import ADMINS_ONLY, ANONYMOUS, SYSTEM, User
-from aiocouch.embedded.users import check_writer, hash_password, validate, visible
+from aiocouch.embedded.who.accounts import Hasher
+from aiocouch.embedded.who.users import check_writer, hash_password, validate, visible
 
 MIA = User("mia", ("team",), "default")
 ID = "org.couchdb.user:mia"

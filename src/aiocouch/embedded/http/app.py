@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion11, web
 
-from aiocouch.embedded.auth import authenticate
 from aiocouch.embedded.errors import CouchError, bad_request, internal, no_database
 from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.challenge import challenged
@@ -17,6 +16,7 @@ from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.dispatch import dispatch
 from aiocouch.embedded.http.exchange import Exchange
 from aiocouch.embedded.store.faults import explained
+from aiocouch.embedded.who.auth import authenticate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

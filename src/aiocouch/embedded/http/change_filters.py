@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.change_filters import ByDocument, ById, DesignDocuments
-from aiocouch.embedded.changes import Everything, Leaf
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_request, internal, not_found
+from aiocouch.embedded.feeds.changes import Everything, Leaf
+from aiocouch.embedded.feeds.filters import ByDocument, ById, DesignDocuments
 from aiocouch.embedded.http.request_object import request_object
 from aiocouch.embedded.javascript.queryserver import design_unit
 from aiocouch.embedded.selector import normalize, parse_field
@@ -18,7 +18,7 @@ from aiocouch.embedded.store.records import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from aiocouch.embedded.changes import Filter
+    from aiocouch.embedded.feeds.changes import Filter
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.javascript.pool import Unit
 

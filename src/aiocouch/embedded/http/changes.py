@@ -8,10 +8,12 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded import feeds
 from aiocouch.embedded.attachment_texts import Shown, members_text
-from aiocouch.embedded.broadcast import Follower
-from aiocouch.embedded.changes import (
+from aiocouch.embedded.erlang_text import read_integer
+from aiocouch.embedded.errors import bad_request, internal
+from aiocouch.embedded.feeds import feed as feeds
+from aiocouch.embedded.feeds.broadcast import Follower
+from aiocouch.embedded.feeds.changes import (
     ALL_DOCS,
     MAIN_ONLY,
     NO_LIMIT,
@@ -20,8 +22,6 @@ from aiocouch.embedded.changes import (
     is_plain,
     walk,
 )
-from aiocouch.embedded.erlang_text import read_integer
-from aiocouch.embedded.errors import bad_request, internal
 from aiocouch.embedded.http.change_filters import read_filter
 from aiocouch.embedded.http.feed_answer import FeedAnswer
 from aiocouch.embedded.http.routes import database_route

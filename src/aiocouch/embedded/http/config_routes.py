@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch.embedded.config import CLOSED_SECTIONS, InvalidSettingError
 from aiocouch.embedded.errors import bad_request, forbidden, method_not_allowed, not_found
-from aiocouch.embedded.passwords import admin_credentials
+from aiocouch.embedded.who.passwords import admin_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

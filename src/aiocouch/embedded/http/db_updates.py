@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded import feeds
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.db_updates import descending
 from aiocouch.embedded.erlang_text import read_integer
 from aiocouch.embedded.errors import bad_request
+from aiocouch.embedded.feeds import feed as feeds
+from aiocouch.embedded.feeds.db_updates import descending
 from aiocouch.embedded.http.feed_answer import FeedAnswer
 from aiocouch.embedded.http.routes import server_route
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from aiocouch.embedded.db_updates import DatabaseUpdates, Update
+    from aiocouch.embedded.feeds.db_updates import DatabaseUpdates, Update
     from aiocouch.embedded.http.exchange import Exchange
 
 _FEEDS = "Supported `feed` types: normal, continuous, longpoll, eventsource"

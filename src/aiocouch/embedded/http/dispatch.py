@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.access import check_request
 from aiocouch.embedded.errors import (
     bad_request,
     method_not_allowed,
@@ -16,6 +15,7 @@ from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.query import is_utf8
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
 from aiocouch.embedded.partitioning import check_partitioned_id
+from aiocouch.embedded.who.access import check_request
 
 if TYPE_CHECKING:
     from aiohttp import web

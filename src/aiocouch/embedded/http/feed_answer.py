@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded import feeds
+from aiocouch.embedded.feeds import feed as feeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.access import not_database_admin
 from aiocouch.embedded.errors import bad_request, internal, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.identity import is_database_admin
@@ -12,6 +11,7 @@ from aiocouch.embedded.incoming import read_rev
 from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.purging import purge, purges
+from aiocouch.embedded.who.access import not_database_admin
 
 if TYPE_CHECKING:
     import sqlite3

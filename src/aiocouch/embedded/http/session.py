@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from aiocouch.embedded.auth import WRONG
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.errors import (
     bad_content_type,
@@ -15,6 +14,7 @@ from aiocouch.embedded.errors import (
     unauthorized,
 )
 from aiocouch.embedded.http.routes import server_route
+from aiocouch.embedded.who.auth import WRONG
 
 if TYPE_CHECKING:
     from aiohttp import web

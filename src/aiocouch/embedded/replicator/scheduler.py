@@ -7,7 +7,6 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.auth import LOOPBACK
 from aiocouch.embedded.errors import CouchError, forbidden, internal, not_found
 from aiocouch.embedded.replicator.jobs import FIRST_PAUSE, Job
 from aiocouch.embedded.replicator.peer import (
@@ -23,6 +22,7 @@ from aiocouch.embedded.replicator.specification import (
     replication_id,
 )
 from aiocouch.embedded.replicator.worker import Replication
+from aiocouch.embedded.who.auth import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.users import user_name
+from aiocouch.embedded.who.users import user_name
 
 if TYPE_CHECKING:
     from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
     from aiocouch.embedded.store.registry import Databases
-    from aiocouch.embedded.user_documents import UserDocuments
+    from aiocouch.embedded.who.user_documents import UserDocuments
 
 _SECTION = "couch_peruser"
 

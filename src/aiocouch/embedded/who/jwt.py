@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from aiocouch.embedded import signatures
+from aiocouch.embedded.who import signatures
 
 if TYPE_CHECKING:
     from aiocouch.embedded.config import Configuration

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.errors import bad_request, forbidden, not_found
 from aiocouch.embedded.identity import User, is_database_admin
-from aiocouch.embedded.passwords import (
+from aiocouch.embedded.who.passwords import (
     CannotHashError,
     HashSettings,
     PasswordRefusedError,
@@ -17,9 +17,9 @@ from aiocouch.embedded.passwords import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiocouch.embedded.accounts import Hasher
     from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.identity import SecurityObject
+    from aiocouch.embedded.who.accounts import Hasher
 
 PREFIX = "org.couchdb.user:"
 

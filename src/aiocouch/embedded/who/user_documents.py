@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.revision import format_revision
-from aiocouch.embedded.users import check_writer, hash_password, user_id, validate, visible
+from aiocouch.embedded.who.users import check_writer, hash_password, user_id, validate, visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiocouch.embedded.accounts import Hasher
     from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.hooks import Hooks
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.registry import Databases
+    from aiocouch.embedded.who.accounts import Hasher
 
 _MOST_REMEMBERED = 10_000
 

@@ -12,13 +12,13 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.changes import plain_rows
+from aiocouch.embedded.feeds.changes import plain_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiocouch.embedded.changes import Cursor, Row
-    from aiocouch.embedded.feeds import Framing
+    from aiocouch.embedded.feeds.changes import Cursor, Row
+    from aiocouch.embedded.feeds.feed import Framing
     from aiocouch.embedded.store.database import Database
 
 _log = logging.getLogger("aiocouch.embedded")

@@ -9,8 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.accounts import Account, Accounts, Hasher
-from aiocouch.embedded.cookies import (
+from aiocouch.embedded.errors import bad_request, internal, unauthorized
+from aiocouch.embedded.identity import ANONYMOUS, User
+from aiocouch.embedded.who.accounts import Account, Accounts, Hasher
+from aiocouch.embedded.who.cookies import (
     CookieSettings,
     MalformedCookieError,
     find_cookie,
@@ -20,22 +22,20 @@ from aiocouch.embedded.cookies import (
     seconds_left,
     session_cookie,
 )
-from aiocouch.embedded.errors import bad_request, internal, unauthorized
-from aiocouch.embedded.identity import ANONYMOUS, User
-from aiocouch.embedded.jwt import (
+from aiocouch.embedded.who.jwt import (
     ExpiredTokenError,
     InvalidTokenError,
     MisconfiguredError,
     bearer,
 )
-from aiocouch.embedded.totp import is_right_token
+from aiocouch.embedded.who.totp import is_right_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from aiocouch.embedded.accounts import FindUser, Outdated
     from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.who.accounts import FindUser, Outdated
 
 WRONG = "Name or password is incorrect."
 

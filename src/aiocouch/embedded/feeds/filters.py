@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from aiocouch.embedded.changes import Leaf
+    from aiocouch.embedded.feeds.changes import Leaf
     from aiocouch.embedded.store.database import Database
 
 

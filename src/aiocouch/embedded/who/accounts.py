@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiocouch.embedded.errors import CouchError, forbidden, unauthorized
-from aiocouch.embedded.lockout import Lockout
-from aiocouch.embedded.passwords import (
+from aiocouch.embedded.who.lockout import Lockout
+from aiocouch.embedded.who.passwords import (
     CannotHashError,
     Credentials,
     HashSettings,

@@ -1,0 +1,1 @@
+"""Feeds of changes, of one database or of all."""
