@@ -146,8 +146,8 @@ class Remote:
             return await self.request(method, path, body=plain)
         if response.status >= 300:
             raise _refusal(method, path, response, content)
-        if response.cookies:
-            self._renew(response)
+        if self.credentials is not None and "Set-Cookie" in response.headers:
+            self._renew(self.credentials, response)
         answer = HTTPResponse(response, content)
         if method != "HEAD" and response.headers.get("Content-Type", "").startswith("text/html"):
             facts = _facts(method, path)._replace(status=response.status)
@@ -240,13 +240,11 @@ class Remote:
         self._loop = asyncio.get_running_loop()
         return self._session
 
-    def _renew(self, response: aiohttp.ClientResponse) -> None:
+    def _renew(self, credentials: Credentials, response: aiohttp.ClientResponse) -> None:
         """Keep the cookie that CouchDB pushes to a session that has used some of its time."""
         pushed = response.cookies.get("AuthSession")
-        if not (pushed and pushed.value and self.credentials and self._session):
-            return
-        if self.credentials.renew(pushed.value):
-            self._session.headers.update(self.credentials.headers())
+        if pushed and pushed.value and self._session and credentials.renew(pushed.value):
+            self._session.headers.update(credentials.headers())
 
     @property
     def has_credentials(self) -> bool:
