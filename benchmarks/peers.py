@@ -15,6 +15,11 @@ CLIENTS = Path(__file__).resolve().parent / "clients"
 NODE = "nano"
 
 
+def compile_ours() -> None:
+    """Compile our modules: what pip installs is compiled, a checkout that was just changed is not."""
+    compileall.compile_dir(ROOT / "src" / "aiocouch", quiet=1)
+
+
 @dataclass(frozen=True)
 class Peer:
     """A client library: what is installed, and the program that uses it."""
@@ -42,8 +47,7 @@ class Peer:
     def install(self) -> None:
         """Install it, unless that is done."""
         if self == OURS:
-            # What pip installs is compiled; a checkout that was just changed is not.
-            compileall.compile_dir(ROOT / "src" / "aiocouch", quiet=1)
+            compile_ours()
         stamp = self.folder / "installed"
         wanted = " ".join(self.packages)
         if stamp.exists() and stamp.read_text() == wanted:

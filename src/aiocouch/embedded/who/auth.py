@@ -44,7 +44,7 @@ LOOPBACK = "X-Aiocouch-Loopback"
 
 _HANDLER = re.compile(r"(\w+?)_authenti(?:fi)?cation_handler")
 _DEFAULT_HANDLERS = ("cookie", "default")
-_NO_BASE64 = re.compile(r"[^\w+/=\x80-\U0010ffff]|_", re.ASCII)
+_NO_BASE64 = re.compile(r"(?![A-Za-z0-9+/=])[\x00-\x7f]")
 _COMMA = re.compile(r"\s*,\s*")
 
 
