@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import time
@@ -149,15 +150,24 @@ WORKS: dict[str, Callable[[Running, bool], list[Row]]] = {
 def measure(
     running: Running, names: Sequence[str], about: Mapping[str, Any], folder: Path, *, quick: bool
 ) -> None:
-    """Measure these, and write the table."""
-    rows: list[Row] = []
+    """Measure these, and write the table; others that were measured on the same day stay in it."""
+    found = _kept(folder / "more.json", about)
     for name in names:
-        for row in WORKS[name](running, quick):
-            print(row, flush=True)
-            rows.append(row)
+        found[name] = WORKS[name](running, quick)
+        print(*found[name], sep="\n", flush=True)
+    found = {name: found[name] for name in WORKS if name in found}
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "more.json", {"about": dict(about), "rows": rows})
+    write_json(folder / "more.json", {"about": dict(about), "works": found})
+    rows = [row for some in found.values() for row in some]
     (folder / "more.md").write_text(f"{as_table(rows)}\n{said({**about, 'rounds': 1})}\n")
+
+
+def _kept(path: Path, about: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """What was measured before by the same means."""
+    if not path.exists():
+        return {}
+    old = json.loads(path.read_text())
+    return old["works"] if old["about"] == about else {}
 
 
 def as_table(rows: Sequence[Row]) -> str:

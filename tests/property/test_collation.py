@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiocouch.embedded.collation import HIGHEST, LOWEST, raw_sort_key, sort_key
@@ -177,14 +177,18 @@ def _interesting() -> list[str]:
 @given(st.lists(st.sampled_from(_interesting()), max_size=5).map("".join))
 def test_normal_forms_are_equal(text: str) -> None:
     composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    # A composed letter before an accent that belongs further in (ά and a cedilla) is not in order:
+    # without normalisation that makes another string, as the next test says.
+    one_by_one = "".join(unicodedata.normalize("NFD", character) for character in composed)
+    assume(one_by_one == decomposed)
     assert string_key(composed) == string_key(decomposed)
 
 
 def test_accents_in_an_unusual_order_are_another_string() -> None:
     # CouchDB has ICU's normalisation off.
-    one, other = "a\u0306\u031b", "a\u031b\u0306"
-    assert unicodedata.normalize("NFD", one) == other
-    assert string_key(one) != string_key(other)
+    for one in ("a\u0306\u031b", "\u03ac\u0327"):
+        other = unicodedata.normalize("NFD", one)
+        assert string_key(one) != string_key(other)
 
 
 @given(st.data())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_request
@@ -125,13 +126,12 @@ async def check_views(queries: QueryServer, document: Mapping[str, Any]) -> None
             await _check_functions_of_view(queries, name, view)
 
 
-@dataclass(slots=True)
-class _Guards:
+class _Guards(msgspec.Struct):
     """The validate functions of one database as of one moment."""
 
     seq: int = -1
-    revisions: list[tuple[str, str]] = field(default_factory=list)
-    units: list[Unit] = field(default_factory=list)
+    revisions: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    units: list[Unit] = msgspec.field(default_factory=list)
 
 
 class DesignFunctions:

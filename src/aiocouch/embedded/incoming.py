@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import msgspec
 
 from aiocouch.embedded.attachment import (
     Incoming,
@@ -36,8 +37,7 @@ _KEPT = frozenset(
 _NO_IDS: tuple[Rev, ...] = ()
 
 
-@dataclass(slots=True)
-class Edit:
+class Edit(msgspec.Struct):
     """A document to write.
 
     `body` is without underscore members. `revs` is a path, newest first: what an edit is based
@@ -50,7 +50,7 @@ class Edit:
     body: dict[str, Any]
     deleted: bool = False
     revs: tuple[Rev, ...] = _NO_IDS
-    members: list[Incoming | Follows] = field(default_factory=list)
+    members: list[Incoming | Follows] = msgspec.field(default_factory=list)
 
     @property
     def is_local(self) -> bool:

@@ -10,10 +10,11 @@ A part that is multipart itself is read with a second parser, see `boundary_of`.
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
 from email.message import Message
 from enum import Enum
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,22 +29,19 @@ class MultipartError(ValueError):
     """The body is not well-formed multipart, or it ended too early."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartBegin:
+class PartBegin(msgspec.Struct, frozen=True):
     """A part starts; `headers` have lower-case names."""
 
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PartData:
+class PartData(msgspec.Struct, frozen=True):
     """Some bytes of the current part's body, never empty."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PartEnd:
+class PartEnd(msgspec.Struct, frozen=True):
     """The current part is complete."""
 
 

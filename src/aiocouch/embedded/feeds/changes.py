@@ -8,8 +8,9 @@ takes in one more change, and moves on if that one does not pass the filter.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.revision import format_revision, parse_revision
@@ -87,8 +88,7 @@ class Everything:
         return [True] * len(leaves)
 
 
-@dataclass(slots=True)
-class Cursor:
+class Cursor(msgspec.Struct):
     """Where a feed stands: what the next pass starts after, and what a feed's end tells."""
 
     last: int
@@ -99,8 +99,7 @@ class Cursor:
     """The database's sequence when the latest pass began: what is newer is news."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """What rows show, and in which order they come."""
 
     filter: Filter

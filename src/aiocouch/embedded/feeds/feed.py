@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.errors import bad_request
@@ -28,8 +29,7 @@ DEFAULT_TIMEOUT = 60.0
 """Seconds that a feed waits for news unless told otherwise, and the most it can be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True):
     """How long a feed waits: it ends after `seconds`, or beats every `seconds` when `beats`."""
 
     seconds: float = DEFAULT_TIMEOUT

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec.structs import replace
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.errors import CouchError, bad_request, internal

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, bad_request, internal, not_found
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(msgspec.Struct, frozen=True):
     """A filter, and what its `fields` make of the text of a document shown in a row."""
 
     filter: Filter

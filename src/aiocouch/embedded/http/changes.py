@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.erlang_text import read_integer
@@ -44,8 +45,7 @@ _BODY_FILTERS = frozenset({"_doc_ids", "_selector"})
 _BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
 
 
-@dataclass(slots=True)
-class _Options:
+class _Options(msgspec.Struct):
     feed: str = feeds.NORMAL
     since: str = "0"
     limit: int = NO_LIMIT
@@ -56,7 +56,7 @@ class _Options:
     heartbeat: str | None = None
     include_docs: bool = False
     conflicts: bool = False
-    shown: Shown = field(default_factory=Shown)
+    shown: Shown = msgspec.field(default_factory=Shown)
 
 
 @database_route("_changes", methods=("GET", "POST", "HEAD"), json_post=True)

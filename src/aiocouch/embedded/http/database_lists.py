@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.errors import bad_request, query_parse_error
 from aiocouch.embedded.http.databases import info
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _MOST_KEYS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(msgspec.Struct, frozen=True):
     """Which names are wanted. A bound is a rank and a name: other types of JSON than strings
     stand before (0) or behind (2) all names.
     """

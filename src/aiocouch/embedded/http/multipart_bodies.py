@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from aiocouch.embedded.attachment import DEFAULT_TYPE, IDENTITY, Encoder, Follows, Incoming
 from aiocouch.embedded.codec import decode_sent
@@ -90,7 +89,7 @@ def _encoder(member: Follows, compression: Compression) -> Encoder:
 
 def _with_length(content: Content, length: int) -> Content:
     """Take the sender's word for how long the bytes are when decompressed."""
-    return msgspec.structs.replace(content, length=length)
+    return replace(content, length=length)
 
 
 async def _checked(reader: PartReader, member: Follows) -> AsyncIterator[bytes]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.codec import decode
@@ -23,8 +24,7 @@ Members = list[tuple[str, Any]]
 """Members that are added to a document, such as `_conflicts`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOptions:
+class ReadOptions(msgspec.Struct, frozen=True):
     """What a reader wants to see of a document."""
 
     rev: Rev | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A handler with what must hold before it runs.
 
     `methods` stand in the order in which CouchDB lists them in a 405; empty: the handler looks

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from aiocouch.embedded.errors import bad_request
 from aiocouch.embedded.store.spans import Span

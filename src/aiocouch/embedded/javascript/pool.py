@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.javascript.process import WorkerLostError, WorkerProcess
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 _GRACE = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """What one call may use: seconds of CPU, bytes of memory. `processes` run at most at once.
 
     `idle` processes stay alive when nobody needs them; others end after `linger` seconds.
@@ -31,8 +31,7 @@ class Limits:
     linger: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """A JavaScript context: its name, and the door and JSON text that prepare it."""
 
     name: str

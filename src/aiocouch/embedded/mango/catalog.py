@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import msgspec
 
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.mango.definition import ALL_DOCS, LANGUAGE, JsonIndex, indexes_of
@@ -21,8 +22,7 @@ _DESIGN = Span("_design/", "_design0", high_open=True)
 _MOST = 1_000_000
 
 
-@dataclass(slots=True)
-class _Design:
+class _Design(msgspec.Struct):
     rev: str
     body: dict[str, Any]
     indexes: list[JsonIndex]

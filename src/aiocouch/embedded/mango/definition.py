@@ -8,8 +8,9 @@ the fields as its key, for documents that have them all.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.errors import CouchError, bad_request
 from aiocouch.embedded.mango.options import read_definition
@@ -26,8 +27,7 @@ __all__ = ["ALL_DOCS", "LANGUAGE", "JsonIndex", "NewIndex", "design_id", "indexe
 LANGUAGE = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class JsonIndex:
+class JsonIndex(msgspec.Struct, frozen=True):
     """An index that a query may use.
 
     `ddoc` is the id of its design document, None for the ids of all documents. `definition` is
@@ -74,8 +74,7 @@ ALL_DOCS = JsonIndex(None, "_all_docs", ("_id",), (("_id", "asc"),), {}, False)
 """The documents by their ids, which every query can fall back to."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewIndex:
+class NewIndex(msgspec.Struct, frozen=True):
     """An index that is to be written into a design document."""
 
     ddoc: str

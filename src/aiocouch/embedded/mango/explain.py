@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.mango.cursor import covers
 from aiocouch.embedded.mango.planning import required_fields, selector_fields
@@ -80,12 +81,11 @@ def _keys(plan: Plan, index: JsonIndex) -> tuple[Any, Any]:
 # --- The indexes that were not chosen
 
 
-@dataclass(slots=True)
-class _Verdict:
+class _Verdict(msgspec.Struct):
     """What is said of one index. One that falls into several groups adds up their ranks."""
 
     usable: bool = True
-    reasons: list[str] = field(default_factory=list)
+    reasons: list[str] = msgspec.field(default_factory=list)
     ranking: int = 0
 
     def add(self, reason: str, ranking: int, *, usable: bool) -> None:

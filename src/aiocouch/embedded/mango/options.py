@@ -6,8 +6,9 @@ first that is not known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.erlang_text import printed, written
 from aiocouch.embedded.errors import CouchError, bad_request
@@ -30,8 +31,7 @@ _REQUIRED = object()
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class FindOptions:
+class FindOptions(msgspec.Struct, frozen=True):
     """The options of a query. `fields` None: the whole document. `bookmark` None: none."""
 
     selector: Selector
@@ -57,14 +57,13 @@ class FindOptions:
 
     def as_json(self) -> dict[str, Any]:
         """Give the options as `_explain` shows them."""
-        shown = {name: getattr(self, name) for name in self.__slots__ if name != "selector"}
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "selector"}
         shown["bookmark"] = "nil" if self.bookmark is None else self.bookmark
         shown["fields"] = self.fields or []
         return shown
 
 
-@dataclass(frozen=True, slots=True)
-class IndexOptions:
+class IndexOptions(msgspec.Struct, frozen=True):
     """What a new index shall be; None stands for "choose one"."""
 
     index: Any

@@ -10,8 +10,9 @@ the one with fewer fields, then by name. A JSON index wins over the documents by
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.errors import bad_request
 from aiocouch.embedded.mango.definition import design_id
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Ranked", "make_plan", "required_fields", "selector_fields", "was_named"]
 
 
-@dataclass(slots=True)
-class Ranked:
+class Ranked(msgspec.Struct):
     """An index that could be used: its ranges, and how many narrowed fields it leaves out."""
 
     index: JsonIndex
@@ -37,8 +37,7 @@ class Ranked:
     distance: int
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """The chosen index (None: there is none) and, for `_explain`, how the choice was made."""
 
     index: JsonIndex | None
@@ -48,8 +47,8 @@ class Plan:
     in_scope: list[JsonIndex]
     unusable: dict[JsonIndex, list[str]]
     usable: list[JsonIndex]
-    filtered: list[JsonIndex] = field(default_factory=list)
-    ranked: list[Ranked] = field(default_factory=list)
+    filtered: list[JsonIndex] = msgspec.field(default_factory=list)
+    ranked: list[Ranked] = msgspec.field(default_factory=list)
 
 
 def make_plan(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.errors import CouchError
@@ -32,13 +33,12 @@ _NO_SPECIFICATION = ("_", "owner")
 _ATTEMPTS = 5
 
 
-@dataclass(slots=True)
-class _Watched:
+class _Watched(msgspec.Struct):
     """A document that asks for a replication, and what became of that."""
 
     wish: dict[str, Any]
-    started: str = field(default_factory=timestamp)
-    updated: str = field(default_factory=timestamp)
+    started: str = msgspec.field(default_factory=timestamp)
+    updated: str = msgspec.field(default_factory=timestamp)
     job: Job | None = None
     task: asyncio.Task[None] | None = None
     errors: int = 0

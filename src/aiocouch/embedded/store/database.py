@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+from msgspec.structs import replace
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.store import attachments, schema
@@ -37,8 +39,7 @@ CHUNK = 500
 _DOC = "seq, id, rev, deleted, body, attachments, tree"
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(msgspec.Struct):
     """The numbers of a database that every commit brings up to date."""
 
     update_seq: int = 0
@@ -339,7 +340,7 @@ class Database(Owner):
 
     def before_commit(self) -> None:
         if self._counters != self.committed:
-            numbers = {name: getattr(self._counters, name) for name in Counters.__slots__}
+            numbers = {name: getattr(self._counters, name) for name in Counters.__struct_fields__}
             self.writer.connection.execute(
                 "UPDATE meta SET value = ? WHERE key = 'counters'", (encode(numbers).decode(),)
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiocouch.embedded.attachment import encode_list
 from aiocouch.embedded.errors import CouchError
@@ -28,8 +29,7 @@ _TAKE_REV = "DELETE FROM revs WHERE seq = ? RETURNING rev, deleted, body, attach
 _INSERT_REV = "INSERT OR REPLACE INTO revs VALUES (?, ?, ?, ?, ?)"
 
 
-@dataclass(slots=True)
-class NewRevision:
+class NewRevision(msgspec.Struct):
     """A revision that is ready to be written.
 
     `path` has the revision itself and then what it descends from, newest first. `attachments`

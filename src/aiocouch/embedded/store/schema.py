@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.identity import ADMINS_ONLY
@@ -97,8 +98,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """What a database is born with."""
 
     uuid: str

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from aiocouch.embedded.store.records import Entry, Local
 
@@ -15,8 +17,7 @@ _DOC = "seq, id, rev, deleted, body, attachments, tree"
 _COUNTED = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A range of ids in the order of their bytes; None is no bound, both bounds belong to it."""
 
     low: str | None = None

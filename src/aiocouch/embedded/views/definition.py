@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.errors import CouchError, not_found
@@ -24,8 +25,7 @@ _CHANGES = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """One view: which tree holds its rows, and its reduce function (source or `_name`)."""
 
     name: str
@@ -33,16 +33,14 @@ class View:
     reduce: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(msgspec.Struct, frozen=True):
     """A map function. Views with the same map and options share the rows."""
 
     map: str
     raw: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True):
     """All views of one design document.
 
     `signature` is equal for design documents whose rows are equal. `include_design` maps design

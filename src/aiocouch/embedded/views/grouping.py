@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -81,8 +80,7 @@ class GroupHead(NamedTuple):
         return (self.match, "", 0), (self.match + end, "", 0)
 
 
-@dataclass(slots=True)
-class _Parts:
+class _Parts(msgspec.Struct):
     """A group that is not reduced yet: reduced pages and chunks of rows, in order."""
 
     key: bytes

@@ -10,8 +10,10 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import deque
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from aiocouch.embedded.errors import no_database
 from aiocouch.embedded.revision import format_revision
@@ -58,8 +60,7 @@ class Progress(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """Which documents go into an index and what is told of them.
 
     `include_design`: design documents as well. `local_seq`: with `_local_seq`.
@@ -69,8 +70,7 @@ class Options:
     local_seq: bool = False
 
 
-@dataclass(slots=True)
-class _Batch:
+class _Batch(msgspec.Struct):
     entries: list[Entry]
     documents: list[Document]
     mapped: asyncio.Task[Mapped] | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import msgspec
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.collation import raw_sort_key, sort_key
@@ -26,8 +27,7 @@ UNSET: Final = _Unset()
 """Stands for a key that is not given, as null is a key."""
 
 
-@dataclass(slots=True)
-class ViewOptions:
+class ViewOptions(msgspec.Struct):
     """What a query asks for.
 
     `start` and `end` are decoded keys or UNSET, `keys` a list of keys or None. `reduce` None

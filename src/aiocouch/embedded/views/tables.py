@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -71,8 +70,7 @@ class IndexRow(NamedTuple):
         return self.key, self.id, self.n
 
 
-@dataclass(slots=True)
-class State:
+class State(msgspec.Struct):
     """How far an index is: `seq` of the database, `purge_seq`, and the rows of each tree.
 
     `documents` counts the documents that have rows or had a chance to.
@@ -81,7 +79,7 @@ class State:
     seq: int = 0
     purge_seq: int = 0
     documents: int = 0
-    rows: list[int] = field(default_factory=list)
+    rows: list[int] = msgspec.field(default_factory=list)
     external: int = 0
 
 

@@ -7,8 +7,9 @@ import contextlib
 import hmac
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from aiocouch.embedded.errors import CouchError, forbidden, unauthorized
 from aiocouch.embedded.who.lockout import Lockout
@@ -41,8 +42,7 @@ _CONFLICTS = (
 _MOST_REMEMBERED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """An account: its name, credentials and, where it has one, its `_users` document."""
 
     name: str

@@ -6,8 +6,9 @@ import base64
 import hmac
 import re
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiocouch.embedded.errors import bad_request, internal, unauthorized
 from aiocouch.embedded.identity import ANONYMOUS, User
@@ -48,8 +49,7 @@ _NO_BASE64 = re.compile(r"(?![A-Za-z0-9+/=])[\x00-\x7f]")
 _COMMA = re.compile(r"\s*,\s*")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """The part of a request that tells who sends it. `peer` is the address of the client."""
 
     method: str
@@ -58,8 +58,7 @@ class Request:
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A user, and the fresh session cookie that the answer should bring (None: none is due)."""
 
     user: User

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +31,7 @@ class MalformedCookieError(ValueError):
     """A cookie that was never made by a CouchDB."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A cookie's content, not yet checked. `time` is the text of a hexadecimal number."""
 
     name: str
@@ -39,8 +39,7 @@ class Session:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class CookieSettings:
+class CookieSettings(msgspec.Struct, frozen=True):
     """How cookies are made: section `chttpd_auth`."""
 
     timeout: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -47,8 +46,7 @@ class MisconfiguredError(ValueError):
     """`required_claims` that cannot be read (status 500)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bearer:
+class Bearer(msgspec.Struct, frozen=True):
     """Whom a token stands for."""
 
     name: str

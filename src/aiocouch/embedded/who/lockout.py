@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +18,7 @@ Attempt = tuple[str, str, str]
 """The client's address, the user's name and the salt, so that a new password starts anew."""
 
 
-@dataclass(slots=True)
-class _Failures:
+class _Failures(msgspec.Struct):
     since: float
     count: int
 

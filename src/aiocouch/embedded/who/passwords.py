@@ -10,8 +10,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +55,7 @@ class CannotHashError(ValueError):
     """Settings or stored values with which no hash can be made or checked (status 403)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True):
     """What is stored about one account's password, and the roles it brings."""
 
     roles: tuple[str, ...]
@@ -75,8 +75,7 @@ class Credentials:
         return Credentials(merged, self.salt, self.scheme, self.prf, self.iterations, self.expected)
 
 
-@dataclass(frozen=True, slots=True)
-class HashSettings:
+class HashSettings(msgspec.Struct, frozen=True):
     """How new hashes are made: section `chttpd_auth`."""
 
     scheme: str
