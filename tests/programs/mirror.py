@@ -68,7 +68,7 @@ async def main(url: str, user: str, password: str, name: str) -> None:
             except asyncio.CancelledError:
                 print("stopped")
             async for event in db.changes(feed="longpoll", limit=1):
-                print("longpoll:", type(event).__name__, isinstance(event.json, dict))
+                print("longpoll:", isinstance(event, BaseChangeEvent), isinstance(event.json, dict))
         finally:
             await db.delete()
 

@@ -54,6 +54,7 @@ async def test_waiting_ends_with_the_next_event() -> None:
     updates.close()
     databases.create("b")
     assert updates.seq == 1
+    await databases.close()
 
 
 async def events_of(databases: Databases) -> list[tuple[str, str]]:

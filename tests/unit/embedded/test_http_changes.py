@@ -33,6 +33,15 @@ async def client() -> AsyncIterator[ServerClient]:
         yield client
 
 
+async def at_work(client: ServerClient) -> None:
+    """Wait until a request is being served in the database."""
+    database = client.embedded.server.databases.open("db")
+    assert database is not None
+    while not database.visitors:
+        await asyncio.sleep(0)
+    await client("GET", "/db")
+
+
 async def ids(client: ServerClient, query: str, body: Any = None) -> list[str]:
     method = "GET" if body is None else "POST"
     answer = await client(method, f"/db/_changes?{query}", body)
@@ -55,7 +64,7 @@ async def test_more_changes_than_a_chunk_all_come(client: ServerClient) -> None:
 
 async def test_a_longpoll_waits_for_the_next_change(client: ServerClient) -> None:
     waiting = asyncio.create_task(ids(client, "feed=longpoll&since=now&heartbeat=20"))
-    await client("GET", "/db")
+    await at_work(client)
     await client("PUT", "/db/new", {})
     assert await waiting == ["new"]
 
@@ -64,7 +73,7 @@ async def test_a_longpoll_with_a_filter_waits_for_what_passes(client: ServerClie
     selector = {"selector": {"n": 7}}
     query = "feed=longpoll&since=now&filter=_selector"
     waiting = asyncio.create_task(ids(client, query, selector))
-    await client("GET", "/db")
+    await at_work(client)
     for n in (6, 7):
         await client("PUT", f"/db/new{n}", {"n": n})
     assert await waiting == ["new7"]
@@ -72,7 +81,7 @@ async def test_a_longpoll_with_a_filter_waits_for_what_passes(client: ServerClie
 
 async def test_a_feed_ends_when_its_database_goes(client: ServerClient) -> None:
     waiting = asyncio.create_task(client("GET", "/db/_changes?feed=continuous&since=now"))
-    await client("GET", "/db")
+    await at_work(client)
     await client("DELETE", "/db")
     (line,) = (await waiting).body.split()
     assert set(msgspec.json.decode(line)) == {"last_seq", "pending"}
