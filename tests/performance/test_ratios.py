@@ -24,7 +24,7 @@ TRIES = 3
 PAIRS = 5
 LIMITS = {
     "all": (0.95, 1),
-    "ids": (1.2, 3),
+    "ids": (1.45, 3),
     "changes": (1.9, 2),
     "find": (2.2, 5),
     "bulk": (4.6, 5),

@@ -37,8 +37,11 @@ async def at_work(client: ServerClient) -> None:
     """Wait until a request is being served in the database."""
     database = client.embedded.server.databases.open("db")
     assert database is not None
-    while not database.visitors:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while True:
+            if database.visitors:
+                break
+            await asyncio.sleep(0)
     await client("GET", "/db")
 
 
