@@ -51,9 +51,11 @@ def machine(server: str, rounds: int) -> dict[str, Any]:
 
 def said(about: Mapping[str, Any]) -> str:
     """The same as a sentence."""
+    rounds = about["rounds"]
+    how = f"{rounds} rounds in turn, medians" if rounds > 1 else "one round"
     return (
         f"Measured on {about['date']} against {about['server']} with Python {about['python']} "
-        f"on {about['machine']}; {about['rounds']} rounds in turn, medians."
+        f"on {about['machine']}; {how}."
     )
 
 

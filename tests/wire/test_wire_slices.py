@@ -3,8 +3,10 @@
 import asyncio
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from itertools import pairwise
+from typing import Any
 
 from aiocouch import Database
 from aiocouch.document import Document
@@ -13,32 +15,55 @@ from tests.wire.canned import Answer, CannedServer, Request, doc_row, json_answe
 IDS = [f"d{number:04}" for number in range(50)]
 
 
-class SlicedServer:
-    """Answers a slice only when `together` of them are asked for."""
+class Server(ABC):
+    """Has fifty documents of 200 kB: ten in a slice."""
 
-    def __init__(self, together: int) -> None:
-        self._barrier = asyncio.Barrier(together)
+    def __init__(self) -> None:
         self.bounds: list[tuple[str, str]] = []
+
+    @abstractmethod
+    async def ready(self, rows: int) -> None:
+        """Wait as long as an answer of so many rows shall take."""
 
     def answer(self, request: Request) -> Answer:
         if request.path == "/db":
-            # Documents of 200 kB: ten in a slice.
             return json_answer({"doc_count": 50, "sizes": {"external": 50 * 200_000}})
         if "include_docs" not in request.query:
             return Answer(body=rows_text([row(id) for id in IDS], 50))
         start = json.loads(request.query.get("startkey", '""'))
         end = json.loads(request.query.get("endkey", '"z"'))
         self.bounds.append((start, end))
-        rows = [doc_row(id) for id in IDS if start <= id < end]
-        return Answer(pieces=self._pieces(rows_text(rows, 50)))
+        return Answer(pieces=self._pieces([doc_row(id) for id in IDS if start <= id < end]))
 
-    async def _pieces(self, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, rows: list[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
+        await self.ready(len(rows))
+        yield rows_text(rows, 50)
+
+
+class TogetherServer(Server):
+    """Answers a slice only when `together` of them are asked for."""
+
+    def __init__(self, together: int) -> None:
+        super().__init__()
+        self._barrier = asyncio.Barrier(together)
+
+    async def ready(self, rows: int) -> None:
         await self._barrier.wait()
-        yield body
+
+
+class PacedServer(Server):
+    """Answers as a CouchDB with cores to spare: so many rows a second in each request."""
+
+    def __init__(self, seconds_a_row: float) -> None:
+        super().__init__()
+        self._seconds = seconds_a_row
+
+    async def ready(self, rows: int) -> None:
+        await asyncio.sleep(rows * self._seconds)  # the pace is what is tested
 
 
 async def test_slices_are_asked_for_at_the_same_time(canned: CannedServer, base: Database) -> None:
-    server = SlicedServer(together=3)
+    server = TogetherServer(together=3)
     canned.handler = server.answer
     async with asyncio.timeout(20):
         found = [doc.id async for doc in base.docs(streams=3)]
@@ -48,32 +73,11 @@ async def test_slices_are_asked_for_at_the_same_time(canned: CannedServer, base:
 
 
 async def test_in_any_order_all_come_once(canned: CannedServer, base: Database) -> None:
-    server = SlicedServer(together=2)
+    server = TogetherServer(together=2)
     canned.handler = server.answer
     async with asyncio.timeout(20):
         found = [doc.id async for doc in base.docs(streams=2, ordered=False)]
     assert sorted(found) == IDS
-
-
-class PacedServer:
-    """Answers as a CouchDB with cores to spare: so many rows a second in each request."""
-
-    def __init__(self, seconds_a_row: float) -> None:
-        self._seconds = seconds_a_row
-
-    def answer(self, request: Request) -> Answer:
-        if request.path == "/db":
-            return json_answer({"doc_count": 50, "sizes": {"external": 50 * 200_000}})
-        if "include_docs" not in request.query:
-            return Answer(body=rows_text([row(id) for id in IDS], 50))
-        start = json.loads(request.query.get("startkey", '""'))
-        end = json.loads(request.query.get("endkey", '"z"'))
-        rows = [doc_row(id) for id in IDS if start <= id < end]
-        return Answer(pieces=self._pieces(rows_text(rows, 50), len(rows)))
-
-    async def _pieces(self, body: bytes, rows: int) -> AsyncGenerator[bytes, None]:
-        await asyncio.sleep(rows * self._seconds)
-        yield body
 
 
 async def _seconds(docs: AsyncGenerator[Document, None]) -> float:

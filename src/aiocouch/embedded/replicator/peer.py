@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.replicator.specification import Endpoint
 
-ATTEMPTS = 4
-FIRST_PAUSE = 0.25
+_PAUSES = (0.25, 0.5, 1.0)
+"""Seconds before each further attempt."""
+
 HEARTBEAT = 10.0
 """Seconds between signs of life that a waiting changes feed is asked for."""
 
@@ -264,20 +265,20 @@ class Peer:
         body: bytes | None = None,
     ) -> bytes:
         """Send a request that may be repeated, and do so while that makes sense."""
-        pause = FIRST_PAUSE
-        for attempt in range(ATTEMPTS):
-            last = attempt == ATTEMPTS - 1
+        address = self._address(path, query)
+        for pause in _PAUSES:
             try:
-                return await self._once(method, self._address(path, query), body)
+                return await self._once(method, address, body)
             except RefusedError as error:
-                if last or error.status not in _TRANSIENT:
+                if error.status not in _TRANSIENT:
                     raise
-            except (aiohttp.ClientError, TimeoutError) as error:
-                if last:
-                    raise self._unreachable(method, error) from error
+            except (aiohttp.ClientError, TimeoutError):
+                pass
             await asyncio.sleep(pause)
-            pause *= 2
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+        try:
+            return await self._once(method, address, body)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(method, error) from error
 
     async def _once(self, method: str, address: URL, body: bytes | None) -> bytes:
         headers = {**_JSON, **self._headers}

@@ -118,13 +118,6 @@ class Index:
         """Give how many requests wait for the index."""
         return self._waiting
 
-    @property
-    def is_current(self) -> bool:
-        """Tell whether the index has seen every change of the database."""
-        database = self._database
-        state = self.state
-        return state.seq == database.update_seq and state.purge_seq == database.purge_seq
-
     async def refresh(self) -> None:
         """Bring the index up to date with what is committed now, or wait until it is.
 
