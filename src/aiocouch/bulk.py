@@ -60,6 +60,7 @@ class BulkOperation:
     async def _save(self) -> None:
         # All are encoded before the first is sent: what JSON cannot hold must not come too late.
         waiting = [(doc, text) for doc in self._docs.values() if (text := doc.to_send())]
+        self.response = self.ok = self.error = None
         for portion in _portions(waiting):
             rows = await self.database.save_texts([text for _, text in portion])
             if len(rows) != len(portion):

@@ -210,6 +210,21 @@ async def test_many_documents_go_a_thousand_at_a_time(canned: CannedServer, base
     assert not any(doc.is_dirty() for doc in bulk)
 
 
+async def test_a_second_block_tells_of_what_it_has_sent(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.handler = stored
+    bulk = base.create_docs(["a", "b"])
+    async with bulk:
+        pass
+    async with bulk:
+        bulk.create("c")
+    assert bulk.ok is not None
+    assert [doc.id for doc in bulk.ok] == ["c"]
+    assert bulk.response is not None
+    assert [row["id"] for row in bulk.response] == ["c"]
+
+
 async def test_large_documents_go_some_at_a_time(canned: CannedServer, base: Database) -> None:
     canned.handler = stored
     async with base.create_docs(["a", "b", "c"]) as bulk:
