@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
@@ -21,7 +21,6 @@ __all__ = ["BulkCreateOperation", "BulkOperation", "BulkUpdateOperation"]
 
 _MOST_DOCUMENTS = 1_000
 _MOST_BYTES = 16 << 20
-_Waiting = list[tuple[Document, bytes]]
 
 
 class BulkOperation:
@@ -59,20 +58,27 @@ class BulkOperation:
 
     async def _save(self) -> None:
         # All are encoded before the first is sent: what JSON cannot hold must not come too late.
-        waiting = [(doc, text) for doc in self._docs.values() if (text := doc.to_send())]
+        docs: list[Document] = []
+        texts: list[bytes] = []
+        for doc in self._docs.values():
+            if text := doc.to_send():
+                docs.append(doc)
+                texts.append(text)
         self.response = self.ok = self.error = None
-        for portion in _portions(waiting):
-            rows = await self.database.save_texts([text for _, text in portion])
-            if len(rows) != len(portion):
-                facts = Facts("POST", f"{self.database.endpoint}/_bulk_docs", 201)
-                raise UnexpectedAnswerError(f"{self!r}: {len(rows)} answers", facts)
-            self._take(portion, rows)
-        if not waiting:
-            self._take([], [])
+        for part in _portions(texts):
+            rows = await self._send(texts[part])
+            self._take(docs[part], texts[part], rows)
 
-    def _take(self, portion: _Waiting, rows: list[BulkRow]) -> None:
+    async def _send(self, texts: list[bytes]) -> list[BulkRow]:
+        rows = await self.database.save_texts(texts) if texts else []
+        if len(rows) != len(texts):
+            facts = Facts("POST", f"{self.database.endpoint}/_bulk_docs", 201)
+            raise UnexpectedAnswerError(f"{self!r}: {len(rows)} answers", facts)
+        return rows
+
+    def _take(self, docs: list[Document], texts: list[bytes], rows: list[BulkRow]) -> None:
         ok, error = [], []
-        for (doc, text), row in zip(portion, rows, strict=True):
+        for doc, text, row in zip(docs, texts, rows, strict=True):
             if "error" in row:
                 error.append(doc)
             else:
@@ -87,13 +93,19 @@ class BulkOperation:
         if not isinstance(doc, Document):
             raise InvalidTypeError(f"only a Document can be added, not {type(doc).__name__}")
         if doc.id in self._docs:
-            raise InvalidInputError(f"{doc!r} is already part of this bulk operation")
+            self._refuse_second(doc)
         self._docs[doc.id] = doc
         return doc
 
     def create(self, id: str, data: JsonDict | None = None) -> Document:
         """Add a new document, and return it. Raises `InvalidInputError` when its id is there already."""
-        return self.append(Document(self.database, id, data))
+        doc = Document(self.database, id, data)
+        if self._docs.setdefault(id, doc) is not doc:
+            self._refuse_second(doc)
+        return doc
+
+    def _refuse_second(self, doc: Document) -> NoReturn:
+        raise InvalidInputError(f"{doc!r} is already part of this bulk operation")
 
     def update(self, doc: Document) -> Document:
         """Deprecated since 2.1: the older name of `append`."""
@@ -120,16 +132,15 @@ class BulkOperation:
             yield doc
 
 
-def _portions(waiting: _Waiting) -> Iterator[_Waiting]:
+def _portions(texts: list[bytes]) -> Iterator[slice]:
     """What goes into one request each."""
     start = size = 0
-    for at, (_, text) in enumerate(waiting):
+    for at, text in enumerate(texts):
         size += len(text)
         if at > start and (at - start == _MOST_DOCUMENTS or size > _MOST_BYTES):
-            yield waiting[start:at]
+            yield slice(start, at)
             start, size = at, len(text)
-    if start < len(waiting):
-        yield waiting[start:]
+    yield slice(start, len(texts))
 
 
 class BulkCreateOperation(BulkOperation):

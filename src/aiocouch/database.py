@@ -11,6 +11,7 @@ from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
 from aiocouch._wire.rows import document_id
+from aiocouch._wire.texts import Texts
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.design_document import DesignDocument
@@ -249,13 +250,15 @@ class Database:
 
         Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
         """
-        texts = [encode(doc if type(doc) is dict else dict(doc)) for doc in docs]
-        return await self.save_texts(texts, **data)
+        plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
+        return await self._write(encode({**data, "docs": plain}))
 
-    async def save_texts(self, texts: Iterable[bytes], **data: Any) -> list[BulkRow]:
+    async def save_texts(self, texts: list[bytes]) -> list[BulkRow]:
         """As `bulk_docs`, for documents that are JSON text already."""
-        head = encode(data)[:-1] + (b"," if data else b"")
-        body = head + b'"docs":[' + b",".join(texts) + b"]}"
+        body = Texts(texts)
+        return await self._write(bytes(body) if body.is_short else body)
+
+    async def _write(self, body: bytes | Texts) -> list[BulkRow]:
         response = await self.remote.request("POST", f"{self.endpoint}/_bulk_docs", body=body)
         rows: list[BulkRow] = response.json()
         return rows

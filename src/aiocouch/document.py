@@ -59,15 +59,14 @@ class Document(MutableMapping[str, Any]):
     id: str
 
     def __init__(self, database: Database, id: str, data: Mapping[str, Any] | None = None) -> None:
-        if data is None:
-            data = {}
-        elif type(data) is not dict and not isinstance(data, Mapping):
-            raise InvalidTypeError(f"the data must be a dict, not {type(data).__name__}")
         check_document_id(id)
         self.database = database
         self.id = id
         self._text: bytes | None = None  # what the server has, as it came or went
-        self._content: JsonDict | None = self._fresh(data)
+        if type(data) is dict and data.get("_id") == id:
+            self._content: JsonDict | None = dict(data)
+        else:
+            self._content = self._fresh(data)
         self._seen: bytes | None = _NEVER_SEEN  # the body last seen; None: that of _text
         self._seen_rev: str | None = None
 
@@ -82,10 +81,8 @@ class Document(MutableMapping[str, Any]):
         document._content = document._seen = None  # noqa: SLF001
         return document
 
-    def _fresh(self, data: Mapping[str, Any]) -> JsonDict:
-        if data.get("_id") == self.id:
-            return dict(data)
-        content = {"_id": self.id, **data}
+    def _fresh(self, data: Mapping[str, Any] | None) -> JsonDict:
+        content = {"_id": self.id, **_mapping(data)}
         content["_id"] = self.id
         return content
 
@@ -156,8 +153,10 @@ class Document(MutableMapping[str, Any]):
 
     def saved(self, text: bytes, rev: str) -> None:
         """Take over that the server has stored `text` (see `to_send`) as revision `rev`."""
-        content = self._data()
-        content.setdefault("_id", self.id)
+        content = self._content
+        if content is None or "_id" not in content:
+            content = self._data()
+            content["_id"] = self.id
         content["_rev"] = self._seen_rev = rev
         self._text, self._seen = text, None
 
@@ -365,7 +364,8 @@ class Document(MutableMapping[str, Any]):
     # -- the mapping ------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> Any:
-        return self._data()[key]
+        content = self._content
+        return (self._data() if content is None else content)[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._data()[key] = value
@@ -392,6 +392,14 @@ class Document(MutableMapping[str, Any]):
         return object.__hash__(self)
 
 
+def _mapping(data: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if data is None:
+        return {}
+    if not isinstance(data, Mapping):
+        raise InvalidTypeError(f"the data must be a dict, not {type(data).__name__}")
+    return data
+
+
 def _body_of(data: JsonDict) -> bytes:
     body = data.copy()
     body.pop("_id", None)
@@ -410,8 +418,8 @@ class SecurityDocument(Document):
     def __init__(self, database: Database, **kwargs: Any) -> None:
         super().__init__(database, "_security", kwargs.get("data"))
 
-    def _fresh(self, data: Mapping[str, Any]) -> JsonDict:
-        return dict(data)
+    def _fresh(self, data: Mapping[str, Any] | None) -> JsonDict:
+        return dict(_mapping(data))
 
     def _with_identity(self, body: bytes) -> bytes:
         return body

@@ -7,8 +7,8 @@ come. Both map every error to a class of `aiocouch.exception`. No other module k
 from __future__ import annotations
 
 import asyncio
-import gzip
 import inspect
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
@@ -18,6 +18,7 @@ from yarl import URL
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode
 from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, error_at_end
+from aiocouch._wire.texts import Texts
 from aiocouch.auth import BasicAuth, Credentials, credentials
 from aiocouch.exception import (
     CouchDBError,
@@ -38,7 +39,7 @@ __all__ = ["HTTPResponse", "Remote", "RemoteServer", "Stream", "Timeout", "silen
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-Body = bytes | AsyncIterable[bytes] | None
+Body = bytes | Texts | AsyncIterable[bytes] | None
 
 JSON = {"Content-Type": "application/json"}
 _LARGE = 1 << 20
@@ -51,7 +52,6 @@ _PACKED = {"Content-Encoding": "gzip"}
 _WORTH_IT = 0.8
 _SAFE = frozenset({"GET", "HEAD"})
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
-_SESSION_OPTIONS = frozenset(inspect.signature(aiohttp.ClientSession).parameters)
 
 Timeout: TypeAlias = aiohttp.ClientTimeout
 
@@ -134,8 +134,8 @@ class Remote:
     ) -> HTTPResponse:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
         plain = body
-        if self._gzip_above is not None and headers is None and isinstance(body, bytes):
-            body, headers = await _packed(body, self._gzip_above)
+        if self._gzip_above is not None and headers is None and isinstance(body, bytes | Texts):
+            body, headers = await _packed(bytes(body), self._gzip_above)
         try:
             response = await self._open(method, path, body, headers)
             content = await response.read()
@@ -217,6 +217,9 @@ class Remote:
                 options["data"] = _Pieces(body)
             else:
                 options["data"] = body
+        elif isinstance(body, Texts):
+            headers = {**JSON, "Content-Length": str(len(body))}
+            options["data"] = body
         elif body is not None:
             options["data"] = body
         return session.request(
@@ -402,7 +405,7 @@ async def _packed(body: bytes, above: int) -> tuple[bytes, Mapping[str, str] | N
     """A body compressed, with the header that says so, where it is large and that makes it smaller."""
     if len(body) <= above:
         return body, None
-    packed = await asyncio.to_thread(gzip.compress, body, 1)
+    packed = await asyncio.to_thread(zlib.compress, body, 1, zlib.MAX_WBITS | 16)
     return (packed, _PACKED) if len(packed) < _WORTH_IT * len(body) else (body, None)
 
 
@@ -480,8 +483,9 @@ def _split(server: str, given: Credentials | None) -> tuple[str, Credentials | N
 
 
 def _session_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    known = inspect.signature(aiohttp.ClientSession).parameters if kwargs else {}
     for name in kwargs:
-        if name not in _SESSION_OPTIONS or name == "base_url":
+        if name not in known or name == "base_url":
             raise InvalidTypeError(
                 f"unknown option {name!r}: neither ours nor aiohttp.ClientSession's"
             )

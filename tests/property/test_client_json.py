@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch import CouchDB, Database, Document
-from aiocouch._wire.codec import decode, encode, encode_sorted
+from aiocouch._wire.codec import decode, encode, encode_checked, encode_sorted
 from aiocouch.exception import CouchDBError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -41,14 +42,21 @@ def exact(value: Any) -> Any:
     return (type(value), value)
 
 
-@given(VALUES)
-def test_value_comes_back(value: Any) -> None:
-    assert exact(decode(encode(value))) == exact(value)
+# With the extra `fast` and without it.
+BOTH_WAYS = pytest.mark.parametrize("to_json", [encode, encode_checked])
+Encode = Callable[[Any], bytes]
 
 
+@BOTH_WAYS
 @given(VALUES)
-def test_other_programs_read_the_same(value: Any) -> None:
-    assert exact(json.loads(encode(value))) == exact(value)
+def test_value_comes_back(to_json: Encode, value: Any) -> None:
+    assert exact(decode(to_json(value))) == exact(value)
+
+
+@BOTH_WAYS
+@given(VALUES)
+def test_other_programs_read_the_same(to_json: Encode, value: Any) -> None:
+    assert exact(json.loads(to_json(value))) == exact(value)
     assert exact(decode(json.dumps(value))) == exact(value)
 
 
@@ -69,10 +77,11 @@ def buried(value: Any, how: list[Any]) -> Any:
     return value
 
 
+@BOTH_WAYS
 @given(BAD, st.lists(st.none() | TEXT, max_size=4))
-def test_what_is_no_json_is_refused_at_any_depth(bad: Any, how: list[Any]) -> None:
+def test_what_is_no_json_is_refused_at_any_depth(to_json: Encode, bad: Any, how: list[Any]) -> None:
     with pytest.raises(CouchDBError) as caught:
-        encode(buried(bad, how))
+        to_json(buried(bad, how))
     assert isinstance(caught.value, TypeError | ValueError)
 
 

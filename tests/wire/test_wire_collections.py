@@ -12,7 +12,7 @@ from aiocouch.bulk import BulkOperation
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
 from aiocouch.event import ChangedEvent
-from aiocouch.exception import InvalidInputError, RemoteResponseError
+from aiocouch.exception import InvalidInputError, InvalidTypeError, RemoteResponseError
 from tests.wire.canned import (
     Answer,
     CannedServer,
@@ -232,6 +232,24 @@ async def test_large_documents_go_some_at_a_time(canned: CannedServer, base: Dat
             doc["text"] = "x" * (7 << 20)
     sent = [[doc["_id"] for doc in request.json()["docs"]] for request in canned.requests]
     assert sent == [["a", "b"], ["c"]]
+
+
+async def test_many_documents_are_one_body_of_known_length(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.handler = stored
+    async with base.create_docs(f"{number}" for number in range(950)):
+        pass
+    request = canned.only()
+    assert request.headers["content-length"] == str(len(request.body))
+    assert request.headers["content-type"] == "application/json"
+    assert [doc["_id"] for doc in request.json()["docs"]] == [f"{n}" for n in range(950)]
+
+
+async def test_bad_documents_are_named_by_their_place(canned: CannedServer, base: Database) -> None:
+    with pytest.raises(InvalidTypeError, match=r"bytes at \['docs'\]\[1\]\['a'\]"):
+        await base.bulk_docs([{"_id": "x"}, {"_id": "y", "a": b"bytes"}])
+    assert canned.requests == []
 
 
 async def test_what_was_stored_before_a_request_failed_is_known(

@@ -3,6 +3,8 @@
 import gzip
 import json
 
+import pytest
+
 from aiocouch import CouchDB, Database
 from tests.wire.canned import Answer, CannedServer, Request, json_answer
 
@@ -44,3 +46,24 @@ async def test_a_server_that_takes_none_gets_it_plain(canned: CannedServer) -> N
             await Database(couchdb, "db").bulk_docs([{"_id": "a", "text": TEXT}])
     packed = ["content-encoding" in request.headers for request in canned.requests]
     assert packed == [True, False, False]
+
+
+@pytest.mark.parametrize("takes_gzip", [True, False])
+async def test_operations_of_many_documents(canned: CannedServer, takes_gzip: bool) -> None:
+    def answer(request: Request) -> Answer:
+        if "content-encoding" in request.headers and not takes_gzip:
+            return json_answer({"error": "bad_ctype", "reason": "gzip is not supported"}, 415)
+        return json_answer([{"ok": True, "id": f"{n}", "rev": "1-a"} for n in range(250)], 201)
+
+    canned.handler = answer
+    async with (
+        CouchDB(canned.url, gzip_above=100) as couchdb,
+        Database(couchdb, "db").create_docs() as bulk,
+    ):
+        for number in range(250):
+            bulk.create(f"{number}", {"text": TEXT})
+    assert bulk.ok is not None
+    assert len(bulk.ok) == 250
+    body = canned.requests[-1].body
+    sent = json.loads(gzip.decompress(body) if takes_gzip else body)
+    assert [doc["_id"] for doc in sent["docs"]] == [f"{number}" for number in range(250)]

@@ -1,7 +1,8 @@
 """JSON. Integers keep any size, and nothing that JSON cannot hold gets out.
 
 msgspec writes more types than JSON has (bytes, sets, dates) and NaN as null. Each of them would come
-back as something else, so each is refused before anything is sent.
+back as something else, so each is refused before anything is sent. rjson, where it is installed, can
+refuse them by itself; it only ever encodes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from aiocouch._wire.strict import strict_encoder
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 
 _PLAIN_TYPES: tuple[Any, ...] = (int, float, dict, list, tuple)
@@ -32,6 +34,7 @@ _sorted_encoder = msgspec.json.Encoder(enc_hook=_plain, order="deterministic")
 _decoder = msgspec.json.Decoder()
 
 _encode = _encoder.encode
+_encode_strictly = strict_encoder()
 decode = _decoder.decode
 """The value of a JSON text (bytes or str). Raises `msgspec.DecodeError`, or `UnicodeDecodeError`."""
 
@@ -43,8 +46,19 @@ def encode(value: Any) -> bytes:
     """The JSON text of a value, as UTF-8.
 
     Raises `InvalidTypeError` for a value that JSON has no type for, `InvalidInputError` for NaN,
-    infinities, lone surrogates and values that hold themselves. The message names the place.
+    infinities, lone surrogates, two keys of one text and values that hold themselves. The message
+    names the place.
     """
+    if _encode_strictly is not None:
+        try:
+            return _encode_strictly(value)
+        except (TypeError, ValueError, RecursionError):
+            pass  # it takes less, and its messages do not name the place
+    return encode_checked(value)
+
+
+def encode_checked(value: Any) -> bytes:
+    """As `encode`, by msgspec alone, whose text is read again to see what was lost."""
     try:
         text = _encode(value)
         # Quicker than a look at each value: what JSON cannot hold would come back as something else.
@@ -105,7 +119,7 @@ def _refuse(value: Any, place: str) -> None:
     """Raise for what JSON cannot hold. Subclasses of its types pass, as tuples do."""
     if isinstance(value, dict):
         for key, child in value.items():
-            _refuse_key(key, place)
+            _refuse_key(key, value, place)
             _refuse(child, f"{place}[{key!r}]")
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
@@ -116,10 +130,14 @@ def _refuse(value: Any, place: str) -> None:
         raise TypeError(f"{type(value).__name__}{_at(place)}")
 
 
-def _refuse_key(key: Any, place: str) -> None:
+def _refuse_key(key: Any, value: dict[Any, Any], place: str) -> None:
+    if isinstance(key, str):
+        return
     # json.dumps writes an int key as its digits; programs count by year that way.
-    if not isinstance(key, str) and (not isinstance(key, int) or isinstance(key, bool)):
+    if not isinstance(key, int) or isinstance(key, bool):
         raise TypeError(f"the key {key!r}{_at(place)} is no str")
+    if (digits := str(int(key))) in value:
+        raise ValueError(f"the keys {key!r} and {digits!r}{_at(place)} are the same in JSON")
 
 
 def _at(place: str) -> str:

@@ -44,7 +44,7 @@ def quote_document_id(doc_id: str) -> str:
 
 def check_document_id(doc_id: str) -> None:
     """Raise as `quote_document_id` does, without the work of quoting where nothing needs it."""
-    if type(doc_id) is not str or not _PLAIN(doc_id):
+    if type(doc_id) is not str or not doc_id or doc_id[0] == "_" or not doc_id.isascii():
         quote_document_id(doc_id)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -51,6 +50,8 @@ def checked(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]
 
 
 def _unknown(name: str, known: frozenset[str]) -> str:
+    from difflib import get_close_matches  # for few programs make this mistake
+
     near = get_close_matches(name, known, 1)
     hint = (
         f", did you mean {near[0]!r}?"
