@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients.work import Job, documents
-from benchmarks.peers import NODE, OURS, RAW, Peer
+from benchmarks.peers import FAST, NODE, OURS, RAW, Peer
 from benchmarks.progress import watched
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def run_program(command: Sequence[str], job: Job) -> Figures:
 
 def run_peer(running: Running, peer: Peer, work: Workload) -> Figures:
     """Let a client do the work once, and look at what it says to have seen."""
-    name = work.title if peer == OURS else work.name
+    name = work.title if peer in {OURS, FAST} else work.name
     job = job_of(running, work, name)
     if job.database == WRITTEN:
         running.recreate(WRITTEN)
@@ -129,7 +129,7 @@ def _turns(
 ) -> Iterator[tuple[int, Peer]]:
     for number in range(rounds):
         for peer in peers:
-            is_other = peer not in {RAW, OURS} and peer.name != "aiocouch4"
+            is_other = peer not in {RAW, OURS, FAST} and peer.name != "aiocouch4"
             if peer.name not in work.without and not (is_other and number >= other_rounds):
                 yield number, peer
 

@@ -62,6 +62,8 @@ class ByHand:
         rows = await self._json("POST", "_bulk_docs", {"docs": DATA})
         return sum(row["ok"] for row in rows)
 
+    bulk_docs = bulk
+
     async def get1(self) -> int:
         return sum([(await self._json("GET", id))["serial"] >= 0 for id in IDS])
 
@@ -100,6 +102,9 @@ class Ours:
                 operation.create(data["_id"], data)
         return len(operation.ok or ())
 
+    async def bulk_docs(self) -> int:
+        return sum("error" not in row for row in await self.database.bulk_docs(DATA))
+
     async def get1(self) -> int:
         return sum([(await self.database[id])["serial"] >= 0 for id in IDS])
 
@@ -119,6 +124,7 @@ SIZES = {
     "changes": DOCUMENTS,
     "find": CITIES,
     "bulk": BATCH,
+    "bulk_docs": BATCH,
     "get1": SINGLE,
     "together": TOGETHER,
     "save": SINGLE,

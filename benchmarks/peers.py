@@ -46,7 +46,7 @@ class Peer:
 
     def install(self) -> None:
         """Install it, unless that is done."""
-        if self == OURS:
+        if self in {OURS, FAST}:
             compile_ours()
         stamp = self.folder / "installed"
         wanted = " ".join(self.packages)
@@ -72,9 +72,11 @@ class Peer:
 
 RAW = Peer("raw", ("aiohttp>=3.14", "orjson"), "raw.py", "raw")
 OURS = Peer("ours", ("--editable", str(ROOT)), "ours.py", "aiocouch 5")
+FAST = Peer("fast", ("--editable", f"{ROOT}[fast]"), "ours.py", "aiocouch 5 [fast]")
 PEERS = (
     RAW,
     OURS,
+    FAST,
     Peer("aiocouch4", ("aiocouch==4.0.1",), "ours.py", "aiocouch 4.0.1"),
     Peer("couchdb3", ("couchdb3==3.5.0",), "couchdb3_client.py", "couchdb3"),
     Peer("ibmcloudant", ("ibmcloudant==0.11.12",), "ibmcloudant_client.py", "ibmcloudant (sync)"),

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH, LABEL, BAR, GAP, TOP = 720, 190, 18, 4, 44
-COLOURS = {"ours": "#2a6f97", "raw": "#444444"}
+COLOURS = {"ours": "#2a6f97", "fast": "#61a5c2", "raw": "#444444"}
 OTHER = "#b9c6cf"
 LIMIT = "#c1121f"
 

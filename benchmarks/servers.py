@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,16 @@ class Running:
         """Make the database new and empty."""
         if self.has(database):
             self.ask("DELETE", database)
-        self.ask("PUT", database)
+        for _ in range(50):
+            try:
+                self.ask("PUT", database)
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.PRECONDITION_FAILED:
+                    raise
+                time.sleep(0.1)  # CouchDB forgets it a moment after it has said so
+            else:
+                return
+        raise RuntimeError(f"the database {database} does not go away")
 
     def title(self) -> str:
         """What it calls itself."""
