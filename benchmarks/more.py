@@ -13,6 +13,7 @@ from benchmarks.measure import Figures, run_program
 from benchmarks.peers import CLIENTS, OURS
 from benchmarks.report import said, table, write_json
 from benchmarks.seeding import seed
+from benchmarks.servers import CALM_KIND, COUCHDB_KIND, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,18 +92,40 @@ def idle(running: Running, quick: bool) -> list[Row]:
 
 
 def slices(running: Running, quick: bool) -> list[Row]:
-    """A whole database by several requests at a time, beside one."""
+    """A whole database by several requests at a time, beside one.
+
+    They help as far as one request leaves cores to spare. On few cores that is a CouchDB that does not
+    wait busily, and a database of one shard.
+    """
     count = 20_000 if quick else 100_000
-    seed(running, "bench-slices", count)
-    one = [_run(running, "docs", "bench-slices", count) for _ in range(3)]
-    four = [_run(running, "sliced", "bench-slices", count, streams=4) for _ in range(3)]
-    middle = [sorted(runs, key=lambda figures: figures.wall)[1] for runs in (one, four)]
-    faster = f"{middle[0].wall / middle[1].wall:.2f} times as fast"
-    amount = f"{count:,} documents"
-    return [
-        _row("slices: docs()", amount, middle[0]),
-        _row("slices: docs(streams=4)", amount, middle[1], faster),
-    ]
+    rows = _sliced(running, count, "")
+    if running.kind == COUCHDB_KIND:
+        with serving(CALM_KIND) as calm:
+            rows += _sliced(calm, count, ", q=2, not waiting busily")
+        with serving(CALM_KIND) as calm:
+            rows += _sliced(calm, count, ", q=1, not waiting busily", "?q=1")
+    return rows
+
+
+def _sliced(running: Running, count: int, how: str, query: str = "") -> list[Row]:
+    seed(running, "bench-slices", count, query)
+    wall = 0.0
+    rows: list[Row] = []
+    for streams, call in ((1, "docs()"), (4, "docs(streams=4)")):
+        work = "docs" if streams == 1 else "sliced"
+        runs = [_with_cores(running, work, count, streams) for _ in range(3)]
+        figures, cores = sorted(runs, key=lambda run: run[0].wall)[1]
+        wall = wall or figures.wall
+        faster = f"{wall / figures.wall:.2f} times as fast; " if streams > 1 else ""
+        remark = f"{faster}the server used {cores:.1f} cores"
+        rows.append(_row(f"slices: {call}{how}", f"{count:,} documents", figures, remark))
+    return rows
+
+
+def _with_cores(running: Running, work: str, count: int, streams: int) -> tuple[Figures, float]:
+    before = running.cpu_seconds()
+    figures = _run(running, work, "bench-slices", count, streams=streams)
+    return figures, (running.cpu_seconds() - before) / figures.wall
 
 
 def _seconds(command: Sequence[str], times: int = 15) -> float:

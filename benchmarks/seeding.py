@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from benchmarks.servers import Running
 
 
-def seed(running: Running, database: str, count: int) -> None:
-    """Fill a database with so many documents, and index them, unless that is done."""
+def seed(running: Running, database: str, count: int, query: str = "") -> None:
+    """Fill a database with so many documents, and index them, unless that is done.
+
+    `query` has the options that it is made with.
+    """
     if running.has(database) and running.ask("GET", database)["doc_count"] >= count:
         return
-    running.recreate(database)
+    running.recreate(database, query)
     write(running, database, count)
     index = {"index": {"fields": ["type"]}, "ddoc": "by_type", "name": "by_type"}
     running.ask("POST", f"{database}/_index", index)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COUCHDB = Path("/opt/couchdb")
+COUCHDB_KIND, CALM_KIND = "couchdb", "couchdb-calm"
+_NOT_WAITING_BUSILY = "+sbwt none\n+sbwtdcpu none\n+sbwtdio none\n"
+_TICKS = os.sysconf("SC_CLK_TCK")
 _SETTINGS = """[couchdb]
 single_node = true
 database_dir = {folder}/data
@@ -48,6 +51,8 @@ class Running:
     """Its process, where it is one of ours."""
     start_seconds: float = 0.0
     """How long it took from the start of the process to the first answer."""
+    kind: str = ""
+    """What `serving` was asked for."""
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request, and return the answer. Raises `urllib.error.HTTPError`."""
@@ -69,13 +74,13 @@ class Running:
             return False
         return True
 
-    def recreate(self, database: str) -> None:
-        """Make the database new and empty."""
+    def recreate(self, database: str, query: str = "") -> None:
+        """Make the database new and empty, with the options of the query."""
         if self.has(database):
             self.ask("DELETE", database)
         for _ in range(50):
             try:
-                self.ask("PUT", database)
+                self.ask("PUT", f"{database}{query}")
             except urllib.error.HTTPError as error:
                 if error.code != HTTPStatus.PRECONDITION_FAILED:
                     raise
@@ -96,23 +101,35 @@ class Running:
         found = re.search(r"^VmRSS:\s+(\d+)", text, re.MULTILINE)
         return int(found[1]) if found else 0
 
+    def cpu_seconds(self) -> float:
+        """How much CPU its process has had, 0 for a server that is none of ours."""
+        if self.pid is None:
+            return 0.0
+        figures = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(figures[11]) + int(figures[12])) / _TICKS
+
 
 @contextlib.contextmanager
 def serving(kind: str) -> Iterator[Running]:
-    """A server: "embedded", "couchdb" (a private Apache CouchDB), or the URL of one."""
+    """A server: "embedded", "couchdb" (a private Apache CouchDB), or the URL of one.
+
+    "couchdb-calm" is a CouchDB whose Erlang does not wait busily, as one that shares its machine.
+    """
     if "://" in kind:
         yield Running(CouchDBServer.from_url(kind))
         return
     with tempfile.TemporaryDirectory(prefix="aiocouch-bench-") as folder:
-        start = _start_embedded if kind == "embedded" else _start_couchdb
         began = time.perf_counter()
-        process, url = start(Path(folder))
+        if kind == "embedded":
+            process, url = _start_embedded(Path(folder))
+        else:
+            process, url = _start_couchdb(Path(folder), calm=kind == CALM_KIND)
         try:
             running = Running(CouchDBServer(url), process.pid)
             _wait(running)
             seconds = time.perf_counter() - began
             _finish(running, kind)
-            yield Running(running.server, process.pid, seconds)
+            yield Running(running.server, process.pid, seconds, kind)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
@@ -126,7 +143,7 @@ def _start_embedded(folder: Path) -> tuple[subprocess.Popen[str], str]:
     return process, url.rstrip("/")
 
 
-def _start_couchdb(folder: Path) -> tuple[subprocess.Popen[str], str]:
+def _start_couchdb(folder: Path, *, calm: bool) -> tuple[subprocess.Popen[str], str]:
     port = _free_port()
     (folder / "data").mkdir()
     (folder / "local.ini").write_text(_SETTINGS.format(folder=folder, port=port))
@@ -135,7 +152,7 @@ def _start_couchdb(folder: Path) -> tuple[subprocess.Popen[str], str]:
         for line in (COUCHDB / "etc" / "vm.args").read_text().splitlines(keepends=True)
         if not line.startswith("-name")
     ]
-    (folder / "vm.args").write_text("".join(kept))
+    (folder / "vm.args").write_text("".join([*kept, _NOT_WAITING_BUSILY if calm else ""]))
     settings = f"{COUCHDB}/etc/default.ini {folder}/local.ini"
     environment = {
         **os.environ,
@@ -178,6 +195,6 @@ def _wait(running: Running) -> None:
 
 def _finish(running: Running, kind: str) -> None:
     """Wait until CouchDB has made its own databases."""
-    if kind == "couchdb":
+    if kind != "embedded":
         while not (running.has("_users") and running.has("_replicator")):
             time.sleep(0.1)
