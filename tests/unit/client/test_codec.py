@@ -6,8 +6,11 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import json
 import math
 import pathlib
+import random
+import struct
 import types
 import uuid
 from collections.abc import Callable
@@ -101,6 +104,31 @@ def test_both_write_the_same(value: Any) -> None:
 def test_both_refuse_the_same(value: Any, to_json: Callable[[Any], bytes]) -> None:
     with pytest.raises(CouchDBError, match=r"^not JSON: .*at \['a'\]\[0\]|lone surrogate"):
         to_json({"a": [value]})
+
+
+SPECIAL = [
+    *'"\\/\b\f\n\r\t\x00\x1f\x7f\x80\xff\u0100\u07ff\u0800\u2028\ud7ff\ue000\uffff\U00010000\U0010ffff'
+]
+
+
+@pytest.mark.parametrize("to_json", [encode, encode_checked])
+@pytest.mark.parametrize("filling", ["a", "\xe9", "\u65e5", "\U0001f600"])
+def test_every_character_at_every_place(to_json: Callable[[Any], bytes], filling: str) -> None:
+    """Encoders look at 16, 32 or 64 bytes at a time."""
+    for length in range(1, 70):
+        texts = [
+            filling * place + special + filling * (length - place - 1)
+            for place in range(length)
+            for special in SPECIAL
+        ]
+        assert json.loads(to_json(texts)) == texts
+
+
+@pytest.mark.parametrize("to_json", [encode, encode_checked])
+def test_floats_of_any_bits(to_json: Callable[[Any], bytes]) -> None:
+    bits = random.Random(3).randbytes(8 * 100_000)
+    floats = [number for (number,) in struct.iter_unpack("<d", bits) if math.isfinite(number)]
+    assert json.loads(to_json(floats)) == floats
 
 
 @pytest.mark.parametrize("to_json", [encode, encode_checked])
