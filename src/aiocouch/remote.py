@@ -144,6 +144,8 @@ class Remote:
         if response.status == 415 and headers is _PACKED:
             self._gzip_above = None
             return await self.request(method, path, body=plain)
+        if response.status == 400 and method == "HEAD":
+            await self.request("GET", path)  # which has a body that tells why, and raises
         if response.status >= 300:
             raise _refusal(method, path, response, content)
         if self.credentials is not None and "Set-Cookie" in response.headers:

@@ -61,6 +61,10 @@ async def test_create_twice(couchdb: CouchDB, fresh_name: str) -> None:
 async def test_create_sends_its_parameters(couchdb: CouchDB, fresh_name: str) -> None:
     db = await couchdb.create(fresh_name, partitioned=True)
     assert (await db.info())["props"]["partitioned"] is True
+    with pytest.raises(
+        aiocouch.BadRequestError, match="partition:id"
+    ):  # HEAD alone does not tell why
+        await db.create("without-partition")
 
 
 @pytest.mark.parametrize("name", ["Upper", "_private", "1digit", "sp ace", "ü"])

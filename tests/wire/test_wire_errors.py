@@ -153,7 +153,8 @@ async def test_head_maps_every_status(
     canned.handler = lambda request: error_answer(status)
     with pytest.raises(CLASSES[status]) as caught:
         await HEADS[name](base)
-    expect_facts(caught.value, status, "HEAD", "/db/x")
+    asked_again = status == 400  # with GET, for the reason
+    expect_facts(caught.value, status, "GET" if asked_again else "HEAD", "/db/x")
     assert "None" not in str(caught.value)
 
 
@@ -314,3 +315,21 @@ async def test_error_can_be_pickled_and_copied(
     for fact in ("status", "error", "reason", "method", "path", "request_id"):
         assert getattr(other, fact) == getattr(error, fact)
     assert repr(other)
+
+
+async def test_the_reason_of_a_refused_head_is_asked_for(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(Answer(400), error_answer(400, "bad_request", "Doc id must be of form partition:id"))
+    with pytest.raises(aiocouch.BadRequestError, match="partition:id") as caught:
+        await base.create("x")
+    assert [request.method for request in canned.requests] == ["HEAD", "GET"]
+    assert caught.value.reason == "Doc id must be of form partition:id"
+
+
+async def test_a_refused_head_is_refused_when_get_is_not(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(Answer(400), json_answer({"_id": "x"}))
+    with pytest.raises(aiocouch.BadRequestError, match="HEAD /db/x"):
+        await base.create("x")
