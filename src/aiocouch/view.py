@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -78,14 +79,15 @@ _ID_ROWS = msgspec.json.Decoder(list[_IdRow])
 _NULL = b"null"
 
 
-class ViewResponse(msgspec.Struct, frozen=True, weakref=True):
+@dataclass(frozen=True)
+class ViewResponse:
     """The whole answer of a view. `offset` and `total_rows` are None for a reduced one."""
 
     offset: int | None = None
-    rows: list[JsonDict] = msgspec.field(default_factory=list)
+    rows: list[JsonDict] = field(default_factory=list)
     total_rows: int | None = None
     update_seq: str | None = None
-    database: Database | None = None
+    database: Database | None = field(default=None, repr=False, compare=False)
 
     def _good(self) -> Generator[JsonDict, None, None]:
         return (row for row in self.rows if "error" not in row)
