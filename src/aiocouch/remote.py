@@ -21,11 +21,13 @@ from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, erro
 from aiocouch._wire.texts import Texts
 from aiocouch.auth import BasicAuth, Credentials, credentials
 from aiocouch.exception import (
+    ConflictError,
     CouchDBError,
     Facts,
     InvalidInputError,
     InvalidTypeError,
     SessionClosedError,
+    TransportError,
     TruncatedError,
     UnexpectedAnswerError,
     response_error,
@@ -51,6 +53,9 @@ _LONGEST_REST = 0.016  # for a server that finds its rows slowly
 _PACKED = {"Content-Encoding": "gzip"}
 _WORTH_IT = 0.8
 _SAFE = frozenset({"GET", "HEAD"})
+_SENT_AGAIN = frozenset({"PUT", "DELETE"})
+"""The writes that aiohttp sends again when a connection turns out to be broken."""
+_CAN_COUNT = hasattr(aiohttp, "ClientMiddlewareType")  # since aiohttp 3.12
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
 
 Timeout: TypeAlias = aiohttp.ClientTimeout
@@ -134,10 +139,12 @@ class Remote:
     ) -> HTTPResponse:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
         plain = body
+        sendings = _Sendings()
+        options = self._counting(sendings) if _CAN_COUNT and method in _SENT_AGAIN else {}
         if self._gzip_above is not None and headers is None and isinstance(body, bytes | Texts):
             body, headers = await _packed(bytes(body), self._gzip_above)
         try:
-            response = await self._open(method, path, body, headers)
+            response = await self._open(method, path, body, headers, **options)
             content = await response.read()
         except _FOREIGN as error:
             raise transport_error(error, _facts(method, path)) from error
@@ -147,7 +154,8 @@ class Remote:
         if response.status == 400 and method == "HEAD":
             await self.request("GET", path)  # which has a body that tells why, and raises
         if response.status >= 300:
-            raise _refusal(method, path, response, content)
+            refusal = _refusal(method, path, response, content)
+            raise sendings.unclear(refusal) if sendings.count > 1 else refusal
         if self.credentials is not None and "Set-Cookie" in response.headers:
             self._renew(self.credentials, response)
         answer = HTTPResponse(response, content)
@@ -231,6 +239,10 @@ class Remote:
             raise_for_status=False,
             **options,
         )
+
+    def _counting(self, sendings: _Sendings) -> dict[str, Any]:
+        """The option of aiohttp that counts. It would stand for those of the session."""
+        return {"middlewares": (*self._options.get("middlewares", ()), sendings)}
 
     def _start(self, method: str, path: str) -> aiohttp.ClientSession:
         if self._closed or self._session is not None:
@@ -418,6 +430,29 @@ async def _rest(transport: asyncio.Transport, seconds: float) -> None:
         await asyncio.sleep(seconds)
     finally:
         transport.resume_reading()
+
+
+class _Sendings:
+    """How often a request was sent: more than once, when a connection broke under it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        self.count += 1
+        return await handler(request)
+
+    def unclear(self, refusal: CouchDBError) -> CouchDBError:
+        """What a conflict is then: maybe one with itself. Who takes it for another's writes twice."""
+        if not isinstance(refusal, ConflictError):
+            return refusal
+        facts = Facts(*(getattr(refusal, name) for name in Facts._fields))
+        said = (
+            "the connection broke, and when it was sent again, it met a conflict, maybe with itself"
+        )
+        return TransportError(f"{refusal}; {said}", facts)
 
 
 class _Pieces:

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from aiocouch import Database, Document, TransportError
+from aiocouch import ConflictError, CouchDB, Database, Document, ForbiddenError, TransportError
 from aiocouch.attachment import Content
-from tests.wire.canned import Answer, CannedServer, json_answer
+from tests.wire.canned import Answer, CannedServer, error_answer, json_answer
 
 PIECES = [b"first ", b"second ", b"third"]
 WHOLE = b"".join(PIECES)
@@ -66,3 +67,55 @@ async def test_large_document(canned: CannedServer, base: Database) -> None:
         assert request.headers["content-length"] == str(len(request.body))
         assert json.loads(request.body)["text"] == "x" * 3_000_000
     canned.answers.clear()
+
+
+CONFLICT = error_answer(409, "conflict", "Document update conflict.")
+
+
+async def test_a_conflict_that_may_be_one_with_itself(canned: CannedServer, base: Database) -> None:
+    """Who takes it for somebody else's, makes an edit again that was stored."""
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), CONFLICT)
+    await base.info()
+    doc = Document(base, "a", {"n": 1})
+    with pytest.raises(TransportError, match=r"409 conflict: .*maybe with itself") as caught:
+        await doc.save()
+    assert not isinstance(caught.value, ConflictError)
+    assert (caught.value.status, caught.value.reason) == (409, "Document update conflict.")
+    assert [request.method for request in canned.requests] == ["GET", "PUT", "PUT"]
+    assert doc.is_dirty()
+
+
+async def test_the_same_of_a_deletion(canned: CannedServer, base: Database) -> None:
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), CONFLICT)
+    await base.info()
+    with pytest.raises(TransportError, match="maybe with itself"):
+        await Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}').delete()
+
+
+async def test_another_refusal_is_what_it_is(canned: CannedServer, base: Database) -> None:
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), error_answer(403))
+    await base.info()
+    with pytest.raises(ForbiddenError):
+        await Document(base, "a", {"n": 1}).save()
+
+
+async def test_a_conflict_at_once_is_a_conflict(canned: CannedServer, base: Database) -> None:
+    canned.say(CONFLICT)
+    with pytest.raises(ConflictError):
+        await Document(base, "a", {"n": 1}).save()
+
+
+async def test_middlewares_of_the_session_stay(canned: CannedServer) -> None:
+    seen: list[str] = []
+
+    async def note(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        seen.append(request.method)
+        return await handler(request)
+
+    stored = json_answer({"ok": True, "id": "a", "rev": "1-a"}, 201)
+    canned.say(json_answer({"db_name": "db"}), stored)
+    async with CouchDB(canned.url, middlewares=(note,)) as couchdb:
+        base = Database(couchdb, "db")
+        await base.info()
+        await Document(base, "a", {"n": 1}).save()
+    assert seen == ["GET", "PUT"]
