@@ -55,7 +55,7 @@ _WORTH_IT = 0.8
 _SAFE = frozenset({"GET", "HEAD"})
 _SENT_AGAIN = frozenset({"PUT", "DELETE"})
 """The writes that aiohttp sends again when a connection turns out to be broken."""
-_CAN_COUNT = hasattr(aiohttp, "ClientMiddlewareType")  # since aiohttp 3.12
+_CAN_WATCH = hasattr(aiohttp, "ClientMiddlewareType")  # since aiohttp 3.12
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
 
 Timeout: TypeAlias = aiohttp.ClientTimeout
@@ -139,8 +139,8 @@ class Remote:
     ) -> HTTPResponse:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
         plain = body
-        sendings = _Sendings()
-        options = self._counting(sendings) if _CAN_COUNT and method in _SENT_AGAIN else {}
+        watch = _Watch()
+        options = self._watched_by(watch) if _CAN_WATCH and method in _SENT_AGAIN else {}
         if self._gzip_above is not None and headers is None and isinstance(body, bytes | Texts):
             body, headers = await _packed(bytes(body), self._gzip_above)
         try:
@@ -155,7 +155,7 @@ class Remote:
             await self.request("GET", path)  # which has a body that tells why, and raises
         if response.status >= 300:
             refusal = _refusal(method, path, response, content)
-            raise sendings.unclear(refusal) if sendings.count > 1 else refusal
+            raise watch.unclear(refusal) if watch.broke else refusal
         if self.credentials is not None and "Set-Cookie" in response.headers:
             self._renew(self.credentials, response)
         answer = HTTPResponse(response, content)
@@ -240,9 +240,9 @@ class Remote:
             **options,
         )
 
-    def _counting(self, sendings: _Sendings) -> dict[str, Any]:
-        """The option of aiohttp that counts. It would stand for those of the session."""
-        return {"middlewares": (*self._options.get("middlewares", ()), sendings)}
+    def _watched_by(self, watch: _Watch) -> dict[str, Any]:
+        """The option of aiohttp. By itself it would stand for those of the session."""
+        return {"middlewares": (*self._options.get("middlewares", ()), watch)}
 
     def _start(self, method: str, path: str) -> aiohttp.ClientSession:
         if self._closed or self._session is not None:
@@ -432,17 +432,22 @@ async def _rest(transport: asyncio.Transport, seconds: float) -> None:
         transport.resume_reading()
 
 
-class _Sendings:
-    """How often a request was sent: more than once, when a connection broke under it."""
+class _Watch:
+    """Sees whether a connection broke under a request, which is then sent again."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.broke = False
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        self.count += 1
-        return await handler(request)
+        try:
+            return await handler(request)
+        except aiohttp.ClientConnectorError:
+            raise  # nothing was sent
+        except Exception:
+            self.broke = True
+            raise
 
     def unclear(self, refusal: CouchDBError) -> CouchDBError:
         """What a conflict is then: maybe one with itself. Who takes it for another's writes twice."""

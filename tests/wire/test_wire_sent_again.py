@@ -105,6 +105,19 @@ async def test_a_conflict_at_once_is_a_conflict(canned: CannedServer, base: Data
         await Document(base, "a", {"n": 1}).save()
 
 
+async def test_who_sends_again_after_an_answer_meets_a_conflict(canned: CannedServer) -> None:
+    """As digest authentication does: the first one was not carried out."""
+
+    async def twice(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        await handler(request)
+        return await handler(request)
+
+    canned.say(error_answer(401), CONFLICT)
+    async with CouchDB(canned.url, middlewares=(twice,)) as couchdb:
+        with pytest.raises(ConflictError):
+            await Document(Database(couchdb, "db"), "a", {"n": 1}).save()
+
+
 async def test_middlewares_of_the_session_stay(canned: CannedServer) -> None:
     seen: list[str] = []
 
