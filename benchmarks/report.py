@@ -29,7 +29,7 @@ LIMITS = {
     "save": 1.10,
     "get32-batched": 0.35,
 }
-"""CPU of ours beside raw, at most."""
+"""CPU of ours beside raw, at most: of the whole process for the kinds of bulk, else of the work."""
 
 MEMORY_LIMITS = {"all": 60, "changes": 50, "find": 60}
 """Peak memory of ours, in MB, at most."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from aiocouch.exception import InvalidInputError, InvalidTypeError
@@ -22,22 +23,19 @@ class Credentials(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class BasicAuth:
-    """A name and a password, sent with every request (RFC 7617).
+    """A name and a password, sent with every request (RFC 7617)."""
 
-    Raises `InvalidInputError` for what the header cannot carry.
-    """
+    user: str
+    password: str = field(default="", repr=False)
 
-    def __init__(self, user: str, password: str = "") -> None:
-        if ":" in user:
+    def __post_init__(self) -> None:
+        """Refuse what the header cannot carry."""
+        if ":" in self.user:
             raise InvalidInputError(
                 "a user name with a colon cannot be sent as basic authentication"
             )
-        self.user = user
-        self.password = password
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.user!r}>"
 
     def headers(self) -> dict[str, str]:
         """The `Authorization` header."""
@@ -49,19 +47,16 @@ class BasicAuth:
         return False
 
 
+@dataclass
 class CookieAuth:
-    """The value of an `AuthSession` cookie, renewed when the server pushes a new one.
+    """The value of an `AuthSession` cookie, renewed when the server pushes a new one."""
 
-    Raises `InvalidInputError` for what would break the header.
-    """
+    cookie: str = field(repr=False)
 
-    def __init__(self, cookie: str) -> None:
-        if not cookie.isascii() or any(c in ";, \r\n\t" for c in cookie):
+    def __post_init__(self) -> None:
+        """Refuse what would break the header."""
+        if not self.cookie.isascii() or any(c in ";, \r\n\t" for c in self.cookie):
             raise InvalidInputError("the session cookie has characters that no cookie value has")
-        self.cookie = cookie
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
 
     def headers(self) -> dict[str, str]:
         """The `Cookie` header."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, Self
 
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
@@ -93,19 +93,13 @@ class BulkOperation:
         if not isinstance(doc, Document):
             raise InvalidTypeError(f"only a Document can be added, not {type(doc).__name__}")
         if doc.id in self._docs:
-            self._refuse_second(doc)
+            raise InvalidInputError(f"{doc!r} is already part of this bulk operation")
         self._docs[doc.id] = doc
         return doc
 
     def create(self, id: str, data: JsonDict | None = None) -> Document:
         """Add a new document, and return it. Raises `InvalidInputError` when its id is there already."""
-        doc = Document(self.database, id, data)
-        if self._docs.setdefault(id, doc) is not doc:
-            self._refuse_second(doc)
-        return doc
-
-    def _refuse_second(self, doc: Document) -> NoReturn:
-        raise InvalidInputError(f"{doc!r} is already part of this bulk operation")
+        return self.append(Document(self.database, id, data))
 
     def update(self, doc: Document) -> Document:
         """Deprecated since 2.1: the older name of `append`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aiocouch._wire.codec import encode
+from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
 from aiocouch._wire.rows import document_id
@@ -251,7 +251,7 @@ class Database:
         Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
         """
         plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
-        return await self._write(encode({**data, "docs": plain}))
+        return await self._write(encode_list("docs", plain, data))
 
     async def save_texts(self, texts: list[bytes]) -> list[BulkRow]:
         """As `bulk_docs`, for documents that are JSON text already."""

@@ -145,7 +145,9 @@ class TransportError(CouchDBError):
     """No whole answer came: refused, reset, timed out, or cut in the middle.
 
     What is raised is also the class of aiohttp that it was before, such as
-    `aiohttp.ClientConnectorError`, and has it as `__cause__`.
+    `aiohttp.ClientConnectorError`, and has it as `__cause__`. Only a write that was sent again, for its
+    connection broke, and then met a conflict, maybe with itself, has a `status`, and a `ConflictError`
+    as its `__cause__`.
     """
 
 

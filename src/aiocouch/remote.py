@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeGuard, TypeVar
 
 import aiohttp
 from multidict import CIMultiDict
@@ -21,6 +22,7 @@ from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, erro
 from aiocouch._wire.texts import Texts
 from aiocouch.auth import BasicAuth, Credentials, credentials
 from aiocouch.exception import (
+    BadRequestError,
     ConflictError,
     CouchDBError,
     Facts,
@@ -55,7 +57,6 @@ _WORTH_IT = 0.8
 _SAFE = frozenset({"GET", "HEAD"})
 _SENT_AGAIN = frozenset({"PUT", "DELETE"})
 """The writes that aiohttp sends again when a connection turns out to be broken."""
-_CAN_WATCH = hasattr(aiohttp, "ClientMiddlewareType")  # since aiohttp 3.12
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
 
 Timeout: TypeAlias = aiohttp.ClientTimeout
@@ -126,6 +127,7 @@ class Remote:
         url, self.credentials = _split(server, credentials(user, password, cookie))
         self.url = url
         self._options = _session_options(kwargs)
+        self._middlewares = tuple(kwargs.get("middlewares") or ())
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -140,9 +142,9 @@ class Remote:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
         plain = body
         watch = _Watch()
-        options = self._watched_by(watch) if _CAN_WATCH and method in _SENT_AGAIN else {}
-        if self._gzip_above is not None and headers is None and isinstance(body, bytes | Texts):
-            body, headers = await _packed(bytes(body), self._gzip_above)
+        options = self._watched_by(watch) if method in _SENT_AGAIN else {}
+        if self._is_to_pack(body) and headers is None:
+            body, headers = await _packed(bytes(body))
         try:
             response = await self._open(method, path, body, headers, **options)
             content = await response.read()
@@ -151,10 +153,10 @@ class Remote:
         if response.status == 415 and headers is _PACKED:
             self._gzip_above = None
             return await self.request(method, path, body=plain)
-        if response.status == 400 and method == "HEAD":
-            await self.request("GET", path)  # which has a body that tells why, and raises
         if response.status >= 300:
             refusal = _refusal(method, path, response, content)
+            if response.status == 400 and method == "HEAD":
+                refusal = await self._with_reason(path) or refusal
             raise watch.unclear(refusal) if watch.broke else refusal
         if self.credentials is not None and "Set-Cookie" in response.headers:
             self._renew(self.credentials, response)
@@ -220,16 +222,9 @@ class Remote:
             session = self._start(method, path)
         if method not in _SAFE:
             options["allow_redirects"] = False  # a redirected write would be repeated as a GET
-        if type(body) is bytes:
-            headers = {**JSON, **headers} if headers else JSON
-            if len(body) > _LARGE:  # aiohttp warns of large bytes, and would write them at once
-                headers = {**headers, "Content-Length": str(len(body))}
-                options["data"] = _Pieces(body)
-            else:
-                options["data"] = body
-        elif isinstance(body, Texts):
-            headers = {**JSON, "Content-Length": str(len(body))}
-            options["data"] = body
+        if isinstance(body, bytes | Texts):
+            headers = {**JSON, "Content-Length": str(len(body)), **(headers or {})}
+            options["data"] = self._sendable(body)
         elif body is not None:
             options["data"] = body
         return session.request(
@@ -240,9 +235,32 @@ class Remote:
             **options,
         )
 
+    async def _with_reason(self, path: str) -> CouchDBError | None:
+        """The refusal of a GET, whose body tells the reason, as that of a HEAD cannot."""
+        try:
+            async with self.stream("GET", path):
+                return None
+        except BadRequestError as error:
+            return error
+        except CouchDBError:
+            return None
+
+    def _is_to_pack(self, body: Body) -> TypeGuard[bytes | Texts]:
+        above = self._gzip_above
+        return above is not None and isinstance(body, bytes | Texts) and len(body) > above
+
     def _watched_by(self, watch: _Watch) -> dict[str, Any]:
         """The option of aiohttp. By itself it would stand for those of the session."""
-        return {"middlewares": (*self._options.get("middlewares", ()), watch)}
+        return {"middlewares": (*self._middlewares, watch)}
+
+    def _sendable(self, body: bytes | Texts) -> bytes | Texts | _Pieces | io.BytesIO:
+        """JSON in the form in which aiohttp sends it best."""
+        if len(body) <= _LARGE and (isinstance(body, bytes) or self._middlewares):
+            return bytes(body)
+        # aiohttp warns of large bytes, and would write them at once.
+        if self._middlewares:
+            return io.BytesIO(bytes(body))  # which one of them may send again
+        return _Pieces(body) if isinstance(body, bytes) else body
 
     def _start(self, method: str, path: str) -> aiohttp.ClientSession:
         if self._closed or self._session is not None:
@@ -415,10 +433,8 @@ class Stream:
 RemoteServer = Remote  # its name of old
 
 
-async def _packed(body: bytes, above: int) -> tuple[bytes, Mapping[str, str] | None]:
-    """A body compressed, with the header that says so, where it is large and that makes it smaller."""
-    if len(body) <= above:
-        return body, None
+async def _packed(body: bytes) -> tuple[bytes, Mapping[str, str] | None]:
+    """A body compressed, with the header that says so, where that makes it smaller."""
     packed = await asyncio.to_thread(zlib.compress, body, 1, zlib.MAX_WBITS | 16)
     return (packed, _PACKED) if len(packed) < _WORTH_IT * len(body) else (body, None)
 
@@ -457,7 +473,9 @@ class _Watch:
         said = (
             "the connection broke, and when it was sent again, it met a conflict, maybe with itself"
         )
-        return TransportError(f"{refusal}; {said}", facts)
+        error = TransportError(f"{refusal}; {said}", facts)
+        error.__cause__ = refusal
+        return error
 
 
 class _Pieces:

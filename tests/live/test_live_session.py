@@ -61,9 +61,8 @@ async def test_create_twice(couchdb: CouchDB, fresh_name: str) -> None:
 async def test_create_sends_its_parameters(couchdb: CouchDB, fresh_name: str) -> None:
     db = await couchdb.create(fresh_name, partitioned=True)
     assert (await db.info())["props"]["partitioned"] is True
-    with pytest.raises(
-        aiocouch.BadRequestError, match="partition:id"
-    ):  # HEAD alone does not tell why
+    # HEAD alone does not tell why.
+    with pytest.raises(aiocouch.BadRequestError, match="partition:id"):
         await db.create("without-partition")
 
 

@@ -13,13 +13,15 @@ async def _sent(body: Texts) -> list[bytes]:
     return [piece async for piece in body]
 
 
-@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 199, 200, 201, 1000])
-async def test_pieces_make_the_body(count: int) -> None:
-    body = Texts([b"%d" % number for number in range(count)])
+@pytest.mark.parametrize("size", [1, 100, 10_000, 300_000])
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 199, 200, 201])
+async def test_pieces_make_the_body(count: int, size: int) -> None:
+    docs = [f"{number}" * size for number in range(min(count, 10_000_000 // size))]
+    body = Texts([json.dumps(doc).encode() for doc in docs])
     pieces = await _sent(body)
-    assert json.loads(b"".join(pieces)) == {"docs": list(range(count))}
-    assert len(pieces) == max(1, -(-count // 100))
-    assert body.is_short == (len(pieces) == 1)
+    assert json.loads(b"".join(pieces)) == {"docs": docs}
+    assert max(map(len, pieces)) <= 1 << 17
+    assert body.is_short == (len(b"".join(pieces)) <= 1 << 17)
     assert await _sent(body) == pieces  # it can be sent again
 
 

@@ -327,9 +327,12 @@ async def test_the_reason_of_a_refused_head_is_asked_for(
     assert caught.value.reason == "Doc id must be of form partition:id"
 
 
-async def test_a_refused_head_is_refused_when_get_is_not(
-    canned: CannedServer, base: Database
+@pytest.mark.parametrize(
+    "answer", [json_answer({"_id": "x"}), error_answer(404), Answer(silent=True), Answer(500)]
+)
+async def test_a_refused_head_stays_one_whatever_get_says(
+    canned: CannedServer, base: Database, answer: Answer
 ) -> None:
-    canned.say(Answer(400), json_answer({"_id": "x"}))
+    canned.say(Answer(400), answer)
     with pytest.raises(aiocouch.BadRequestError, match="HEAD /db/x"):
         await base.create("x")

@@ -118,6 +118,43 @@ async def test_who_sends_again_after_an_answer_meets_a_conflict(canned: CannedSe
             await Document(Database(couchdb, "db"), "a", {"n": 1}).save()
 
 
+@pytest.mark.parametrize(("count", "size"), [(3, 10), (250, 10), (250, 1000), (250, 10_000)])
+async def test_large_bodies_are_sent_again_whole(
+    canned: CannedServer, count: int, size: int
+) -> None:
+    canned.say(error_answer(503), json_answer([{"ok": True, "rev": "1-a"}] * count, 201))
+    async with (
+        CouchDB(canned.url, middlewares=(_until_it_works,)) as couchdb,
+        Database(couchdb, "db").create_docs() as bulk,
+    ):
+        for number in range(count):
+            bulk.create(f"{number}", {"text": "x" * size})
+    first, second = canned.requests
+    assert first.body == second.body
+    assert [doc["text"] for doc in second.json()["docs"]] == ["x" * size] * count
+
+
+async def test_a_large_document_is_sent_again_whole(canned: CannedServer) -> None:
+    canned.say(error_answer(503), json_answer({"ok": True, "id": "a", "rev": "1-a"}, 201))
+    async with CouchDB(canned.url, middlewares=[_until_it_works]) as couchdb:
+        await Document(Database(couchdb, "db"), "a", {"text": "x" * 3_000_000}).save()
+    assert canned.requests[0].body == canned.requests[1].body
+    assert canned.requests[1].json()["text"] == "x" * 3_000_000
+
+
+async def test_no_middlewares_are_none(canned: CannedServer) -> None:
+    canned.say(json_answer({"ok": True, "id": "a", "rev": "1-a"}, 201))
+    async with CouchDB(canned.url, middlewares=None) as couchdb:
+        await Document(Database(couchdb, "db"), "a", {"n": 1}).save()
+
+
+async def _until_it_works(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    while True:
+        response = await handler(request)
+        if response.status != 503:
+            return response
+
+
 async def test_middlewares_of_the_session_stay(canned: CannedServer) -> None:
     seen: list[str] = []
 

@@ -8,7 +8,7 @@ refuse them by itself; it only ever encodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -16,16 +16,21 @@ import msgspec
 from aiocouch._wire.strict import strict_encoder
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 
-_PLAIN_TYPES: tuple[Any, ...] = (int, float, dict, list, tuple)
+_PLAIN: dict[Any, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__index__,
+    float: float.__float__,
+    dict: dict,
+    list: list,
+    tuple: tuple,
+}
 
 
 def _plain(value: Any) -> Any:
     """A value of JSON's own type, for one of a subclass of it, which msgspec does not take."""
-    if isinstance(value, str):
-        return str.__str__(value)
-    for kind in _PLAIN_TYPES:
+    for kind, made in _PLAIN.items():
         if isinstance(value, kind):
-            return kind(value)
+            return made(value)
     raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
@@ -38,6 +43,7 @@ _encode_strictly = strict_encoder()
 decode = _decoder.decode
 """The value of a JSON text (bytes or str). Raises `msgspec.DecodeError`, or `UnicodeDecodeError`."""
 
+_REFUSALS = (TypeError, ValueError, RecursionError)
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What `decode` may raise for text that is no JSON."""
 
@@ -49,25 +55,42 @@ def encode(value: Any) -> bytes:
     infinities, lone surrogates, two keys of one text and values that hold themselves. The message
     names the place.
     """
+    if _encode_strictly is None:
+        return encode_checked(value)
+    try:
+        return _encode_strictly(value)
+    except _REFUSALS:
+        text = encode_checked(value)  # takes more, and names the place of what it does not take
+    try:
+        return _encode_strictly(decode(text))  # so that equal contents have equal texts
+    except _REFUSALS:
+        return text
+
+
+def encode_list(name: str, values: list[Any], beside: dict[str, Any]) -> bytes:
+    """The JSON text of `beside` and of a long list, the member `name`. Raises as `encode` does."""
     if _encode_strictly is not None:
         try:
-            return _encode_strictly(value)
-        except (TypeError, ValueError, RecursionError):
-            pass  # it takes less, and its messages do not name the place
-    return encode_checked(value)
+            return _encode_strictly({**beside, name: values})
+        except _REFUSALS:
+            pass
+    # One by one, for the check reads again what was written, and that would be much at a time.
+    texts = [encode_checked(value, f"[{name!r}][{at}]") for at, value in enumerate(values)]
+    head = encode_checked(beside)[:-1] + (b"," if beside else b"") + encode_text(name) + b":["
+    return b",".join(texts).join((head, b"]}"))
 
 
-def encode_checked(value: Any) -> bytes:
+def encode_checked(value: Any, place: str = "") -> bytes:
     """As `encode`, by msgspec alone, whose text is read again to see what was lost."""
     try:
         text = _encode(value)
         # Quicker than a look at each value: what JSON cannot hold would come back as something else.
         if decode(text) != value:
-            _refuse(value, "")
+            _refuse(value, place)
     except TypeError as error:
-        raise InvalidTypeError(f"not JSON: {_placed(error, value)}") from None
+        raise InvalidTypeError(f"not JSON: {_placed(error, value, place)}") from None
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"not JSON: {_why(_placed(error, value))}") from None
+        raise InvalidInputError(f"not JSON: {_why(_placed(error, value, place))}") from None
     return text
 
 
@@ -106,10 +129,10 @@ def _why(error: Exception) -> str:
     return str(error)
 
 
-def _placed(error: Exception, value: Any) -> Exception:
+def _placed(error: Exception, value: Any, place: str) -> Exception:
     """The error, with the place in the value where that can be told."""
     try:
-        _refuse(value, "")
+        _refuse(value, place)
     except (TypeError, ValueError, RecursionError) as found:
         return found
     return error

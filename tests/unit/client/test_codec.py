@@ -21,9 +21,9 @@ import msgspec
 import pytest
 import rjson
 
-from aiocouch import CouchDBError
-from aiocouch._wire.codec import decode, encode, encode_checked
-from aiocouch._wire.strict import refuses_foreign, strict_encoder
+from aiocouch import CouchDB, CouchDBError, Database, Document
+from aiocouch._wire.codec import decode, encode, encode_checked, encode_list
+from aiocouch._wire.strict import is_strict, strict_encoder
 
 
 class _Text(str):
@@ -67,6 +67,14 @@ class _Pair(NamedTuple):
 @dataclasses.dataclass
 class _Data:
     left: int = 1
+
+
+def _refusing_all(_: Any) -> bytes:
+    raise TypeError
+
+
+def _writing_text(value: Any) -> Any:
+    return rjson.dumps_str(value, passthrough=15)
 
 
 def _nested(depth: int) -> list[Any]:
@@ -141,9 +149,33 @@ def test_the_strict_encoder_is_used_where_it_is_installed() -> None:
     assert strict_encoder() is not None
 
 
-@pytest.mark.parametrize("encoder", [rjson.dumps, msgspec.json.encode, lambda _: b"null"])
-def test_an_encoder_that_writes_more_is_not(encoder: Callable[[Any], bytes]) -> None:
-    assert not refuses_foreign(encoder)
+@pytest.mark.parametrize(
+    "encoder", [rjson.dumps, msgspec.json.encode, lambda _: b"null", _refusing_all, _writing_text]
+)
+def test_an_encoder_that_writes_something_else_is_not(encoder: Callable[[Any], bytes]) -> None:
+    assert not is_strict(encoder)
+
+
+@pytest.mark.parametrize("number", [1.989e30, 1e16, 1e-7, 10**40])
+def test_equal_contents_have_equal_texts(number: float) -> None:
+    """However they were encoded: int keys are not what rjson takes."""
+    assert encode({"year": {2026: [number]}}) == encode({"year": {"2026": [number]}})
+    data: dict[Any, Any] = {2026: number}
+    doc = Document(Database(CouchDB("http://127.0.0.1:1"), "db"), "a", data)
+    text = doc.to_send()
+    assert text is not None
+    doc.saved(text, "1-a")
+    assert not doc.is_dirty()
+
+
+@pytest.mark.parametrize("good", [{"a": 1}, {1: 2}])
+def test_a_list_is_encoded_with_what_stands_beside_it(good: dict[Any, Any]) -> None:
+    text = encode_list("docs", [good, {"b": 2}], {"new_edits": False})
+    docs = [{str(key): value for key, value in good.items()}, {"b": 2}]
+    assert decode(text) == {"new_edits": False, "docs": docs}
+    assert decode(encode_list("docs", [], {})) == {"docs": []}
+    with pytest.raises(CouchDBError, match=r"bytes at \['docs'\]\[1\]\['a'\]"):
+        encode_list("docs", [good, {"a": b"bytes"}], {})
 
 
 def test_a_release_without_the_options_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
