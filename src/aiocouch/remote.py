@@ -57,6 +57,7 @@ _WORTH_IT = 0.8
 _SAFE = frozenset({"GET", "HEAD"})
 _SENT_AGAIN = frozenset({"PUT", "DELETE"})
 """The writes that aiohttp sends again when a connection turns out to be broken."""
+_JSON_BEGINS = (b"{", b"[")
 _FOREIGN = (aiohttp.ClientError, TimeoutError)
 
 Timeout: TypeAlias = aiohttp.ClientTimeout
@@ -141,9 +142,9 @@ class Remote:
     ) -> HTTPResponse:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
         plain = body
-        watch = _Watch()
-        options = self._watched_by(watch) if method in _SENT_AGAIN else {}
-        if self._is_to_pack(body) and headers is None:
+        watch = _Watch() if method in _SENT_AGAIN else None
+        options = self._watched_by(watch) if watch else {}
+        if self._gzip_above is not None and headers is None and self._is_to_pack(body):
             body, headers = await _packed(bytes(body))
         try:
             response = await self._open(method, path, body, headers, **options)
@@ -157,13 +158,12 @@ class Remote:
             refusal = _refusal(method, path, response, content)
             if response.status == 400 and method == "HEAD":
                 refusal = await self._with_reason(path) or refusal
-            raise watch.unclear(refusal) if watch.broke else refusal
+            raise watch.unclear(refusal) if watch and watch.broke else refusal
         if self.credentials is not None and "Set-Cookie" in response.headers:
             self._renew(self.credentials, response)
         answer = HTTPResponse(response, content)
-        if method != "HEAD" and response.headers.get("Content-Type", "").startswith("text/html"):
-            facts = _facts(method, path)._replace(status=response.status)
-            raise UnexpectedAnswerError(f"{method} {facts.path}: {_not_json(answer)}", facts)
+        if content[:1] not in _JSON_BEGINS and method != "HEAD":
+            _refuse_html(method, path, answer)
         return answer
 
     def stream(
@@ -222,7 +222,10 @@ class Remote:
             session = self._start(method, path)
         if method not in _SAFE:
             options["allow_redirects"] = False  # a redirected write would be repeated as a GET
-        if isinstance(body, bytes | Texts):
+        if type(body) is bytes and len(body) <= _LARGE:
+            headers = {**JSON, **headers} if headers else JSON
+            options["data"] = body
+        elif isinstance(body, bytes | Texts):
             headers = {**JSON, "Content-Length": str(len(body)), **(headers or {})}
             options["data"] = self._sendable(body)
         elif body is not None:
@@ -255,11 +258,10 @@ class Remote:
 
     def _sendable(self, body: bytes | Texts) -> bytes | Texts | _Pieces | io.BytesIO:
         """JSON in the form in which aiohttp sends it best."""
-        if len(body) <= _LARGE and (isinstance(body, bytes) or self._middlewares):
-            return bytes(body)
+        if self._middlewares:  # one of which may send it again
+            whole = bytes(body)
+            return whole if len(whole) <= _LARGE else io.BytesIO(whole)
         # aiohttp warns of large bytes, and would write them at once.
-        if self._middlewares:
-            return io.BytesIO(bytes(body))  # which one of them may send again
         return _Pieces(body) if isinstance(body, bytes) else body
 
     def _start(self, method: str, path: str) -> aiohttp.ClientSession:
@@ -517,6 +519,13 @@ def _refusal(
         request_id=response.headers.get("X-Couch-Request-ID"),
     )
     return response_error(facts, response.headers)
+
+
+def _refuse_html(method: str, path: str, answer: HTTPResponse) -> None:
+    """Raise for the page of a proxy."""
+    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        facts = _facts(method, path)._replace(status=answer.status)
+        raise UnexpectedAnswerError(f"{method} {facts.path}: {_not_json(answer)}", facts)
 
 
 def _word(value: Any) -> str | None:
