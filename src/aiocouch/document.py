@@ -153,10 +153,8 @@ class Document(MutableMapping[str, Any]):
 
     def saved(self, text: bytes, rev: str) -> None:
         """Take over that the server has stored `text` (see `to_send`) as revision `rev`."""
-        content = self._content
-        if content is None or "_id" not in content:
-            content = self._data()
-            content["_id"] = self.id
+        content = self._data()
+        content.setdefault("_id", self.id)
         content["_rev"] = self._seen_rev = rev
         self._text, self._seen = text, None
 

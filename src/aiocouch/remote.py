@@ -144,7 +144,7 @@ class Remote:
         plain = body
         watch = _Watch() if method in _SENT_AGAIN else None
         options = self._watched_by(watch) if watch else {}
-        if self._gzip_above is not None and headers is None and self._is_to_pack(body):
+        if headers is None and self._is_to_pack(body):
             body, headers = await _packed(bytes(body))
         try:
             response = await self._open(method, path, body, headers, **options)
