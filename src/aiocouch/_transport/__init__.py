@@ -1,0 +1,1 @@
+"""What a request goes through, one small part each. `aiocouch.remote` puts them together."""

@@ -1,0 +1,184 @@
+"""An answer that is read while it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
+
+import aiohttp
+
+from aiocouch._transport.answer import HTTPResponse, facts_of, not_json
+from aiocouch._wire.codec import DECODE_ERRORS, decode
+from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, error_at_end
+from aiocouch.exception import Facts, TruncatedError, UnexpectedAnswerError, transport_error
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["FOREIGN", "Stream"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_Opener = Callable[[], Awaitable[aiohttp.ClientResponse]]
+
+_SMALL_PIECE = 1 << 15
+_PATIENCE = 8  # small pieces that are taken as they come: short answers must not wait
+_REST_SECONDS = 0.002
+_LONGEST_REST = 0.016  # for a server that finds its rows slowly
+FOREIGN = (aiohttp.ClientError, TimeoutError)
+"""What aiohttp raises when no whole answer comes."""
+
+
+class Stream:
+    """An answer that is read while it comes. An async context manager; leaving it frees the connection.
+
+    `meta` has the members around the rows once they are all read.
+    """
+
+    def __init__(self, open: _Opener, method: str, path: str) -> None:
+        self.meta: dict[str, Any] = {}
+        self._open = open
+        self._asked = facts_of(method, path)
+        self._response: aiohttp.ClientResponse | None = None
+        self._rows = RowSplitter()
+        self._small_pieces = 0
+        self._rest_seconds = _REST_SECONDS
+        self._lines = LineSplitter()
+
+    async def __aenter__(self) -> Self:
+        self._response = await self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._response is not None:
+            self._response.close()
+
+    @property
+    def response(self) -> HTTPResponse:
+        """Status and headers."""
+        return HTTPResponse(self._opened())
+
+    async def chunk(self) -> bytes:
+        """The next piece of the content, of any size; empty at the end."""
+        try:
+            return await self._opened().content.readany()
+        except FOREIGN as error:
+            raise transport_error(error, self._facts()) from error
+
+    async def gathered(self) -> bytes:
+        """As `chunk`, but of a long body that comes in small pieces it waits for a few of them.
+
+        CouchDB sends each few rows by themselves. To wake up for each costs several times what it
+        takes to decode them, so the socket is left alone for a moment and then read in one go.
+        """
+        chunk = await self.chunk()
+        if len(chunk) >= _SMALL_PIECE:
+            return chunk
+        self._small_pieces += 1
+        connection = self._opened().connection
+        if (
+            self._small_pieces > _PATIENCE
+            and connection is not None
+            and connection.transport is not None
+        ):
+            if len(chunk) < _SMALL_PIECE >> 2:
+                self._rest_seconds = min(2 * self._rest_seconds, _LONGEST_REST)
+            await _rest(connection.transport, self._rest_seconds)
+        return chunk
+
+    async def batch(self, decoder: SupportsDecode[list[T]]) -> list[T]:
+        """The rows of a list that the next piece of the body completes; empty at the end.
+
+        Raises `TruncatedError` when the body ends before the list does.
+        """
+        text = None
+        try:
+            while chunk := await self.gathered():
+                text = self._rows.feed(chunk)
+                if text is not None:
+                    return decoder.decode(text)
+            self._rows.close()
+        except DECODE_ERRORS as error:
+            self._broken(error, error_at_end(text) if text else None)
+        except BrokenBodyError as error:
+            self._broken(error, error.answer)
+        self.meta = self._rows.meta
+        if "error" in self.meta:
+            self._broken(BrokenBodyError("an error behind the rows"), self.meta)
+        return []
+
+    async def lines(self) -> list[bytes]:
+        """The lines that the next piece of a continuous feed completes; empty at the end.
+
+        Heartbeats are left out. Raises `TruncatedError` when the feed ends inside of a line.
+        """
+        while chunk := await self.chunk():
+            if lines := self._lines.feed(chunk):
+                return lines
+        try:
+            self._lines.close()
+        except BrokenBodyError as error:
+            self._broken(error)
+        return []
+
+    def decode(self, line: bytes) -> Any:
+        """The value of a line. Raises `UnexpectedAnswerError` when it is no JSON."""
+        try:
+            return decode(line)
+        except DECODE_ERRORS as error:
+            self._broken(error)
+
+    def refuse(self, row: Any) -> NoReturn:
+        """Raise for what is no row: an error that the server has written, or nonsense."""
+        answer = row if isinstance(row, dict) and "error" in row else None
+        self._broken(BrokenBodyError("a row that CouchDB does not send"), answer)
+
+    def _broken(self, error: Exception, answer: dict[str, Any] | None = None) -> NoReturn:
+        facts = self._facts()
+        if answer is not None:
+            facts = facts._replace(error=str(answer.get("error")), reason=str(answer.get("reason")))
+            said = f"{facts.error}: {facts.reason}"
+            raise TruncatedError(
+                f"{facts.method} {facts.path}: the server broke off: {said}", facts
+            )
+        response = self.response
+        if "json" not in response.headers.get("Content-Type", "json"):
+            raise UnexpectedAnswerError(f"{facts.method} {facts.path}: {not_json(response)}", facts)
+        raise TruncatedError(f"{facts.method} {facts.path}: {error}", facts) from error
+
+    def _facts(self) -> Facts:
+        if self._response is None:
+            return self._asked
+        return self._asked._replace(
+            status=self._response.status,
+            request_id=self._response.headers.get("X-Couch-Request-ID"),
+        )
+
+    def _opened(self) -> aiohttp.ClientResponse:
+        if self._response is None:
+            raise RuntimeError("a stream is read inside of 'async with'")
+        return self._response
+
+
+class SupportsDecode(Protocol[T_co]):
+    """A typed decoder of msgspec."""
+
+    def decode(self, buf: bytes, /) -> T_co:
+        """The value of a JSON text."""
+        ...
+
+
+async def _rest(transport: asyncio.Transport, seconds: float) -> None:
+    """Let the kernel gather what comes."""
+    transport.pause_reading()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        transport.resume_reading()
