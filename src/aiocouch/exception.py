@@ -9,6 +9,7 @@ No credential is ever part of a message or of an attribute.
 
 from __future__ import annotations
 
+import pickle
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +19,7 @@ from yarl import URL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
 __all__ = [
     "BadRequestError",
@@ -64,30 +66,48 @@ class CouchDBError(Exception):
     method: str | None = None
     path: str | None = None
     request_id: str | None = None
+    _text: str | None = None
 
-    def __init__(self, message: str = "", facts: Facts | None = None) -> None:
-        super().__init__(message)
-        self._text = message
-        if facts is not None:
-            self._keep(facts)
-
-    def _keep(self, facts: Facts) -> None:
-        self.method, self.path, self.status, self.error, self.reason, self.request_id = facts
+    def __init__(self, *args: object) -> None:
+        """Any arguments, as every exception takes; `Facts` at their end become the attributes."""
+        words = _without_facts(self, args)
+        # Not super(): the classes of aiohttp beside us take other arguments.
+        if isinstance(self, OSError):
+            OSError.__init__(self, *words)
+        else:
+            Exception.__init__(self, *words)
 
     def __str__(self) -> str:
         # KeyError and aiohttp's classes have a __str__ of their own: quotes, or the whole URL.
-        return self._text
+        if self._text is None and len(self.args) != 1:
+            return OSError.__str__(self) if isinstance(self, OSError) else Exception.__str__(self)
+        return str(self.args[0]) if self._text is None else self._text
 
     def __repr__(self) -> str:
+        if self._text is None:
+            return Exception.__repr__(self)
         return f"{type(self).__name__}({self._text!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # To be copied and pickled. aiohttp's errors hold the request, which cannot be.
-        state = {name: value for name, value in vars(self).items() if name != "request_info"}
-        if "headers" in state:
-            state["headers"] = CIMultiDict(state["headers"] or {})
+        # To be pickled, and to be copied deeply. What cannot be pickled came from aiohttp.
         origin = vars(type(self)).get("foreign", type(self))
-        return _rebuilt, (origin, self._text, Facts(self.method, self.path)), state
+        state = _state(self)
+        if isinstance(self, TransportError):
+            state = {name: value for name, value in state.items() if _can_travel(value)}
+        cause = self.__cause__
+        if cause is not None and (isinstance(cause, CouchDBError) or _can_travel(cause)):
+            state["__cause__"] = cause
+        args = self.args if _can_travel(self.args) else (str(self),)
+        return _rebuilt, (origin, args, Facts(self.method, self.path)), state
+
+    def __copy__(self) -> Self:
+        twin = type(self).__new__(type(self))
+        twin.args = self.args
+        for name, value in {**vars(self), **_state(self)}.items():
+            setattr(twin, name, value)
+        if self.__cause__ is not None:
+            twin.__cause__ = self.__cause__
+        return twin
 
 
 class BadRequestError(CouchDBError, ValueError):
@@ -122,23 +142,22 @@ class ExpectationFailedError(CouchDBError, ValueError):
     """The server answered 417, such as for `all_or_nothing`."""
 
 
-class RemoteResponseError(CouchDBError, aiohttp.ClientResponseError):  # type: ignore[misc]
+class RemoteResponseError(CouchDBError, aiohttp.ClientResponseError):
     """The server answered an error status that has no class of its own."""
 
+    status: int  # pyright: ignore[reportIncompatibleVariableOverride]
+
     def __init__(
-        self, message: str, facts: Facts, headers: Mapping[str, str] | None = None
+        self,
+        *args: object,
+        status: int = 0,
+        message: str = "",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        request_info = _request_info(facts)
-        aiohttp.ClientResponseError.__init__(
-            self,
-            request_info,
-            (),
-            status=facts.status or 0,
-            message=facts.reason or "",
-            headers=CIMultiDict(headers or {}),
-        )
-        self._text = message
-        self._keep(facts)
+        """Takes what `aiohttp.ClientResponseError` takes as well, with a text before it or without."""
+        super().__init__(*args)
+        self.status = self.status or status
+        _be_response_error(self, message or self.reason or "", headers)
 
 
 class TransportError(CouchDBError):
@@ -155,15 +174,22 @@ class TruncatedError(TransportError, aiohttp.ClientPayloadError):
     """The answer ended before it was complete. What came before the cut was right."""
 
 
-class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):  # type: ignore[misc]
+class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):
     """The answer is not what CouchDB sends: HTML of a proxy, or broken JSON."""
 
-    def __init__(self, message: str, facts: Facts) -> None:
-        aiohttp.ContentTypeError.__init__(
-            self, _request_info(facts), (), status=facts.status or 0, message=message
-        )
-        self._text = message
-        self._keep(facts)
+    status: int  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(
+        self,
+        *args: object,
+        status: int = 0,
+        message: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Takes what `aiohttp.ContentTypeError` takes as well, with a text before it or without."""
+        super().__init__(*args)
+        self.status = self.status or status
+        _be_response_error(self, message, headers)
 
 
 class SessionClosedError(CouchDBError, RuntimeError):
@@ -200,10 +226,10 @@ def response_error(facts: Facts, headers: Mapping[str, str] | None = None) -> Co
     message = _message(facts)
     error_class = ERROR_BY_STATUS.get(facts.status or 0)
     if error_class is None:
-        return RemoteResponseError(message, facts, headers)
+        return RemoteResponseError(message, facts, headers=headers)
     error = error_class(message, facts)
     # Programs read status and headers off the cause since aiocouch 2.
-    error.__cause__ = RemoteResponseError(message, facts, headers)
+    error.__cause__ = RemoteResponseError(message, facts, headers=headers)
     return error
 
 
@@ -225,6 +251,7 @@ def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
     return error
 
 
+_OF_OS_ERRORS = ("errno", "strerror", "filename", "filename2")
 _transport_classes: dict[type[Exception], type[TransportError]] = {}
 
 
@@ -252,11 +279,59 @@ def _make_transport_class(foreign: type[Exception]) -> type[TransportError]:
     )
 
 
-def _rebuilt(origin: type[Exception], text: str, facts: Facts) -> CouchDBError:
+def _without_facts(error: CouchDBError, args: tuple[object, ...]) -> tuple[object, ...]:
+    """Keep the facts and the text that comes with them; give the other arguments."""
+    facts = args[-1] if args else None
+    if not isinstance(facts, Facts):
+        return args
+    error.method, error.path, error.status, error.error, error.reason, error.request_id = facts
+    return args[:-1]
+
+
+def _be_response_error(
+    error: RemoteResponseError | UnexpectedAnswerError,
+    message: str,
+    headers: Mapping[str, str] | None,
+) -> None:
+    """Set what `aiohttp.ClientResponseError` has: its `__init__` takes no text."""
+    sent = next((arg for arg in error.args if isinstance(arg, aiohttp.RequestInfo)), None)
+    error.request_info = sent or _request_info(Facts(error.method, error.path))
+    history = error.args[error.args.index(sent) + 1 :] if sent else ()
+    error.history = history[0] if history else ()
+    text = error.args[0] if error.args and error.args[0] is not sent else None
+    error.message = message or str(text or "")
+    error.headers = CIMultiDict(headers or {})
+    # Never the request, which may have credentials.
+    error._text = str(text) if text else f"{error.status} {message}".strip("0 ")  # noqa: SLF001
+
+
+def _state(error: CouchDBError) -> dict[str, Any]:
+    """What the error has beside its class, its arguments and its cause."""
+    state = {name: value for name, value in vars(error).items() if name != "request_info"}
+    if "headers" in state:
+        state["headers"] = CIMultiDict(state["headers"] or {})
+    if isinstance(error, OSError):
+        kept = {name: getattr(error, name) for name in _OF_OS_ERRORS}
+        state |= {name: value for name, value in kept.items() if value is not None}
+    return state
+
+
+def _can_travel(value: object) -> bool:
+    """Whether another process can be sent the value. Only what is pickled is asked."""
+    if value is None or isinstance(value, str | int):
+        return True
+    try:
+        pickle.loads(pickle.dumps(value))  # noqa: S301 - it is our own
+    except Exception:  # noqa: BLE001 - of whatever class its owner likes
+        return False
+    return True
+
+
+def _rebuilt(origin: type[Exception], args: tuple[Any, ...], facts: Facts) -> CouchDBError:
     """The other end of `CouchDBError.__reduce__`: all but the state, which follows."""
     error_class = origin if issubclass(origin, CouchDBError) else _transport_class(origin)
     error = error_class.__new__(error_class)
-    error.args = (text,)
+    error.args = args
     if isinstance(error, aiohttp.ClientResponseError):
         error.request_info = _request_info(facts)
     return error
