@@ -156,7 +156,7 @@ class RemoteResponseError(CouchDBError, aiohttp.ClientResponseError):
     ) -> None:
         """Takes what `aiohttp.ClientResponseError` takes as well, with a text before it or without."""
         super().__init__(*args)
-        self.status = self.status or status
+        self.status = self.status or status  # pyright: ignore[reportIncompatibleVariableOverride]
         _be_response_error(self, message or self.reason or "", headers)
 
 
@@ -188,7 +188,7 @@ class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):
     ) -> None:
         """Takes what `aiohttp.ContentTypeError` takes as well, with a text before it or without."""
         super().__init__(*args)
-        self.status = self.status or status
+        self.status = self.status or status  # pyright: ignore[reportIncompatibleVariableOverride]
         _be_response_error(self, message, headers)
 
 

@@ -146,7 +146,8 @@ def test_the_answer_below_comes_back_with_its_headers(
     other = again(error)
     other_below = other if below is error else other.__cause__
     assert type(other_below) is type(below)
-    assert (other_below.headers or {})["retry-after"] == "1"
+    assert other_below.headers is not None
+    assert other_below.headers["retry-after"] == "1"
     assert facts_of(other_below) == facts_of(below)
 
 
