@@ -140,6 +140,7 @@ class Attachment:
     async def delete(self) -> HTTPResponse:
         """Delete it from the server (`DELETE /{db}/{docid}/{attname}`). Errors as `save`."""
         response = await self.document.remote.request("DELETE", self._guarded_path())
+        self.content_type = None
         await self.document.moved(response)
         return response
 

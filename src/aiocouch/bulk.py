@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
 from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from aiocouch.database import Database
-    from aiocouch.typing import BulkRow, JsonDict
+    from aiocouch.typing import BulkRow
 
 __all__ = ["BulkCreateOperation", "BulkOperation", "BulkUpdateOperation"]
 
@@ -32,6 +32,8 @@ class BulkOperation:
     More than 1,000 documents, or 16 MiB, go in several requests one after the other, for the time that
     CouchDB takes for one grows with the square of their number. When one of these fails, its error is
     raised, and `ok`, `error` and `response` tell of those before it.
+
+    Both `for` and `async for` go over the documents, those that are added meanwhile among them.
     """
 
     def __init__(self, database: Database) -> None:
@@ -39,7 +41,8 @@ class BulkOperation:
         self.response: list[BulkRow] | None = None
         self.ok: list[Document] | None = None
         self.error: list[Document] | None = None
-        self._docs: dict[str, Document] = {}
+        self._docs: list[Document] = []
+        self._known: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self._docs)} documents in {self.database!r}>"
@@ -60,7 +63,7 @@ class BulkOperation:
         # All are encoded before the first is sent: what JSON cannot hold must not come too late.
         docs: list[Document] = []
         texts: list[bytes] = []
-        for doc in self._docs.values():
+        for doc in self._docs:
             if text := doc.to_send():
                 docs.append(doc)
                 texts.append(text)
@@ -92,12 +95,17 @@ class BulkOperation:
         """Add a document, and return it. Raises `InvalidInputError` when its id is there already."""
         if not isinstance(doc, Document):
             raise InvalidTypeError(f"only a Document can be added, not {type(doc).__name__}")
-        if doc.id in self._docs:
+        if doc.full_id in self._known:
             raise InvalidInputError(f"{doc!r} is already part of this bulk operation")
-        self._docs[doc.id] = doc
+        return self._add(doc)
+
+    def _add(self, doc: Document) -> Document:
+        """Add a document, even if its id is there already. CouchDB takes one of them."""
+        self._known.add(doc.full_id)
+        self._docs.append(doc)
         return doc
 
-    def create(self, id: str, data: JsonDict | None = None) -> Document:
+    def create(self, id: str, data: Mapping[str, Any] | None = None) -> Document:
         """Add a new document, and return it. Raises `InvalidInputError` when its id is there already."""
         return self.append(Document(self.database, id, data))
 
@@ -119,10 +127,10 @@ class BulkOperation:
         return True
 
     def __iter__(self) -> Iterator[Document]:
-        return iter(self._docs.values())
+        return iter(self._docs)
 
     async def __aiter__(self) -> AsyncGenerator[Document, None]:
-        for doc in list(self._docs.values()):
+        for doc in self._docs:
             yield doc
 
 
@@ -140,13 +148,13 @@ def _portions(texts: list[bytes]) -> Iterator[slice]:
 class BulkCreateOperation(BulkOperation):
     """Creates the documents of some ids. It does not look whether they exist.
 
-    An id that exists ends up in `error`, with "conflict" in `response`.
+    An id that exists, or comes twice, ends up in `error`, with "conflict" in `response`.
     """
 
     def __init__(self, database: Database, ids: Iterable[str] = ()) -> None:
         super().__init__(database)
         for id in listed(ids, "ids"):
-            self.create(id)
+            self._add(Document(database, id))
 
 
 class BulkUpdateOperation(BulkOperation):
@@ -162,5 +170,5 @@ class BulkUpdateOperation(BulkOperation):
 
     async def __aenter__(self) -> Self:
         async for doc in self.database.all_docs.docs(self._ids, self._create, None, True):
-            self.append(doc)
+            self._add(doc)
         return self

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aiocouch._wire.ids import design_document_id
+from aiocouch._wire.ids import check_document_id, design_document_id
 from aiocouch.document import Document
 from aiocouch.exception import ConflictError, InvalidTypeError
 from aiocouch.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiocouch.database import Database
-    from aiocouch.typing import JsonDict
 
 __all__ = ["DesignDocument"]
 
 
 class DesignDocument(Document):
-    """A design document. `id` may be given with or without `_design/`."""
+    """A design document. `id` is its name as it was given, with or without `_design/`."""
 
     __slots__ = ()
 
-    def __init__(self, database: Database, id: str, data: JsonDict | None = None) -> None:
+    def __init__(self, database: Database, id: str, data: Mapping[str, Any] | None = None) -> None:
         if not isinstance(id, str):
             raise InvalidTypeError(f"the id must be a str, not {type(id).__name__}")
-        super().__init__(database, design_document_id(id), data)
+        check_document_id(design_document_id(id))
+        super().__init__(database, id, data)
+        self["_id"] = self.full_id
+
+    @property
+    def full_id(self) -> str:
+        """The id as CouchDB has it, with `_design/`."""
+        return design_document_id(self.id)
 
     def view(self, view: str) -> View:
         """The view of that name. Sends no request."""

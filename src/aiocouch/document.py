@@ -9,12 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    MutableMapping,
+    ValuesView,
+)
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
+from aiocouch._wire.shown import shown
 from aiocouch.attachment import Attachment
 from aiocouch.exception import (
     ConflictError,
@@ -39,6 +48,7 @@ __all__ = ["Document", "SecurityDocument"]
 
 _NEVER_SEEN = b""
 _IDENTITY = frozenset({"_id", "_rev"})
+SupportsUpdate: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
 class Document(MutableMapping[str, Any]):
@@ -48,12 +58,22 @@ class Document(MutableMapping[str, Any]):
     document sends no request. Two documents are equal only when they are the same object.
 
     Used as an async context manager it is fetched on entry, if it exists, and saved on exit, unless
-    an exception leaves the block.
+    an exception leaves the block. What is fetched takes the place of unsaved changes.
 
-    Raises `InvalidTypeError` (a TypeError) when `data` is no mapping.
+    Raises `InvalidTypeError` (a TypeError) when `data` is no mapping, or another document.
     """
 
-    __slots__ = ("__weakref__", "_content", "_seen", "_seen_rev", "_text", "database", "id")
+    # With __dict__, so that programs can keep attributes of their own, and tests can patch methods.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_content",
+        "_seen",
+        "_seen_rev",
+        "_text",
+        "database",
+        "id",
+    )
 
     database: Database
     id: str
@@ -66,7 +86,7 @@ class Document(MutableMapping[str, Any]):
         if type(data) is dict and data.get("_id") == id:
             self._content: JsonDict | None = dict(data)
         else:
-            self._content = self._fresh(data)
+            self._content = self._begun(data)
         self._seen: bytes | None = _NEVER_SEEN  # the body last seen; None: that of _text
         self._seen_rev: str | None = None
 
@@ -81,14 +101,14 @@ class Document(MutableMapping[str, Any]):
         document._content = document._seen = None  # noqa: SLF001
         return document
 
-    def _fresh(self, data: Mapping[str, Any] | None) -> JsonDict:
-        content = {"_id": self.id, **_mapping(data)}
-        content["_id"] = self.id
+    def _begun(self, data: Mapping[str, Any] | None) -> JsonDict:
+        content = {"_id": self.full_id, **_mapping(data)}
+        content["_id"] = self.full_id
         return content
 
     # -- the state --------------------------------------------------------------------------------
 
-    def _data(self) -> JsonDict:
+    def _loaded(self) -> JsonDict:
         """The content with everything that CouchDB keeps beside it."""
         if self._content is None:
             self._content = self._decoded()
@@ -110,14 +130,14 @@ class Document(MutableMapping[str, Any]):
 
     def _body(self) -> bytes:
         """The content as JSON, without id and revision."""
-        return _body_of(self._data())
+        return _body_of(self._loaded())
 
     def _was_seen(self, body: bytes) -> bool:
         """Whether the body is the content last seen."""
         if self._seen is None:
             self._seen = _body_of(self._decoded())
-        data = self._data()
-        if data.get("_rev") != self._seen_rev or data.get("_id", self.id) != self.id:
+        data = self._loaded()
+        if data.get("_rev") != self._seen_rev or data.get("_id", self.full_id) != self.full_id:
             return False
         if body == self._seen:
             return True
@@ -134,7 +154,7 @@ class Document(MutableMapping[str, Any]):
         return self._content is not None and not self._was_seen(self._body())
 
     def _refuse_dirty(self) -> None:
-        if self._seen == _NEVER_SEEN and self._data().keys() <= _IDENTITY:
+        if self._seen == _NEVER_SEEN and self._loaded().keys() <= _IDENTITY:
             return  # new and empty: nothing can be lost
         if self.is_dirty():
             raise ConflictError(f"{self!r} has unsaved changes; save them, or discard_changes=True")
@@ -153,8 +173,8 @@ class Document(MutableMapping[str, Any]):
 
     def saved(self, text: bytes, rev: str) -> None:
         """Take over that the server has stored `text` (see `to_send`) as revision `rev`."""
-        content = self._data()
-        content.setdefault("_id", self.id)
+        content = self._loaded()
+        content.setdefault("_id", self.full_id)
         content["_rev"] = self._seen_rev = rev
         self._text, self._seen = text, None
 
@@ -171,10 +191,10 @@ class Document(MutableMapping[str, Any]):
         return self._with_identity(body)
 
     def _with_identity(self, body: bytes) -> bytes:
-        data = self._data()
-        if data.get("_id", self.id) != self.id:
+        data = self._loaded()
+        if data.get("_id", self.full_id) != self.full_id:
             raise InvalidInputError(f"{self!r}: its _id was changed to {data['_id']!r}")
-        head = b'{"_id":' + encode_text(self.id)
+        head = b'{"_id":' + encode_text(self.full_id)
         if (rev := data.get("_rev")) is not None:
             head += b',"_rev":' + encode(rev)
         return head + (b"}" if body == b"{}" else b"," + body[1:])
@@ -182,9 +202,14 @@ class Document(MutableMapping[str, Any]):
     # -- what it is -------------------------------------------------------------------------------
 
     @property
+    def full_id(self) -> str:
+        """The id as CouchDB has it, which for a design document begins with `_design/`."""
+        return self.id
+
+    @property
     def endpoint(self) -> str:
         """The path of the document."""
-        return f"{self.database.endpoint}/{quote_document_id(self.id)}"
+        return f"{self.database.endpoint}/{quote_document_id(self.full_id)}"
 
     @property
     def remote(self) -> Remote:
@@ -194,34 +219,41 @@ class Document(MutableMapping[str, Any]):
     @property
     def rev(self) -> str | None:
         """The revision that is known locally, None before the first fetch or save. Can be set."""
-        return self._data().get("_rev")
+        return self._loaded().get("_rev")
 
     @rev.setter
     def rev(self, rev: str) -> None:
         if not isinstance(rev, str):
             raise InvalidTypeError(f"a revision must be a str, not {type(rev).__name__}")
-        self._data()["_rev"] = rev
+        self._loaded()["_rev"] = rev
 
     @property
     def exists(self) -> bool:
         """Whether it was fetched or saved, and is not deleted. Sends no request."""
-        data = self._data()
+        data = self._loaded()
         return "_rev" in data and not data.get("_deleted")
 
     @property
     def data(self) -> JsonDict | None:
         """The content with `_id` and `_rev`, the dict itself; None if it does not exist."""
-        return self._data() if self.exists else None
+        return self._loaded() if self.exists else None
 
     @property
     def json(self) -> JsonDict:
         """The content without the members that belong to CouchDB; empty if it does not exist."""
         if not self.exists:
             return {}
-        return {name: value for name, value in self._data().items() if not name.startswith("_")}
+        return {name: value for name, value in self._loaded().items() if not name.startswith("_")}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} of database {self.database.id!r}>"
+
+    def __str__(self) -> str:
+        """The content as indented JSON, cut where it is long, with passwords hidden."""
+        try:
+            return shown(self._loaded())
+        except UnexpectedAnswerError:
+            return repr(self)
 
     # -- requests ---------------------------------------------------------------------------------
 
@@ -243,7 +275,7 @@ class Document(MutableMapping[str, Any]):
         if rev is not None or options:
             path = with_query(path, checked({"rev": rev, **options}, DOCUMENT))
         elif self.database.batch is not None:
-            self._take_text(await self.database.batch.read(self.id))
+            self._take_text(await self.database.batch.read(self.full_id))
             return
         response = await self.database.remote.request("GET", path)
         if not response.body.startswith(b"{"):
@@ -297,7 +329,7 @@ class Document(MutableMapping[str, Any]):
         Raises `NotFoundError` when it does not exist.
         """
         response = await self.database.remote.request("HEAD", self.endpoint)
-        return {"ok": True, "id": self.id, "rev": response.etag}
+        return {"ok": True, "id": self.full_id, "rev": response.etag}
 
     async def fetch_info(self) -> JsonDict:
         """Deprecated since 3.0: the older name of `info`."""
@@ -331,7 +363,7 @@ class Document(MutableMapping[str, Any]):
         """
         rev = response.json()["rev"]
         changed = self.is_dirty()
-        self._data()["_rev"] = self._seen_rev = rev
+        self._loaded()["_rev"] = self._seen_rev = rev
         answer = await self.database.remote.request("GET", with_query(self.endpoint, {"rev": rev}))
         if not changed and not self.is_dirty():
             self._take_text(answer.body)
@@ -341,13 +373,13 @@ class Document(MutableMapping[str, Any]):
     def _take_attachments(self, stored: JsonDict) -> None:
         self._seen = _body_of(stored)
         if "_attachments" in stored:
-            self._data()["_attachments"] = stored["_attachments"]
+            self._loaded()["_attachments"] = stored["_attachments"]
         else:
-            self._data().pop("_attachments", None)
+            self._loaded().pop("_attachments", None)
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(NotFoundError):
-            await self.fetch()
+            await self.fetch(discard_changes=True)
         return self
 
     async def __aexit__(
@@ -363,22 +395,40 @@ class Document(MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         content = self._content
-        return (self._data() if content is None else content)[key]
+        return (self._loaded() if content is None else content)[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._data()[key] = value
+        self._loaded()[key] = value
 
     def __delitem__(self, key: str) -> None:
-        del self._data()[key]
+        del self._loaded()[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self._data()
+        return key in self._loaded()
+
+    def keys(self) -> KeysView[str]:
+        """The names of the members, a view that follows changes."""
+        return self._loaded().keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The values of the members, a view that follows changes."""
+        return self._loaded().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """The members, a view that follows changes."""
+        return self._loaded().items()
+
+    def update(  # type: ignore[override]
+        self, /, data: SupportsUpdate = (), **members: Any
+    ) -> None:
+        """Take over the members of `data`, a mapping or pairs, and then those given by keyword."""
+        self._loaded().update(data, **members)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._data())
+        return iter(self._loaded())
 
     def __len__(self) -> int:
-        return len(self._data())
+        return len(self._loaded())
 
     def __bool__(self) -> bool:
         return True  # as ever: a document is no empty container
@@ -393,6 +443,9 @@ class Document(MutableMapping[str, Any]):
 def _mapping(data: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if data is None:
         return {}
+    if isinstance(data, Document):
+        # With the revision of the one, the other could not be saved.
+        raise InvalidTypeError(f"the data must be a dict, such as the json of {data!r}")
     if not isinstance(data, Mapping):
         raise InvalidTypeError(f"the data must be a dict, not {type(data).__name__}")
     return data
@@ -413,10 +466,10 @@ class SecurityDocument(Document):
 
     __slots__ = ()
 
-    def __init__(self, database: Database, **kwargs: Any) -> None:
-        super().__init__(database, "_security", kwargs.get("data"))
+    def __init__(self, database: Database, *, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(database, "_security", data)
 
-    def _fresh(self, data: Mapping[str, Any] | None) -> JsonDict:
+    def _begun(self, data: Mapping[str, Any] | None) -> JsonDict:
         return dict(_mapping(data))
 
     def _with_identity(self, body: bytes) -> bytes:

@@ -105,7 +105,7 @@ class ViewResponse:
         return ((row["key"], row["value"]) for row in self._good())
 
     def docs(
-        self, *, create: bool = False, include_ddocs: bool = False
+        self, create: bool = False, include_ddocs: bool = False
     ) -> Generator[Document, None, None]:
         """The documents; the answer must have been asked for with `include_docs`.
 
@@ -234,7 +234,6 @@ class View:
     async def ids(
         self,
         ids: Iterable[Any] | None = None,
-        *,
         prefix: str | None = None,
         **params: Unpack[ViewOptions],
     ) -> AsyncGenerator[str, None]:

@@ -1,11 +1,13 @@
 """A document is a mapping that knows whether it was saved. No server is needed for this."""
 
+import tracemalloc
 from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
 
 from aiocouch import CouchDB, Database, Document
+from aiocouch._wire.shown import shown
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
 from aiocouch.event import BaseChangeEvent, DeletedEvent
@@ -244,3 +246,107 @@ def test_event_reads_its_json() -> None:
     assert isinstance(event, BaseChangeEvent)
     assert (event.id, event.rev, event.sequence) == ("a", "2-b", "5-x")
     assert event.json == json
+
+
+# -- what aiocouch 3 and 4 took
+
+
+def test_update_takes_a_mapping_by_the_name_of_4_0(doc: Document) -> None:
+    doc.update(data={"a": 2, "data": 3})
+    assert dict(doc) == {"_id": "x", "a": 2, "b": [2], "data": 3}
+
+
+def test_update_takes_what_that_of_a_dict_takes(doc: Document, db: Database) -> None:
+    doc.update([("a", 3)], c=4, self=5)
+    doc.update()
+    doc.update(Document(db, "x", {"d": 6}))
+    assert dict(doc) == {"_id": "x", "a": 3, "b": [2], "c": 4, "self": 5, "d": 6}
+    with pytest.raises(TypeError):
+        doc.update(data=5)  # type: ignore[arg-type]
+
+
+def test_the_views_of_a_document_are_those_of_a_dict(doc: Document) -> None:
+    keys, items = doc.keys(), doc.items()
+    doc["c"] = 1
+    assert "c" in keys
+    assert ("c", 1) in items
+    assert keys & {"c", "z"} == {"c"}
+
+
+def test_a_document_is_no_data_of_another(doc: Document, db: Database) -> None:
+    doc["_rev"] = "1-a"
+    with pytest.raises(TypeError, match="must be a dict"):
+        Document(db, "y", data=doc)
+    assert dict(Document(db, "y", data=doc.json)) == {"_id": "y", "a": 1, "b": [2]}
+
+
+def test_a_security_document_takes_no_options_that_it_does_not_know(db: Database) -> None:
+    assert SecurityDocument(db, data={"admins": {"names": ["a"]}}).admins == ["a"]
+    with pytest.raises(TypeError):
+        SecurityDocument(db, daten={})  # type: ignore[call-arg]
+
+
+# -- print
+
+
+def test_a_long_document_is_cut(db: Database) -> None:
+    text = str(Document(db, "x", {f"member {n}": "y" * 100 for n in range(100_000)}))
+    assert 3_000 < len(text) < 5_000
+    assert text.endswith("…")
+
+
+def test_a_printed_document_tells_no_passwords(db: Database) -> None:
+    doc = Document(db, "x", {"password": 'top"secret', "source": "http://u:topsecret@h/db?q=1"})
+    doc["auth"] = {"basic": {"username": "u", "password": "topsecret"}}
+    doc["headers"] = {"Authorization": "Basic topsecret"}
+    doc["salt"], doc["derived_key"], doc["last"] = "topsecret", "topsecret", "seen"
+    assert "secret" not in str(doc)
+    assert "http://***@h/db?q=1" in str(doc)
+    assert '"last": "seen"' in str(doc)
+
+
+@pytest.mark.parametrize("length", range(20, 80))
+def test_nothing_of_a_password_is_left_where_the_text_is_cut(length: int) -> None:
+    content = {"password": "topsecret", "source": "http://user:topsecret@host/"}
+    assert "secret" not in shown(content, length)
+
+
+def test_what_is_no_json_is_printed_all_the_same(db: Database) -> None:
+    doc = Document(db, "x", {"set": {1}, "nan": float("nan"), "lone": "\ud800"})
+    assert '"set": "{1}"' in str(doc)
+    str(doc).encode()
+    doc["self"] = doc.data or {}
+    doc["self"]["self"] = doc["self"]
+    assert "set" in str(doc)
+    broken = Document.of_text(db, "broken", b"[1")
+    assert "broken" in str(broken)
+
+
+# -- attributes
+
+
+class Slotted(MutableMapping[str, Any]):
+    """A document as it would be without attributes of its own."""
+
+    __slots__ = tuple(name for name in Document.__slots__ if name != "__dict__")
+
+
+def size_of(kind: Any, count: int = 10_000) -> float:
+    """Bytes of an object that is empty."""
+    # CPython 3.11 keeps room for attributes that it has seen on others of the class: take a new one.
+    fresh: Any = type("Fresh", (kind,), {"__slots__": ()})
+    fresh.__abstractmethods__ = frozenset()
+    for _ in range(100):
+        fresh.__new__(fresh)
+    tracemalloc.start()
+    try:
+        kept = [fresh.__new__(fresh) for _ in range(count)]
+        return tracemalloc.get_traced_memory()[0] / len(kept)
+    finally:
+        tracemalloc.stop()
+
+
+def test_that_documents_can_have_attributes_costs_little_memory() -> None:
+    without, own = size_of(Slotted), size_of(Document)
+    print(f"a document takes {own:.0f} bytes beside its content, without attributes {without:.0f}")  # noqa: T201
+    assert own - without <= 40
