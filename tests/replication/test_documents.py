@@ -165,3 +165,15 @@ async def test_design_documents_are_left_alone(here: Site) -> None:
 )
 async def test_the_paths_of_the_scheduler(here: Site, method: str, path: str, status: int) -> None:
     assert (await here.ask(method, path))[0] == status
+
+
+async def test_a_purge_of_the_latest_document_leaves_the_server_alive(
+    here: Site, near: str
+) -> None:
+    body = {"source": here.end(near), "target": here.end("one"), "create_target": True}
+    made = await here.must("PUT", "_replicator/job", body)
+    await here.wait_for_state("job", "completed")
+    made = await here.get("_replicator/job")
+    await here.must("POST", "_replicator/_purge", {"job": [made["_rev"]]})
+    await here.must("PUT", "_replicator/other", {**body, "create_target": False})
+    await here.wait_for_state("other", "completed")

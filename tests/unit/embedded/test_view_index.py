@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, cast
@@ -25,13 +26,24 @@ from aiocouch.embedded.views.reducers import BuiltinReducer, ReduceFunction
 from aiocouch.embedded.views.tables import FIRST, LAST, StaleIndexError, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.index import Document
 
 WHOLE = Range(FIRST, LAST)
+
+
+class FakeSnapshot:
+    """The documents at one moment."""
+
+    def __init__(self, until: int, documents: list[Entry]) -> None:
+        self.until = until
+        self._documents = documents
+
+    def changes(self, since: int, limit: int) -> list[Entry]:
+        return [entry for entry in self._documents if entry.seq > since][:limit]
 
 
 class FakeDatabase:
@@ -72,9 +84,13 @@ class FakeDatabase:
         self.documents.pop(id_, None)
         self.purged.append((self.purge_seq, id_))
 
-    def changes(self, since: int, until: int, limit: int) -> list[Entry]:
-        wanted = [each for each in self.documents.values() if since < each.seq <= until]
-        return sorted(wanted)[:limit]
+    @property
+    def snapshots(self) -> FakeDatabase:
+        return self
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[FakeSnapshot]:
+        yield FakeSnapshot(self.update_seq, sorted(self.documents.values()))
 
     def rows(self) -> list[tuple[bytes, str, Any, int]]:
         """Give (sort key, id, key, value) of every row, in order: the model of the index."""

@@ -18,10 +18,11 @@ from aiocouch.embedded.store.database import CHUNK
 from aiocouch.embedded.store.records import Revision, render
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
+    from aiocouch.embedded.store.snapshots import Snapshot
 
 MAIN_ONLY = "main_only"
 ALL_DOCS = "all_docs"
@@ -117,33 +118,41 @@ class Row(NamedTuple):
     text: bytes
 
 
-async def walk(database: Database, view: View, cursor: Cursor) -> AsyncIterator[list[Row]]:
+async def walk(database: Database, view: View, cursor: Cursor) -> AsyncGenerator[list[Row], None]:
     """Go over the changes after `cursor.last` once, and leave `cursor` where CouchDB would.
 
-    Rows come in lists, one for each chunk read.
+    Rows come in lists, one for each chunk read. They are those of one moment, whatever is written
+    meanwhile.
     """
-    until = cursor.seen = database.update_seq
-    since = 0 if view.descending else cursor.last
-    if view.descending:
-        cursor.last = until
-    left = await database.count_changes(since)
-    async for entries in _chunks(database, view, since, until, cursor.limit):
-        rows: list[Row] = []
-        for entry, leaves in await _listed(database, view, entries):
-            left -= 1
-            if cursor.limit <= 0:
-                _stop(cursor, entry, leaves, left)
-                yield rows
-                return
-            cursor.last = entry.seq
-            if leaves:
-                rows.append(await _row(database, view, cursor, entry, leaves))
-                cursor.pending = left
-                cursor.limit -= 1
-                cursor.sent += 1
-        yield rows
-        await asyncio.sleep(0)
-    _complete(view, cursor, until, left)
+    with database.snapshots.open() as snapshot:
+        since = _begin(view, cursor, snapshot.until)
+        left = await database.behind.after(snapshot, since)
+        for entries in _chunks(database, snapshot, view, since, cursor.limit):
+            rows: list[Row] = []
+            for entry, leaves in await _listed(database, view, entries):
+                left -= 1
+                if cursor.limit <= 0:
+                    _stop(cursor, entry, leaves, left)
+                    yield rows
+                    return
+                cursor.last = entry.seq
+                if leaves:
+                    rows.append(await _row(database, view, cursor, entry, leaves))
+                    cursor.pending = left
+                    cursor.limit -= 1
+                    cursor.sent += 1
+            yield rows
+            await asyncio.sleep(0)
+        _complete(view, cursor, snapshot.until, left)
+
+
+def _begin(view: View, cursor: Cursor, until: int) -> int:
+    """Give the sequence behind which a pass looks for changes."""
+    cursor.seen = until
+    if not view.descending:
+        return cursor.last
+    cursor.last = until
+    return 0
 
 
 def _stop(cursor: Cursor, entry: Entry, leaves: Sequence[Leaf], left: int) -> None:
@@ -163,21 +172,21 @@ def _complete(view: View, cursor: Cursor, until: int, left: int) -> None:
         cursor.pending = left
 
 
-async def _chunks(
-    database: Database, view: View, since: int, until: int, limit: int
-) -> AsyncIterator[list[Entry]]:
+def _chunks(
+    database: Database, snapshot: Snapshot, view: View, since: int, limit: int
+) -> Iterator[list[Entry]]:
     ids = view.filter.ids(database)
     if ids is not None:
-        yield _chosen(database, ids, since, until, descending=view.descending)
+        yield _chosen(snapshot, ids, since, descending=view.descending)
         return
-    place = until + 1 if view.descending else since
+    place = snapshot.until + 1 if view.descending else since
     # A small limit is likely to need a small chunk; a filter may need many, so they grow.
     size = min(_FIRST_CHUNK, max(limit, 0) + 1)
     while True:
         entries = (
-            database.changes_back(place, since, size)
+            snapshot.changes_back(place, since, size)
             if view.descending
-            else database.changes(place, until, size)
+            else snapshot.changes(place, size)
         )
         if entries:
             yield entries
@@ -193,13 +202,11 @@ def _next_size(entries: Sequence[Entry]) -> int:
     return max(min(CHUNK, len(entries) * 4, _CHUNK_BYTES // average), 1)
 
 
-def _chosen(
-    database: Database, ids: Sequence[str], since: int, until: int, *, descending: bool
-) -> list[Entry]:
-    found = database.get_many(ids)
+def _chosen(snapshot: Snapshot, ids: Sequence[str], since: int, *, descending: bool) -> list[Entry]:
+    found = snapshot.get_many(ids)
     # An id that is named twice is listed twice, as CouchDB does.
     named = [found[doc_id] for doc_id in ids if doc_id in found]
-    entries = [entry for entry in named if since < entry.seq <= until]
+    entries = [entry for entry in named if since < entry.seq]
     return sorted(entries, key=_sequence, reverse=descending)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from typing import TYPE_CHECKING, Any
@@ -257,8 +258,9 @@ class _Feed:
         return await self._database.changed_since(self._cursor.seen)
 
     async def _pass(self) -> None:
-        async for rows in walk(self._database, self._view, self._cursor):
-            await self._answer.rows((row.text, row.seq) for row in rows)
+        async with contextlib.aclosing(walk(self._database, self._view, self._cursor)) as walked:
+            async for rows in walked:
+                await self._answer.rows((row.text, row.seq) for row in rows)
 
     async def _end(self) -> web.StreamResponse:
         last = self._database.sequence(self._cursor.last)

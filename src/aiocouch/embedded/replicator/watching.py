@@ -16,6 +16,7 @@ from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.replicator.jobs import pause_after, timestamp
 from aiocouch.embedded.replicator.specification import read_specification
 from aiocouch.embedded.revision import parse_revision
+from aiocouch.embedded.store.database import CHUNK
 from aiocouch.embedded.tasks import NODE
 from aiocouch.embedded.writing import Update
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
+    from aiocouch.embedded.store.snapshots import Snapshot
 
 _log = logging.getLogger("aiocouch.embedded.replicator")
 _FINAL = frozenset({"completed", "failed"})
@@ -78,14 +80,21 @@ class ReplicatorWatch:
         seq = 0
         try:
             while True:
-                for entry in database.changes(seq, database.update_seq):
-                    seq = entry.seq
-                    await self._look(database, entry)
-                if seq >= database.update_seq and not await database.changed_since(seq):
+                with database.snapshots.open() as snapshot:
+                    await self._look_at_all(database, snapshot, seq)
+                    # not that of the last row: the latest change may have been a purge
+                    seq = snapshot.until
+                if not await database.changed_since(seq):
                     return
         finally:
             for doc_id in list(self._watched):
                 await self._forget(doc_id)
+
+    async def _look_at_all(self, database: Database, snapshot: Snapshot, seq: int) -> None:
+        while entries := snapshot.changes(seq, CHUNK):
+            for entry in entries:
+                await self._look(database, entry)
+            seq = entries[-1].seq
 
     async def _look(self, database: Database, entry: Entry) -> None:
         if entry.id.startswith("_design/"):
@@ -187,7 +196,8 @@ class ReplicatorWatch:
         database = self._server.databases.open(self.name)
         if database is None:
             return []
-        entries = database.changes(0, database.update_seq, database.update_seq + 1)
+        with database.snapshots.open() as snapshot:
+            entries = snapshot.changes(0, snapshot.documents)
         return [
             self._shown(entry)
             for entry in sorted(entries, key=lambda entry: entry.id)

@@ -140,7 +140,9 @@ class Replication:
     def _is_last(self, answer: Mapping[str, Any]) -> bool:
         if self._spec.continuous:
             return False
-        return len(answer["results"]) < self._spec.batch or answer.get("pending") == 0
+        pending, results = answer.get("pending"), answer["results"]
+        # fewer rows than asked for are the last ones, unless the source says that it has more
+        return pending == 0 or (len(results) < self._spec.batch and not (pending and results))
 
     def _through(self, answer: Mapping[str, Any]) -> None:
         if answer["results"]:

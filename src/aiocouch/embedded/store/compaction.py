@@ -115,7 +115,8 @@ def _pointers(trees: Iterable[bytes | None]) -> set[int]:
 
 async def _drop_attachments(database: Database) -> None:
     def job(connection: sqlite3.Connection) -> int:
-        return collect_garbage(connection, {*_used(connection), *database.uploads})
+        kept = _blobs(database.snapshots.attachments())
+        return collect_garbage(connection, {*_used(connection), *database.uploads, *kept})
 
     await database.write(job)
 
@@ -123,9 +124,11 @@ async def _drop_attachments(database: Database) -> None:
 def _used(connection: sqlite3.Connection) -> Iterator[int]:
     for table in ("docs", "revs"):
         rows = connection.execute(f"SELECT attachments FROM {table} WHERE attachments IS NOT NULL")
-        for (stored,) in rows:
-            for item in decode_list(stored):
-                yield item.blob
+        yield from _blobs(stored for (stored,) in rows)
+
+
+def _blobs(lists: Iterable[bytes]) -> Iterator[int]:
+    return (item.blob for stored in lists for item in decode_list(stored))
 
 
 async def _forget_purges(database: Database) -> None:

@@ -22,6 +22,7 @@ from aiocouch.embedded.store.behind import Behind
 from aiocouch.embedded.store.faults import explained
 from aiocouch.embedded.store.ranks import Ranks
 from aiocouch.embedded.store.records import Entry, Local, Revision
+from aiocouch.embedded.store.snapshots import Snapshots
 from aiocouch.embedded.store.writer import Owner, Writer, to_the_end
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class Database(Owner):
         self.writer = Writer(self._connect, None if folder is None else executor, self)
         self.compacting = False
         self.ranks = Ranks()
-        self._behind = Behind()
+        self.behind = Behind()
+        """How many documents changed after a sequence (`pending`)."""
+        self.snapshots = Snapshots(self)
         self.rules_known = False
         """Whether a write has found out which validate functions there are; see `writing`."""
         self.uploads = Holds()
@@ -144,6 +147,7 @@ class Database(Owner):
             or self.visitors
             or self.compacting
             or self.uploads
+            or self.snapshots
             or not self.writer.is_idle
         ):
             return False
@@ -241,10 +245,6 @@ class Database(Owner):
             (before, since, limit),
         ).fetchall()
         return list(map(Entry._make, rows))
-
-    async def count_changes(self, since: int) -> int:
-        """Count the documents that changed after a sequence (`pending`)."""
-        return await self._behind.after(self, since)
 
     # _local documents
 
@@ -348,6 +348,7 @@ class Database(Owner):
     def after_commit(self) -> None:
         if self._counters != self.committed:
             self.committed = replace(self._counters)
+            self.snapshots.committed()
             self._tell()
 
     # the end

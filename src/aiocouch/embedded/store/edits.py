@@ -86,6 +86,8 @@ def store(database: Database, connection: sqlite3.Connection, new: NewRevision) 
         return True
     saved = _save(database, connection, new) if new.attachments else ()
     columns = (format_revision(new.rev), int(new.deleted), new.body, encode_list(saved))
+    if entry is not None:
+        database.snapshots.replaced(entry, seq)
     _write(database, connection, entry, tree, Revision(seq, new.id, *columns))
     database.pending.update_seq = seq
     return True

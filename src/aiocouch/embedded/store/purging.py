@@ -55,6 +55,7 @@ def _replace(
 ) -> None:
     seq = database.pending.update_seq
     old = entry.winner
+    database.snapshots.replaced(entry, seq)
     shown = None if tree is None else _winner(connection, old, tree)
     for node in entry.tree.nodes:
         if tree is None or (node.rev in gone and node.pointer):

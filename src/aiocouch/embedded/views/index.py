@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.javascript.protocol import Mapped
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
+    from aiocouch.embedded.store.snapshots import Snapshot as DatabaseSnapshot
     from aiocouch.embedded.views.tables import Snapshot, State, Tables
 
 _BATCH = 400
@@ -187,22 +188,23 @@ class Index:
     async def _update(self) -> None:
         async with self.writing():
             try:
-                await self._catch_up(self._database.update_seq)
+                with self._database.snapshots.open() as snapshot:
+                    await self._catch_up(snapshot)
             except BaseException:
                 self.pages.look()
                 raise
         await self._checkpoint()
 
-    async def _catch_up(self, until: int) -> None:
-        if self.state.seq > until or self._has_missed_purges():
+    async def _catch_up(self, snapshot: DatabaseSnapshot) -> None:
+        if self.state.seq > snapshot.until or self._has_missed_purges():
             self._start_over()
         self._purge()
-        await self._advance(until)
+        await self._advance(snapshot)
 
-    async def _advance(self, until: int) -> None:
-        since = self.state.seq
+    async def _advance(self, snapshot: DatabaseSnapshot) -> None:
+        since, until = self.state.seq, snapshot.until
         self._fresh = since == 0
-        batches = self._mapped_batches(since, until)
+        batches = self._mapped_batches(snapshot, since)
         try:
             async with contextlib.aclosing(batches):
                 with self._reporting(until - since) as report:
@@ -232,11 +234,11 @@ class Index:
         return True
 
     async def _mapped_batches(
-        self, since: int, until: int
+        self, snapshot: DatabaseSnapshot, since: int
     ) -> AsyncGenerator[tuple[_Batch, Mapped], None]:
         """Give batches in order, while the next ones are being mapped."""
         ahead: deque[_Batch] = deque()
-        reading = self._batches(since, until)
+        reading = self._batches(snapshot, since)
         try:
             while True:
                 while len(ahead) < _AHEAD and (batch := next(reading, None)) is not None:
@@ -258,9 +260,9 @@ class Index:
     async def _map(self, documents: list[Document]) -> Mapped:
         return await self._mapper(documents)
 
-    def _batches(self, since: int, until: int) -> Iterator[_Batch]:
+    def _batches(self, snapshot: DatabaseSnapshot, since: int) -> Iterator[_Batch]:
         limit = self._pace
-        while entries := self._database.changes(since, until, limit):
+        while entries := snapshot.changes(since, limit):
             since = entries[-1].seq
             yield self._batch(entries)
             size = sum(len(entry.body) for entry in entries)
