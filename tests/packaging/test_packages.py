@@ -33,6 +33,15 @@ ALLOWED = {
     *("aiohappyeyeballs", "aiosignal", "attrs", "async-timeout", "frozenlist", "idna"),
     *("multidict", "propcache", "typing-extensions", "yarl"),
 }
+UNUSED = """
+import sys
+
+
+def test_the_plugin_is_there_and_nothing_else(request):
+    assert request.config.pluginmanager.has_plugin("aiocouch")
+    loaded = {name.split(".")[0] for name in sys.modules}
+    assert loaded.isdisjoint({"aiocouch", "aiohttp", "msgspec", "yarl"})
+"""
 ADD_UP = {"views": {"sum": {"map": "function (doc) { emit(null, doc.n); }", "reduce": "_sum"}}}
 
 
@@ -84,8 +93,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(archives: tuple[Path, Path
         names = wheel.namelist()
     assert "aiocouch/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"aiocouch"}
-    packaged = {name for name in names if name.startswith("aiocouch/")}
+    top = {name.split("/")[0].split("-")[0] for name in names}
+    assert top == {"aiocouch", "_aiocouch_pytest.py"}
+    packaged = {name for name in names if name.startswith(("aiocouch/", "_aiocouch_pytest"))}
     tracked = run("git", "ls-files", "src", cwd=ROOT).split() if (ROOT / ".git").exists() else []
     assert {name.removeprefix("src/") for name in tracked} <= packaged
 
@@ -121,6 +131,18 @@ def test_the_embedded_server(archives: tuple[Path, Path], tmp_path: Path) -> Non
         send(server, "PUT", "/numbers/_design/add", ADD_UP)
         answer = send(server, "GET", "/numbers/_design/add/_view/sum")
         assert answer["rows"] == [{"key": None, "value": 3}]
+
+
+def test_the_plugin_costs_who_does_not_use_it_nothing(
+    archives: tuple[Path, Path], tmp_path: Path
+) -> None:
+    environment = Environment(tmp_path / "tests")
+    environment.install(str(archives[0]))
+    environment.install("pytest>=8.3")
+    module = tmp_path / "test_nothing.py"
+    module.write_text(UNUSED, encoding="utf-8")
+    pytest_command = (environment.python, "-m", "pytest", "-W", "error", module)
+    assert "1 passed" in run(*pytest_command, cwd=tmp_path)
 
 
 @contextlib.contextmanager

@@ -53,14 +53,65 @@ def test_the_server_is_shown_without_its_password(couchdb_server):
 """
 
 
-def run_pytest(folder: Path, *arguments: str, **environment: str) -> str:
-    (folder / "test_user.py").write_text(TESTS, encoding="utf-8")
-    (folder / "pytest.ini").write_text(STRICT, encoding="utf-8")
+OWN_OPTION = """\
+def pytest_addoption(parser):
+    parser.addoption("--couchdb-url", action="append", type=int, default=[7])
+"""
+OWN_TESTS = """\
+import sys
+
+
+def test_the_option_is_the_projects(request):
+    assert request.config.getoption("--couchdb-url") == [7, 5]
+    assert request.config.getoption("couchdb_url") == [7, 5]
+
+
+def test_the_fixture_goes_by_the_environment(couchdb_server):
+    assert couchdb_server.url == "http://127.0.0.1:9/here"
+"""
+# As the entry point loads it, whatever is installed.
+AS_INSTALLED = ("-p", "no:aiocouch", "-p", "_aiocouch_pytest")
+BY_NAME = ("-p", "no:aiocouch", "-p", "aiocouch.testing.plugin")
+HEAVY = """\
+import sys
+
+
+def test_nothing_of_ours_is_loaded():
+    heavy = {"aiocouch", "aiohttp", "msgspec", "pytest_asyncio"}
+    assert heavy.isdisjoint(name.split(".")[0] for name in sys.modules)
+    assert "_aiocouch_pytest" in sys.modules
+"""
+COST = """\
+import sys, time
+import pytest
+from _pytest.config import get_config
+
+config = get_config()
+start = time.process_time()
+before = set(sys.modules)
+import _aiocouch_pytest as plugin
+
+plugin.add_option(config._parser, ["tests"])
+plugin.pytest_configure(config)
+milliseconds = 1000 * (time.process_time() - start)
+assert set(sys.modules) - before == {"_aiocouch_pytest"}
+assert "--couchdb-url" in config._parser.optparser.format_help()
+print(milliseconds)
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COUCHDB_"))}
+    return kept | more
+
+
+def run_pytest(folder: Path, *arguments: str, tests: str = TESTS, **more: str) -> str:
+    (folder / "test_user.py").write_text(tests, encoding="utf-8")
+    (folder / "pytest.ini").write_text(STRICT, encoding="utf-8")
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-W", "error", "--rootdir", folder, *arguments],
         cwd=folder,
-        env=kept | environment,
+        env=environment(**more),
         capture_output=True,
         text=True,
         check=False,
@@ -87,10 +138,73 @@ def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     assert " error" in output
 
 
-def test_nothing_starts_before_a_fixture_is_used(tmp_path: Path) -> None:
-    """The plugin is loaded with every pytest of every project, so it must be light."""
-    code = "import sys, aiocouch.testing.plugin; print('aiocouch.embedded' in sys.modules)"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+@pytest.mark.parametrize("how", [AS_INSTALLED, BY_NAME])
+def test_named_or_found_it_is_the_same(
+    tmp_path: Path, how: tuple[str, ...], embedded_server: object
+) -> None:
+    url = getattr(embedded_server, "auth_url", "")
+    assert "5 passed" in run_pytest(tmp_path, *how, f"--couchdb-url={url}")
+
+
+def test_it_is_loaded_by_name_in_a_conftest(tmp_path: Path, embedded_server: object) -> None:
+    line = 'pytest_plugins = ["aiocouch.testing.plugin"]\n'
+    (tmp_path / "conftest.py").write_text(line, encoding="utf-8")
+    url = getattr(embedded_server, "auth_url", "")
+    output = run_pytest(tmp_path, "-p", "no:aiocouch", f"--couchdb-url={url}")
+    assert "5 passed" in output
+
+
+@pytest.mark.parametrize("where", ["conftest", "plugin"])
+def test_an_option_of_the_same_name_is_the_projects(tmp_path: Path, where: str) -> None:
+    (tmp_path / f"{where}.py").write_text(OWN_OPTION, encoding="utf-8")
+    theirs = ("-p", "plugin") if where == "plugin" else ()
+    output = run_pytest(
+        tmp_path,
+        *AS_INSTALLED,
+        *theirs,
+        "--couchdb-url=5",
+        tests=OWN_TESTS,
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+        COUCHDB_URL="http://127.0.0.1:9/here",
     )
-    assert result.stdout == "False\n"
+    assert "2 passed" in output, output
+
+
+def test_help_shows_the_option(tmp_path: Path) -> None:
+    output = run_pytest(tmp_path, *AS_INSTALLED, "--help")
+    assert "--couchdb-url=URL" in output
+    assert "COUCHDB_URL" in output
+
+
+def test_nothing_is_loaded_before_a_fixture_is_used(tmp_path: Path) -> None:
+    alone = ("-p", "no:asyncio", "-p", "no:randomly")
+    (tmp_path / "test_user.py").write_text(HEAVY, encoding="utf-8")
+    output = subprocess.run(
+        [sys.executable, "-m", "pytest", *AS_INSTALLED, *alone],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in output.stdout, output.stdout
+
+
+def test_it_costs_a_start_of_pytest_next_to_nothing(tmp_path: Path) -> None:
+    """In milliseconds of CPU; the first start writes the bytecode."""
+    kept = environment(PYTHONPYCACHEPREFIX=str(tmp_path))
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    times = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", COST],
+                capture_output=True,
+                text=True,
+                check=True,
+                cwd=tmp_path,
+                env=kept,
+            ).stdout
+        )
+        for _ in range(6)
+    ]
+    assert min(times) < 5
