@@ -14,7 +14,7 @@ from aiocouch.embedded.attachment import (
     inline_member,
     stub_member,
 )
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.codec import encode_text
 from aiocouch.embedded.store.attachments import chunk_numbers, read_chunk
 from aiocouch.embedded.store.faults import DAMAGED, StorageError
 
@@ -86,7 +86,7 @@ def members_text(connection: sqlite3.Connection, stored: bytes | None, shown: Sh
         else stub_member(attachment, encoding_info=shown.encoding_info)
         for attachment in decode_list(stored)
     }
-    return encode(members)
+    return encode_text(members)
 
 
 def multipart_members_text(attachments: Iterable[Attachment], shown: Shown) -> bytes:
@@ -97,4 +97,4 @@ def multipart_members_text(attachments: Iterable[Attachment], shown: Shown) -> b
         else stub_member(attachment, encoding_info=shown.encoding_info)
         for attachment in attachments
     }
-    return encode(members)
+    return encode_text(members)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from aiocouch.embedded.codec import encode
+from aiocouch.embedded.numerals import printed as printed_number
 
 __all__ = ["printed", "read_integer", "shown_text", "written"]
 
@@ -53,17 +54,7 @@ def _plain(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _number(value)
-
-
-def _number(value: float) -> str:
-    text = repr(value)
-    mantissa, mark, exponent = text.partition("e")
-    if not mark:
-        return text
-    if "." not in mantissa:
-        mantissa += ".0"
-    return f"{mantissa}e{int(exponent)}"
+    return printed_number(value) if isinstance(value, float) else str(value)
 
 
 def _printed_string(value: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -13,7 +13,7 @@ from aiocouch.embedded.attachment import (
     read_members,
 )
 from aiocouch.embedded.errors import CouchError, bad_request
-from aiocouch.embedded.revision import Rev, parse_revision
+from aiocouch.embedded.revision import Rev, parse_hash, parse_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ _KEPT = frozenset(
         "_replication_stats",
     }
 )
+_HEX_LENGTH = 32
 _NO_IDS: tuple[Rev, ...] = ()
 
 
@@ -90,15 +91,16 @@ def _read_special(
     value: dict[str, Any], special: list[str], edit: Edit, compression: Compression
 ) -> Edit:
     for name in special:
-        reader = _READERS.get(name)
-        if reader is not None:
-            reader(edit, value[name])
+        if name == "_rev":
+            # behind `_revisions` it says nothing new
+            if not edit.revs:
+                edit.revs = (read_rev(value[name]),)
         elif name == "_attachments":
             edit.members = read_attachments(value[name], compression)
+        elif name in _READERS:
+            _READERS[name](edit, value[name])
         elif name not in _IGNORED and name not in _KEPT:
             raise _invalid(f"Bad special document member: {name}")
-    if "_revisions" in value:
-        _read_revisions(edit, value["_revisions"])
     edit.body = {k: v for k, v in value.items() if k[:1] != "_" or k in _KEPT}
     return edit
 
@@ -117,10 +119,6 @@ def _invalid(reason: str) -> CouchError:
     return CouchError(400, "doc_validation", reason)
 
 
-def _read_rev(edit: Edit, value: object) -> None:
-    edit.revs = (read_rev(value),)
-
-
 def _read_deleted(edit: Edit, value: object) -> None:
     if not isinstance(value, bool):
         raise _invalid("Bad special document member: _deleted")
@@ -135,18 +133,35 @@ def _read_revisions(edit: Edit, value: object) -> None:
         raise _invalid("_revisions.start isn't an integer.")
     if not isinstance(ids, list):
         raise _invalid("_revisions.ids isn't a array.")
-    if not all(isinstance(item, str) for item in ids):
+    hashes = [_read_hash(start, item) for item in ids]
+    # generations below 1 there are none, though some say so
+    known = hashes[: max(start, 1)]
+    edit.revs = tuple((start - n, item) for n, item in enumerate(known))
+
+
+def _read_hash(start: int, value: object) -> bytes:
+    if not isinstance(value, str | list) or (start < 0 and len(value) != _HEX_LENGTH):
         raise _invalid("RevId isn't a string")
-    if ids:
-        # generations below 1 there are none, though some say so
-        known = ids[: max(start, 1)]
-        edit.revs = tuple(read_rev(f"{start - n}-{item}") for n, item in enumerate(known))
+    try:
+        return parse_hash(start, _bytes_of(value))
+    except ValueError:
+        raise _invalid("RevId isn't a valid hexadecimal") from None
+
+
+def _bytes_of(value: object) -> bytes:
+    """Give the bytes of a string; to Erlang a list of bytes and strings is one as well."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    if isinstance(value, list):
+        return b"".join(map(_bytes_of, value))
+    if type(value) is int and 0 <= value < 256:
+        return bytes((value,))
+    raise ValueError("no text")
 
 
 _READERS: dict[str, Callable[[Edit, Any], None]] = {
-    "_rev": _read_rev,
     "_deleted": _read_deleted,
-    "_revisions": lambda _edit, _value: None,
+    "_revisions": _read_revisions,
 }
 
 
@@ -157,10 +172,6 @@ def read_rev(value: object) -> Rev:
             return parse_revision(value)
         except ValueError:
             pass
-    return _refuse_rev()
-
-
-def _refuse_rev() -> NoReturn:
     raise bad_request("Invalid rev format")
 
 

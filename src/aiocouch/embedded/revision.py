@@ -23,10 +23,12 @@ from itertools import repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from aiocouch.embedded.numerals import is_printed_otherwise
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    Encoder: TypeAlias = Callable[[Any, list[bytes]], None]
+    Encoder: TypeAlias = Callable[[Any, "_Parts"], None]
 
 __all__ = [
     "AttachmentDigest",
@@ -34,6 +36,8 @@ __all__ = [
     "encode_term",
     "format_revision",
     "next_revision",
+    "next_revision_of",
+    "parse_hash",
     "parse_revision",
 ]
 
@@ -46,6 +50,7 @@ AttachmentDigest: TypeAlias = tuple[str, str, bytes]
 # Erlang's list_to_integer takes a sign, and only ASCII digits.
 _REVISION = re.compile(r"\+?([0-9]+)-(.*)", re.DOTALL)
 _HEX = re.compile(r"[0-9A-Fa-f]{32}")
+_HEX_BYTES = re.compile(rb"[0-9A-Fa-f]{32}")
 _HEX_LENGTH = 32
 _RAW_LENGTH = 16
 
@@ -53,17 +58,27 @@ _RAW_LENGTH = 16
 def parse_revision(text: str) -> Rev:
     """Read `"2-abc…"`.
 
-    Raises ValueError when it is no revision. 32 characters after the dash must be hex digits.
+    Raises ValueError when it is no revision. 32 bytes after the dash must be hex digits.
     """
     match = _REVISION.fullmatch(text)
     if match is None:
         raise ValueError("Invalid rev format")
     generation, digest = match.groups()
-    if len(digest) == _HEX_LENGTH:
-        if _HEX.fullmatch(digest) is None:
-            raise ValueError("Invalid rev format")
+    if len(digest) == _HEX_LENGTH and generation != "0" and _HEX.fullmatch(digest):
         return int(generation), bytes.fromhex(digest)
-    return int(generation), digest.encode("utf-8", "surrogatepass")
+    return int(generation), parse_hash(int(generation), digest.encode("utf-8", "surrogatepass"))
+
+
+def parse_hash(generation: int, digest: bytes) -> bytes:
+    """Read what stands behind the dash, or is a member of `_revisions.ids`.
+
+    Raises ValueError for 32 bytes that are no hex digits; generation 0 takes them as they are.
+    """
+    if len(digest) != _HEX_LENGTH or generation == 0:
+        return digest
+    if _HEX_BYTES.fullmatch(digest) is None:
+        raise ValueError("Invalid rev format")
+    return bytes.fromhex(digest.decode())
 
 
 def format_revision(rev: Rev) -> str:
@@ -87,7 +102,21 @@ def next_revision(
     document; None is one whose name, type and digest do not count, as where a deleted document
     is written anew. 600 bytes take about 10 µs.
     """
-    parts = [_REVISION_DELETED if deleted else _REVISION_ALIVE]
+    return next_revision_of(parent, body, deleted=deleted, attachments=attachments)[0]
+
+
+def next_revision_of(
+    parent: Rev | None,
+    body: Mapping[str, Any],
+    *,
+    deleted: bool = False,
+    attachments: Sequence[AttachmentDigest | None] = (),
+) -> tuple[Rev, bool]:
+    """Compute the revision, and tell whether every float is printed as msgspec does it.
+
+    Who writes the body to the store wants to know both, and one look at each value is enough.
+    """
+    parts = _Parts([_REVISION_DELETED if deleted else _REVISION_ALIVE])
     if parent is None:
         parts.append(_NO_PARENT)
         generation = 1
@@ -95,17 +124,32 @@ def next_revision(
         _encode_integer(parent[0], parts)
         _encode_bytes(parent[1], parts)
         generation = parent[0] + 1
-    _encode_object(body, parts)
+    _encode_any(body, parts)
     _encode_attachments(attachments, parts)
     parts.append(b"j")
-    return generation, md5(b"".join(parts), usedforsecurity=False).digest()
+    return (generation, md5(b"".join(parts), usedforsecurity=False).digest()), parts.plain
 
 
 def encode_term(value: object) -> bytes:
     """Encode decoded JSON as `term_to_binary(Value, [{minor_version, 1}])` does."""
-    parts = [b"\x83"]
-    _ENCODERS[type(value)](value, parts)
+    parts = _Parts([b"\x83"])
+    _encode_any(value, parts)
     return b"".join(parts)
+
+
+class _Parts(list[bytes]):
+    """The pieces of a term; `plain` until a float was among them that msgspec prints otherwise."""
+
+    plain = True
+
+
+def _encode_any(value: object, parts: _Parts) -> None:
+    size = len(parts)
+    try:
+        _ENCODERS[type(value)](value, parts)
+    except RecursionError:
+        del parts[size:]
+        _encode_deep(value, parts)
 
 
 # The tags of the format: 131 version, 100 atom, 97 byte, 98 four bytes, 110 and 111 longer
@@ -133,30 +177,32 @@ _MEMBERS_KEPT = 4096
 _MEMBER_LENGTH_KEPT = 64
 
 
-def _encode_string(value: str, parts: list[bytes]) -> None:
+def _encode_string(value: str, parts: _Parts) -> None:
     data = value.encode("utf-8", "surrogatepass")
     size = len(data)
     parts.append(_BINARY_HEADS[size] + data if size < 256 else _pack_binary(b"m", size) + data)
 
 
-def _encode_bytes(value: bytes, parts: list[bytes]) -> None:
+def _encode_bytes(value: bytes, parts: _Parts) -> None:
     parts.append(_pack_binary(b"m", len(value)) + value)
 
 
-def _encode_bool(value: bool, parts: list[bytes]) -> None:
+def _encode_bool(value: bool, parts: _Parts) -> None:
     parts.append(_TRUE if value else _FALSE)
 
 
-def _encode_null(_value: None, parts: list[bytes]) -> None:
+def _encode_null(_value: None, parts: _Parts) -> None:
     parts.append(_NULL)
 
 
-def _encode_float(value: float, parts: list[bytes]) -> None:
+def _encode_float(value: float, parts: _Parts) -> None:
     # The sign of -0.0 counts here, though CouchDB forgets it when it writes the document.
     parts.append(_pack_float(b"F", value))
+    if is_printed_otherwise(value):
+        parts.plain = False
 
 
-def _encode_integer(value: int, parts: list[bytes]) -> None:
+def _encode_integer(value: int, parts: _Parts) -> None:
     if 0 <= value < 256:
         parts.append(_SMALL_INTEGERS[value])
     elif -0x80000000 <= value <= 0x7FFFFFFF:
@@ -165,14 +211,14 @@ def _encode_integer(value: int, parts: list[bytes]) -> None:
         _encode_big_integer(value, parts)
 
 
-def _encode_big_integer(value: int, parts: list[bytes]) -> None:
+def _encode_big_integer(value: int, parts: _Parts) -> None:
     size = (value.bit_length() + 7) // 8
     parts.append(bytes((110, size)) if size < 256 else b"o" + _pack_length(size))
     parts.append(b"\x01" if value < 0 else b"\x00")
     parts.append(abs(value).to_bytes(size, "little"))
 
 
-def _encode_array(value: Sequence[Any], parts: list[bytes]) -> None:
+def _encode_array(value: Sequence[Any], parts: _Parts) -> None:
     if not value:
         parts.append(b"j")
     elif len(value) < 0x10000 and _all_bytes(value):
@@ -189,7 +235,7 @@ def _all_bytes(value: Sequence[Any]) -> bool:
     return all(type(item) is int and 0 <= item < 256 for item in value)
 
 
-def _encode_object(value: Mapping[str, Any], parts: list[bytes]) -> None:
+def _encode_object(value: Mapping[str, Any], parts: _Parts) -> None:
     if not value:
         parts.append(_EMPTY_OBJECT)
         return
@@ -212,7 +258,25 @@ def _member(name: str) -> bytes:
     return head
 
 
-def _encode_attachments(attachments: Sequence[AttachmentDigest | None], parts: list[bytes]) -> None:
+def _encode_deep(value: object, parts: _Parts) -> None:
+    """Encode what is nested deeper than the stack goes. Bytes are parts that are ready."""
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, bytes):
+            parts.append(item)
+        elif isinstance(item, dict) and item:
+            parts.append(_OBJECT + _pack_length(len(item)))
+            flat = [part for name, each in item.items() for part in (_member(name), each)]
+            todo += [b"j", *reversed(flat)]
+        elif isinstance(item, list) and not (len(item) < 0x10000 and _all_bytes(item)):
+            parts.append(b"l" + _pack_length(len(item)))
+            todo += [b"j", *reversed(item)]
+        else:
+            _ENCODERS[type(item)](item, parts)
+
+
+def _encode_attachments(attachments: Sequence[AttachmentDigest | None], parts: _Parts) -> None:
     if not attachments:
         parts.append(b"j")
         return
@@ -224,7 +288,7 @@ def _encode_attachments(attachments: Sequence[AttachmentDigest | None], parts: l
     parts.append(b"j")
 
 
-def _encode_attachment(item: AttachmentDigest | None, parts: list[bytes]) -> None:
+def _encode_attachment(item: AttachmentDigest | None, parts: _Parts) -> None:
     if item is None:
         parts.append(_UNDEFINED * 3)
         return

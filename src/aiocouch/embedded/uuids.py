@@ -19,7 +19,8 @@ class Uuids:
     """Makes ids of 32 hexadecimal digits.
 
     The default, `sequential`, gives ids that grow: a random start of 26 digits, and 6 digits that
-    go up in random steps. `random`, `utc_random` and `utc_id` are CouchDB's other algorithms.
+    go up in random steps. `random`, `utc_random`, `utc_id` and `uuid_v7` (RFC 9562) are CouchDB's
+    other algorithms. No two ids have the same microsecond, though the clock stand still.
     """
 
     def __init__(self, config: Configuration, clock: Callable[[], int] = time.time_ns) -> None:
@@ -27,10 +28,12 @@ class Uuids:
         self._clock = clock
         self._prefix = ""
         self._suffix = 0
+        self._microsecond = 0
         self._algorithms = {
             "random": self._random,
             "utc_random": self._utc_random,
             "utc_id": self._utc_id,
+            "uuid_v7": self._uuid_v7,
         }
 
     def new(self) -> str:
@@ -55,4 +58,10 @@ class Uuids:
         return self._utc() + self._config.text("uuids", "utc_id_suffix")
 
     def _utc(self) -> str:
-        return f"{self._clock() // 1000:014x}"
+        self._microsecond = max(self._clock() // 1000, self._microsecond + 1)
+        return f"{self._microsecond:014x}"
+
+    def _uuid_v7(self) -> str:
+        millisecond = self._clock() // 1_000_000
+        after_version, after_variant = secrets.randbits(12), secrets.randbits(62)
+        return f"{millisecond:012x}7{after_version:03x}{2 << 62 | after_variant:016x}"

@@ -16,7 +16,7 @@ from aiocouch.embedded.codec import decode, encode_body
 from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
 from aiocouch.embedded.identity import SYSTEM, is_database_admin
 from aiocouch.embedded.incoming import DESIGN, LOCAL
-from aiocouch.embedded.revision import format_revision, next_revision
+from aiocouch.embedded.revision import format_revision, next_revision_of
 from aiocouch.embedded.store.edits import NewRevision, base_of, read_entry, store, store_local
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.who.access import not_database_admin
@@ -180,8 +180,9 @@ class Update:
             generation = edit.revs[0][0] + 1 if edit.revs else 1
             attachments = _resolve(edit, kept, generation)
         digests = _digests(attachments, counted=entry is None or not entry.deleted)
-        rev = next_revision(parent, edit.body, deleted=edit.deleted, attachments=digests)
-        return NewRevision(edit.id, (rev, *base), edit.deleted, encode_body(edit.body), attachments)
+        rev, plain = next_revision_of(parent, edit.body, deleted=edit.deleted, attachments=digests)
+        body = encode_body(edit.body, plain=plain)
+        return NewRevision(edit.id, (rev, *base), edit.deleted, body, attachments)
 
     def _looks_closely(self, edits: Sequence[Edit]) -> bool:
         """Tell whether CouchDB takes the longer way of its two to write documents.

@@ -35,7 +35,7 @@ async def _add_user(client: ServerClient, name: str, **more: Any) -> None:
 async def test_welcome(client: ServerClient) -> None:
     answer = await client("GET", "/", auth=None)
     assert answer.json["couchdb"] == "Welcome"
-    assert answer.json["version"] == "3.5.0"
+    assert answer.json["version"] == "3.5.2"
     assert answer.headers["Content-Type"] == "application/json"
     assert len(answer.headers["X-Couch-Request-ID"]) == 10
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.codec import encode_text
 from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.database import CHUNK
 from aiocouch.embedded.store.records import Revision, render
@@ -250,9 +250,9 @@ async def _row(
 def _plain_row(
     database: Database, entry: Entry, leaves: Sequence[Leaf], *, shown: bool = True
 ) -> Row:
-    seq = encode(database.sequence(entry.seq)) if shown else b"null"
+    seq = encode_text(database.sequence(entry.seq)) if shown else b"null"
     revs = b",".join(b'{"rev":"%b"}' % leaf.rev.encode() for leaf in leaves)
-    text = b'{"seq":%b,"id":%b,"changes":[%b]' % (seq, encode(entry.id), revs)
+    text = b'{"seq":%b,"id":%b,"changes":[%b]' % (seq, encode_text(entry.id), revs)
     if entry.deleted:
         text += b',"deleted":true'
     return Row(seq, text + b"}")

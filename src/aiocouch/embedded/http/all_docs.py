@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.codec import encode, encode_text
 from aiocouch.embedded.errors import bad_request, internal, method_not_allowed, query_parse_error
 from aiocouch.embedded.http.documents import local_text
 from aiocouch.embedded.http.reading import ReadOptions, text_of, winner_members
@@ -192,12 +192,16 @@ def _clipped(span: Span, low: str, high: str) -> Span:
 
 
 def _sequence(database: Database, options: ViewOptions) -> bytes | None:
-    return encode(database.sequence(database.update_seq)) if options.update_seq else None
+    return encode_text(database.sequence(database.update_seq)) if options.update_seq else None
 
 
 def _head(total: int | None, offset: int | None, sequence: bytes | None) -> bytes:
     added = b"" if sequence is None else b'"update_seq":%b,' % sequence
-    return b'{"total_rows":%b,"offset":%b,%b"rows":[\n' % (encode(total), encode(offset), added)
+    return b'{"total_rows":%b,"offset":%b,%b"rows":[\n' % (
+        encode_text(total),
+        encode_text(offset),
+        added,
+    )
 
 
 # counting
@@ -259,7 +263,7 @@ async def _ranged(database: Database, span: Span, options: ViewOptions) -> Async
 
 
 def _row(doc_id: str, rev: str) -> bytes:
-    name = encode(doc_id)
+    name = encode_text(doc_id)
     return b'{"id":%b,"key":%b,"value":{"rev":"%b"}}' % (name, name, rev.encode())
 
 
@@ -267,7 +271,7 @@ def _rows_with_docs(
     database: Database, chunk: Iterable[Entry], options: ViewOptions
 ) -> Iterable[bytes]:
     for entry in chunk:
-        name = encode(entry.id)
+        name = encode_text(entry.id)
         doc = doc_text(database, entry, options)
         yield b'{"id":%b,"key":%b,"value":{"rev":"%b"},"doc":%b}' % (
             name,
@@ -320,7 +324,7 @@ def _key_row(database: Database, key: object, options: ViewOptions) -> bytes:
     entry = database.get(key) if isinstance(key, str) else None
     if entry is None:
         return _no_row(key)
-    name = encode(entry.id)
+    name = encode_text(entry.id)
     deleted = b',"deleted":true' if entry.deleted else b""
     row = b'{"id":%b,"key":%b,"value":{"rev":"%b"%b}' % (name, name, entry.rev.encode(), deleted)
     if options.include_docs:
@@ -333,7 +337,7 @@ def _no_row(key: object) -> bytes:
 
 
 def _local_row(local: Any, options: ViewOptions) -> bytes:
-    name = encode(local.id)
+    name = encode_text(local.id)
     row = b'{"id":%b,"key":%b,"value":{"rev":"0-%d"}' % (name, name, local.rev)
     if options.include_docs:
         row += b',"doc":' + local_text(local)

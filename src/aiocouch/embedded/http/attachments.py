@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.records import Entry, Revision
 
 _GIGABYTE = 1 << 30
+_TOO_MANY_RANGES = 10
 
 
 @default_route("attachment", methods=("DELETE", "GET", "HEAD", "PUT"))
@@ -102,7 +103,7 @@ async def _answer(exchange: Exchange, found: Attachment) -> web.StreamResponse:
     ranges = read_ranges(exchange.headers.get("Range"), found.length)
     if found.compressed:
         return await _send_compressed(exchange, found, headers)
-    if ranges is None:
+    if ranges is None or len(ranges) >= _TOO_MANY_RANGES:
         headers["Content-Length"] = str(found.length)
         return await _send(exchange, found, stored_chunks(exchange.database.reader, found), headers)
     if len(ranges) > 1:

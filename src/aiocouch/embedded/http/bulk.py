@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.codec import encode, encode_text
 from aiocouch.embedded.errors import CouchError, bad_request, internal
 from aiocouch.embedded.http.accept import accepts_type
 from aiocouch.embedded.http.attachments import compression
@@ -73,7 +73,7 @@ def _answer_outcomes(
 ) -> web.StreamResponse:
     rows = [*map(_row, outcomes)]
     if status == 201:
-        return exchange.answer(rows, status)
+        return exchange.answer_json(encode_text(rows), status)
     return exchange.answer(
         [{**row, "accepted": True} if "ok" in row else row for row in rows], status
     )
@@ -244,7 +244,7 @@ async def _results(exchange: Exchange, wishes: list[_Wish]) -> AsyncIterator[byt
     for number, wish in enumerate(wishes):
         docs = b",".join(_answers(exchange, wish))
         lead = b"," if number else b""
-        pieces.append(b'%b{"id":%b,"docs":[%b]}' % (lead, encode(wish.id), docs))
+        pieces.append(b'%b{"id":%b,"docs":[%b]}' % (lead, encode_text(wish.id), docs))
         if len(pieces) >= 50:
             yield b"".join(pieces)
             pieces.clear()

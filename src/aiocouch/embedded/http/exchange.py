@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiocouch.embedded.codec import decode, decode_sent, encode
 from aiocouch.embedded.errors import CouchError, bad_content_type, bad_request
+from aiocouch.embedded.http.phrases import NotModified, phrase
 from aiocouch.embedded.http.query import Query, unquote_segment
 from aiocouch.embedded.identity import ANONYMOUS, User
 from aiocouch.embedded.store.records import Entry, Revision
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", Entry, Revision)
 
-SERVER_NAME = "CouchDB/3.5.0 (aiocouch)"
+SERVER_NAME = "CouchDB/3.5.2 (aiocouch)"
 _MINIMAL = (
     "Cache-Control, Content-Length, Content-Range, Content-Type, ETag, Server, "
     "Transfer-Encoding, Vary"
 )
+_CALLBACK = re.compile(r"[A-Za-z0-9._\[\]]+")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
 
 
@@ -44,6 +46,7 @@ class Exchange:
     __slots__ = (
         "_body",
         "_database",
+        "_refused_callback",
         "added_headers",
         "headers",
         "method",
@@ -67,15 +70,22 @@ class Exchange:
         self.method = request.method
         self.headers: CIMultiDict[str] | CIMultiDictProxy[str] = request.headers
         self.raw_segments = [part for part in path.split("/") if part]
-        self.segments = [unquote_segment(part) for part in self.raw_segments]
+        self.segments = self._unquoted(self.raw_segments)
         self.query = Query(query)
         self.user: User = ANONYMOUS
         self.set_cookie: str | None = None
         self.request_id = _request_id(request.headers.get("X-Couch-Request-ID"))
         self.added_headers: dict[str, str] = {}
         self.response: web.StreamResponse | None = None
+        self._refused_callback = False
         self._database: Database | None = None
         self._body: bytes | None = None
+
+    def _unquoted(self, segments: list[str]) -> list[str]:
+        plus_is_space = not any("+" in part for part in segments) or self.server.config.flag(
+            "chttpd", "decode_plus_to_space", default=True
+        )
+        return [unquote_segment(part, plus_is_space=plus_is_space) for part in segments]
 
     # the database
 
@@ -132,7 +142,7 @@ class Exchange:
         other.method = method
         other.raw_path = url
         other.raw_segments = [part for part in path.split("/") if part]
-        other.segments = [unquote_segment(part) for part in other.raw_segments]
+        other.segments = other._unquoted(other.raw_segments)
         other.query = Query(query)
         other.user = self.user
         other.set_cookie = self.set_cookie
@@ -230,9 +240,16 @@ class Exchange:
 
     def url(self, *quoted: str) -> str:
         """Give an absolute URL on this server; the segments are quoted already."""
-        host = self.headers.get("Host") or self.server.address
-        scheme = self.headers.get("X-Forwarded-Proto", "http")
-        return f"{scheme}://{host}/{'/'.join(quoted)}"
+        host = self._forwarded("host") or self.headers.get("Host") or self.server.address
+        is_secure = self._forwarded("ssl") == "on" or self._forwarded("proto") == "https"
+        return f"{'https' if is_secure else 'http'}://{host}/{'/'.join(quoted)}"
+
+    def _forwarded(self, what: str) -> str | None:
+        """Give what a proxy in front tells; the configuration names the header."""
+        name = self.server.config.text(
+            "chttpd", f"x_forwarded_{what}", f"X-Forwarded-{what.capitalize()}"
+        )
+        return self.headers.get(name)
 
     def answer(
         self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None
@@ -244,7 +261,33 @@ class Exchange:
         self, text: bytes, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> web.Response:
         """Answer with JSON text that is encoded already."""
+        if "callback" in self.query:
+            return self._answer_padded(text, status, headers)
         return self.answer_bytes(text + b"\n", "application/json", status, headers)
+
+    def _answer_padded(
+        self, text: bytes, status: int, headers: Mapping[str, str] | None
+    ) -> web.Response:
+        opening, closing, content_type = self._padding()
+        return self.answer_bytes(
+            b"%b%b%b\n" % (opening, text, closing), content_type, status, headers
+        )
+
+    def _padding(self) -> tuple[bytes, bytes, str]:
+        """Give what stands around JSON that is called as a script (JSONP), and its type.
+
+        A bad name raises 400, once: the answer that tells so is plain.
+        """
+        name = self.query.text("callback") or ""
+        if not name or self._refused_callback or not self._allows_jsonp():
+            return b"", b"", "application/json"
+        if not _CALLBACK.fullmatch(name):
+            self._refused_callback = True
+            raise bad_request("invalid_callback")
+        return b"/* CouchDB */%b(" % name.encode(), b");", "application/javascript"
+
+    def _allows_jsonp(self) -> bool:
+        return self.server.config.flag("chttpd", "allow_jsonp", default=False)
 
     def answer_bytes(
         self,
@@ -255,11 +298,12 @@ class Exchange:
     ) -> web.Response:
         """Answer with bytes of any type."""
         sent = self._headers(content_type, headers)
-        return web.Response(body=body, status=status, headers=sent)
+        return web.Response(body=body, status=status, reason=phrase(status), headers=sent)
 
     def not_modified(self, etag: str) -> web.Response:
         """Answer 304; `etag` with its quotes."""
-        return self.answer_bytes(b"", None, 304, {"ETag": etag})
+        sent = self._headers(None, {"ETag": etag})
+        return NotModified(status=304, reason=phrase(304), headers=sent)
 
     async def answer_stream(
         self,
@@ -269,12 +313,26 @@ class Exchange:
         content_type: str = "application/json",
     ) -> web.StreamResponse:
         """Answer in pieces as they come, chunked; HEAD gets the headers only."""
+        if "callback" in self.query and content_type == "application/json":
+            pieces, content_type = self._padded(pieces)
         response = await self.begin(status, headers, content_type)
         if self.method != "HEAD":
             async for piece in pieces:
                 await response.write(piece)
         await response.write_eof()
         return response
+
+    def _padded(self, pieces: AsyncIterator[bytes]) -> tuple[AsyncIterator[bytes], str]:
+        opening, closing, content_type = self._padding()
+
+        async def padded() -> AsyncIterator[bytes]:
+            held = opening
+            async for piece in pieces:
+                yield held
+                held = piece
+            yield b"%b%b\n" % (held.removesuffix(b"\n"), closing)
+
+        return padded(), content_type
 
     async def begin(
         self,
@@ -288,7 +346,7 @@ class Exchange:
         `await response.write_eof()` and returns the response.
         """
         sent = self._headers(content_type, headers)
-        response = web.StreamResponse(status=status, headers=sent)
+        response = web.StreamResponse(status=status, reason=phrase(status), headers=sent)
         if "Content-Length" not in sent and self.request.version >= (1, 1):
             response.enable_chunked_encoding()
         await response.prepare(self.request)

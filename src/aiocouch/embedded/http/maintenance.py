@@ -12,6 +12,7 @@ from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.purging import purge, purges
 from aiocouch.embedded.who.access import not_database_admin
+from aiocouch.embedded.writing import check_partition
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from aiocouch.embedded.revision import Rev
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
-
-_MOST_DOCUMENTS = 100
-_MOST_REVISIONS = 1000
 
 
 @database_route("_compact", methods=("POST",), json_post=True)
@@ -119,13 +117,17 @@ async def purge_documents(exchange: Exchange) -> web.StreamResponse:
 
 
 def _wanted(exchange: Exchange, body: dict[str, Any]) -> dict[str, list[Rev]]:
-    config = exchange.server.config
-    if len(body) > config.integer("purge", "max_document_id_number", _MOST_DOCUMENTS):
-        raise bad_request("Exceeded maximum number of documents.")
-    for revs in body.values():
-        if not isinstance(revs, list):
-            raise bad_request("Invalid list of revisions")
-    count = sum(len(revs) for revs in body.values())
-    if count > config.integer("purge", "max_revisions_number", _MOST_REVISIONS):
+    wanted = {doc_id: _revisions(revs) for doc_id, revs in body.items()}
+    most = exchange.server.config.limit("purge", "max_revisions_number", None)
+    if most is not None and sum(map(len, wanted.values())) > most:
         raise bad_request("Exceeded maximum number of revisions.")
-    return {doc_id: [*map(read_rev, revs)] for doc_id, revs in body.items()}
+    if exchange.database.partitioned:
+        for doc_id in wanted:
+            check_partition(doc_id)
+    return wanted
+
+
+def _revisions(value: object) -> list[Rev]:
+    if not isinstance(value, list):
+        raise bad_request("Invalid list of revisions")
+    return [*map(read_rev, value)]

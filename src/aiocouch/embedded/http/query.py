@@ -18,7 +18,7 @@ _ESCAPED = re.compile("[\ud800-\udfff]")
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for part in text.split("&"):
+    for part in text.replace(";", "&").split("&"):
         if part:
             name, _, value = part.partition("=")
             yield unquote_plus(name), unquote_plus(value)
@@ -77,14 +77,15 @@ class Query:
         return decode(value)
 
 
-def unquote_segment(segment: str) -> str:
-    """Decode one segment of a path; `+` is a space, as CouchDB has it.
+def unquote_segment(segment: str, *, plus_is_space: bool = True) -> str:
+    """Decode one segment of a path; `+` is a space, unless the server is told otherwise.
 
     Bytes that are no UTF-8 become lone surrogates, see `is_utf8`.
     """
     if "%" not in segment and "+" not in segment:
         return segment
-    return unquote_to_bytes(segment.replace("+", " ")).decode(errors="surrogateescape")
+    spaced = segment.replace("+", " ") if plus_is_space else segment
+    return unquote_to_bytes(spaced).decode(errors="surrogateescape")
 
 
 def is_utf8(segment: str) -> bool:

@@ -13,6 +13,7 @@ from aiocouch.embedded.errors import (
     bad_request,
     internal,
 )
+from aiocouch.embedded.http.exchange import SERVER_NAME
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.tasks import NODE
 
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.http.exchange import Exchange
 
-VERSION = "3.5.0"
+VERSION = "3.5.2"
 """The version of CouchDB whose interface this is."""
+
+_SHA = hashlib.sha1(SERVER_NAME.encode(), usedforsecurity=False).hexdigest()[:9]
+"""Stands where CouchDB names the commit that it was built from."""
 
 _READ = ("GET", "HEAD")
 _YEAR = 365 * 86400
@@ -53,7 +57,7 @@ async def welcome(exchange: Exchange) -> web.StreamResponse:
     value: dict[str, Any] = {
         "couchdb": "Welcome",
         "version": VERSION,
-        "git_sha": "aiocouch",
+        "git_sha": _SHA,
         "uuid": exchange.server.uuid,
         "features": _FEATURES,
     }

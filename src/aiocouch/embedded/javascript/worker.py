@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.javascript.protocol import Mapped, Mapping, Order, Reply, Row
 
+_ODD_FLOAT = re.compile(r"e(?<=\de)[+-]|\.000")
+"""Finds a float that JavaScript writes otherwise than CouchDB, and some that are none."""
+
 _HALF = re.compile(r"(\\\\)|\\ud[89a-f][0-9a-f]{2}")
 STACK = 4 * 1024 * 1024
 _NESTING = 5000
@@ -89,9 +92,14 @@ def _why(error: Exception) -> str:
 
 
 class Mapper:
-    """Turns what map functions emitted into rows with sort keys."""
+    """Turns what map functions emitted into rows with sort keys.
 
-    def __init__(self, mapping: Mapping) -> None:
+    `plain`: no float of theirs needs to be printed anew.
+    """
+
+    def __init__(self, mapping: Mapping, *, plain: bool) -> None:
+        numerals = importlib.import_module("aiocouch.embedded.numerals")
+        self._printed: Callable[[bytes], bytes] = bytes if plain else numerals.reprinted
         collation = importlib.import_module("aiocouch.embedded.collation")
         self._mapping = mapping
         self._keys: list[Callable[[Any], bytes]] = [
@@ -109,6 +117,7 @@ class Mapper:
 
     def _add(self, id_: str, views: list[list[tuple[msgspec.Raw, msgspec.Raw]]]) -> bytes:
         partition = id_.partition(":")[0] if self._mapping.partitioned else None
+        printed = self._printed
         keys: list[tuple[int, bytes]] = []
         for view, emitted in enumerate(views):
             sort_key = self._keys[view]
@@ -116,7 +125,7 @@ class Mapper:
             prefix = b"" if partition is None else sort_key(partition)
             for number, (key, value) in enumerate(emitted):
                 order = prefix + sort_key(DECODE(key))
-                rows.append((order, id_, number, bytes(key), bytes(value)))
+                rows.append((order, id_, number, printed(bytes(key)), printed(bytes(value))))
                 keys.append((view, order))
         return ENCODE(keys)
 
@@ -154,7 +163,8 @@ class Worker:
         answer = DECODE_MAP(text)
         if answer.ok is None:
             return self._reply(text)
-        return self._reply("", Mapper(order.mapping).rows(answer.ok))
+        mapper = Mapper(order.mapping, plain=_ODD_FLOAT.search(text) is None)
+        return self._reply("", mapper.rows(answer.ok))
 
     def _unit(self, order: Order) -> tuple[Unit, str | None]:
         known = self._units.get(order.unit)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.codec import encode_text
 from aiocouch.embedded.collation import sort_key
 from aiocouch.embedded.mango.bookmark import read_bookmark
 from aiocouch.embedded.mango.ranges import MAX, end_key, start_key
@@ -58,7 +58,7 @@ def id_chunks(
         found = entries(database.reader, span, size)
         if not found:
             return
-        yield [SourceRow(entry.id, encode(entry.id), entry) for entry in found]
+        yield [SourceRow(entry.id, encode_text(entry.id), entry) for entry in found]
         span = span.after(found[-1].id)
 
 

@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.codec import encode, encode_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -184,13 +184,15 @@ class Peer:
 
     async def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
         """Ask which revisions are missing."""
-        return dict(await self._json("POST", "_revs_diff", body=encode(revs)))
+        return dict(await self._json("POST", "_revs_diff", body=encode_text(revs)))
 
     async def bulk_get(self, wanted: Mapping[str, Sequence[str]]) -> Fetched:
         """Fetch revisions with their histories, attachments as stubs."""
         docs = [{"id": doc_id, "rev": rev} for doc_id, revs in wanted.items() for rev in revs]
         query = {"revs": "true", "latest": "true"}
-        raw = await self._request("POST", "_bulk_get", query=query, body=encode({"docs": docs}))
+        raw = await self._request(
+            "POST", "_bulk_get", query=query, body=encode_text({"docs": docs})
+        )
         found: dict[str, dict[str, FetchedRevision]] = {}
         failures = 0
         for result in _bulk_answer(raw).results:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import msgspec
 from msgspec.structs import replace
 
-from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.codec import decode, encode, encode_text
 from aiocouch.embedded.store import attachments, schema
 from aiocouch.embedded.store.attachments import Holds
 from aiocouch.embedded.store.behind import Behind
@@ -209,7 +209,7 @@ class Database(Owner):
         """Give those of the documents that exist, by id."""
         rows = self.reader.execute(
             f"SELECT {_DOC} FROM docs WHERE id IN (SELECT value FROM json_each(?))",
-            (encode(list(ids)).decode(),),
+            (encode_text(list(ids)).decode(),),
         ).fetchall()
         return {row[1]: Entry._make(row) for row in rows}
 
@@ -342,7 +342,7 @@ class Database(Owner):
         if self._counters != self.committed:
             numbers = {name: getattr(self._counters, name) for name in Counters.__struct_fields__}
             self.writer.connection.execute(
-                "UPDATE meta SET value = ? WHERE key = 'counters'", (encode(numbers).decode(),)
+                "UPDATE meta SET value = ? WHERE key = 'counters'", (encode_text(numbers).decode(),)
             )
 
     def after_commit(self) -> None:

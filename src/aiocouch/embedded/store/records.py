@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch.embedded.attachment import decode_list, stub_member
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.codec import encode, encode_text
 from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.revtree import RevTree
 
@@ -89,7 +89,7 @@ def render(
         tail += b',"_attachments":' + attachments
     separator = b"" if len(record.body) == 2 else b","
     return b'{"_id":%b,"_rev":"%b"%b%b%b}' % (
-        encode(record.id),
+        encode_text(record.id),
         record.rev.encode(),
         separator,
         record.body[1:-1],
@@ -107,4 +107,4 @@ def splice(head: bytes, body: bytes) -> bytes:
 def stubs(attachments: bytes) -> bytes:
     """Give the text of `_attachments` as a plain read shows it: every attachment a stub."""
     members = {item.name: stub_member(item) for item in decode_list(attachments)}
-    return encode(members)
+    return encode_text(members)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.numerals import reprinted
 from aiocouch.embedded.views.reduce import builtin
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class ScriptReducer:
         for some in _portions(calls):
             values = await self._queries.reduce(self._unit, self._number, some)
             pairs = zip(values, some, strict=True)
-            results += [checked(bytes(value), len(call)) for value, call in pairs]
+            results += [checked(reprinted(bytes(value)), len(call)) for value, call in pairs]
         return results
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiocouch.embedded.attachment_texts import Shown, members_text
-from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.codec import decode, encode, encode_text
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.records import render
@@ -97,7 +97,8 @@ def _revision(text: str) -> Rev:
 def map_rows(batch: Sequence[IndexRow]) -> list[bytes]:
     """Give rows of a map view as JSON texts."""
     return [
-        b'{"id":%b,"key":%b,"value":%b}' % (encode(row.id), row.json, row.value) for row in batch
+        b'{"id":%b,"key":%b,"value":%b}' % (encode_text(row.id), row.json, row.value)
+        for row in batch
     ]
 
 
@@ -108,7 +109,8 @@ def map_rows_with(batch: Sequence[IndexRow], documents: DocumentTexts) -> Iterat
         some = batch[start : start + documents.pace.size]
         start += len(some)
         rows = [
-            b'{"id":%b,"key":%b,"value":%b,"doc":%b}' % (encode(row.id), row.json, row.value, text)
+            b'{"id":%b,"key":%b,"value":%b,"doc":%b}'
+            % (encode_text(row.id), row.json, row.value, text)
             for row, text in zip(some, documents.of(some), strict=True)
         ]
         documents.pace.took(sum(map(len, rows)))
