@@ -199,7 +199,7 @@ class Database:
         while True:
             count = 0
             async with self.remote.stream(
-                "POST", f"{self.endpoint}/_find", body=encode(query)
+                "POST", f"{self.endpoint}/_find", body=self.remote.encode(query)
             ) as stream:
                 while batch := await stream.batch(_TEXTS):
                     count += len(batch)
@@ -213,7 +213,7 @@ class Database:
 
     async def index(self, index: JsonDict, **kwargs: Unpack[IndexOptions]) -> JsonDict:
         """Create a Mango index (`POST /{db}/_index`). `index` is such as `{"fields": ["name"]}`."""
-        body = encode({"index": index, **checked(kwargs, INDEX)})
+        body = self.remote.encode({"index": index, **checked(kwargs, INDEX)})
         response = await self.remote.request("POST", f"{self.endpoint}/_index", body=body)
         created: JsonDict = response.json()
         return created
@@ -251,7 +251,9 @@ class Database:
         Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
         """
         plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
-        return await self._write(encode_list("docs", plain, data))
+        if self.remote.encode is encode:
+            return await self._write(encode_list("docs", plain, data))
+        return await self._write(self.remote.encode({**data, "docs": plain}))
 
     async def save_texts(self, texts: list[bytes]) -> list[BulkRow]:
         """As `bulk_docs`, for documents that are JSON text already."""
@@ -270,7 +272,7 @@ class Database:
         answer, `{"results": [{"id", "docs": [{"ok": …} or {"error": …}]}]}`.
         """
         wanted = [{"id": doc} if isinstance(doc, str) else dict(doc) for doc in docs]
-        body = encode({"docs": wanted})
+        body = self.remote.encode({"docs": wanted})
         path = with_query(f"{self.endpoint}/_bulk_get", params)
         response = await self.remote.request("POST", path, body=body)
         found: JsonDict = response.json()
@@ -284,7 +286,7 @@ class Database:
         if not isinstance(docs, Mapping):
             raise InvalidTypeError("purge takes a dict: the revisions by document id")
         path = with_query(f"{self.endpoint}/_purge", params)
-        response = await self.remote.request("POST", path, body=encode(dict(docs)))
+        response = await self.remote.request("POST", path, body=self.remote.encode(dict(docs)))
         purged: JsonDict = response.json()
         return purged
 

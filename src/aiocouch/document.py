@@ -130,12 +130,18 @@ class Document(MutableMapping[str, Any]):
 
     def _body(self) -> bytes:
         """The content as JSON, without id and revision."""
-        return _body_of(self._loaded())
+        return self._body_of(self._loaded())
+
+    def _body_of(self, data: JsonDict) -> bytes:
+        body = data.copy()
+        body.pop("_id", None)
+        body.pop("_rev", None)
+        return self.database.remote.encode(body)
 
     def _was_seen(self, body: bytes) -> bool:
         """Whether the body is the content last seen."""
         if self._seen is None:
-            self._seen = _body_of(self._decoded())
+            self._seen = self._body_of(self._decoded())
         data = self._loaded()
         if data.get("_rev") != self._seen_rev or data.get("_id", self.full_id) != self.full_id:
             return False
@@ -184,7 +190,7 @@ class Document(MutableMapping[str, Any]):
         if content is None:
             return None
         if self._seen == _NEVER_SEEN and content.get("_id") == self.id and "_rev" not in content:
-            return encode(content)
+            return self.database.remote.encode(content)
         body = self._body()
         if self._seen != _NEVER_SEEN and self._was_seen(body):
             return None
@@ -371,7 +377,7 @@ class Document(MutableMapping[str, Any]):
             self._take_attachments(answer.json())
 
     def _take_attachments(self, stored: JsonDict) -> None:
-        self._seen = _body_of(stored)
+        self._seen = self._body_of(stored)
         if "_attachments" in stored:
             self._loaded()["_attachments"] = stored["_attachments"]
         else:
@@ -449,13 +455,6 @@ def _mapping(data: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         raise InvalidTypeError(f"the data must be a dict, not {type(data).__name__}")
     return data
-
-
-def _body_of(data: JsonDict) -> bytes:
-    body = data.copy()
-    body.pop("_id", None)
-    body.pop("_rev", None)
-    return encode(body)
 
 
 class SecurityDocument(Document):

@@ -28,7 +28,7 @@ _HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
 _LEAST_PATIENCE = 5.0  # seconds; a busy server or loop is late now and then
 
 
-class BaseChangeEvent(msgspec.Struct, frozen=True, weakref=True):
+class BaseChangeEvent(msgspec.Struct, weakref=True, dict=True):
     """What all events have. `json` is the row of the feed as CouchDB sent it."""
 
     json: JsonDict
@@ -55,11 +55,11 @@ class BaseChangeEvent(msgspec.Struct, frozen=True, weakref=True):
         return f"{type(self).__name__}(json={self.json!r})"
 
 
-class DeletedEvent(BaseChangeEvent, frozen=True):
+class DeletedEvent(BaseChangeEvent):
     """The document was deleted."""
 
 
-class ChangedEvent(BaseChangeEvent, frozen=True):
+class ChangedEvent(BaseChangeEvent):
     """The document was created or changed."""
 
     database: Database
@@ -143,7 +143,7 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
         return self.database.remote.stream(
             "POST" if asked else "GET",
             with_query(f"{self.database.endpoint}/_changes", options),
-            body=encode(asked) if asked else None,
+            body=self.database.remote.encode(asked) if asked else None,
             timeout=_timeout(options),
         )
 
@@ -166,6 +166,8 @@ def _checked(options: JsonDict) -> JsonDict:
     # A filter function of the user reads whatever options it likes.
     known = CHANGES | options.keys() if options.get("filter") else CHANGES
     given = checked(options, known)
+    if given.get("feed") == "live":
+        given["feed"] = "continuous"
     feed = given.get("feed", "normal")
     if feed not in _FEEDS:
         raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")

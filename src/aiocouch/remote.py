@@ -21,6 +21,7 @@ from yarl import URL
 from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
 from aiocouch._transport.stream import FOREIGN, Stream
 from aiocouch._transport.watch import SENT_AGAIN, Watch
+from aiocouch._wire.codec import encoder
 from aiocouch._wire.texts import Texts
 from aiocouch.auth import BasicAuth, Credentials, credentials
 from aiocouch.exception import (
@@ -76,6 +77,7 @@ class Remote:
         url, self.credentials = _split(server, credentials(user, password, cookie))
         self.url = url
         self._options = _session_options(kwargs)
+        self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
         self._middlewares = tuple(kwargs.get("middlewares") or ())
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

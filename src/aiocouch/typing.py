@@ -13,7 +13,9 @@ __all__ = [
     "Feed",
     "FindOptions",
     "IndexOptions",
+    "Json",
     "JsonDict",
+    "JsonList",
     "ListOptions",
     "ViewOptions",
 ]
@@ -21,21 +23,14 @@ __all__ = [
 JsonDict: TypeAlias = dict[str, Any]
 """A JSON object. Integers have any size, text is Unicode."""
 
-Feed: TypeAlias = Literal["normal", "longpoll", "continuous"]
+JsonList: TypeAlias = list[Any]
+"""A JSON array."""
 
+Json: TypeAlias = JsonDict | JsonList
+"""What a JSON text of CouchDB is."""
 
-class ListOptions(TypedDict, total=False):
-    """Options of `GET /_all_dbs`."""
-
-    descending: bool
-    limit: int
-    skip: int
-    startkey: str
-    start_key: str
-    endkey: str
-    end_key: str
-    inclusive_end: bool
-    extra: Mapping[str, Any]
+Feed: TypeAlias = Literal["normal", "longpoll", "continuous", "live"]
+"""How a changes feed goes on. "live" is another name of "continuous"."""
 
 
 class DatabaseOptions(TypedDict, total=False):
@@ -45,6 +40,8 @@ class DatabaseOptions(TypedDict, total=False):
     n: int
     partitioned: bool
     placement: str
+    engine: str
+    w: int
     extra: Mapping[str, Any]
 
 
@@ -55,6 +52,7 @@ class DocumentOptions(TypedDict, total=False):
     att_encoding_info: bool
     atts_since: list[str]
     conflicts: bool
+    deleted: bool
     deleted_conflicts: bool
     latest: bool
     local_seq: bool
@@ -62,15 +60,16 @@ class DocumentOptions(TypedDict, total=False):
     r: int
     revs: bool
     revs_info: bool
+    w: int
     extra: Mapping[str, Any]
 
 
-class ViewOptions(TypedDict, total=False):
-    """Options of `_view` and `_all_docs`. `extra` takes what CouchDB may add tomorrow."""
+class ViewOptions(DocumentOptions, total=False):
+    """Options of `_view` and `_all_docs`. `extra` takes what CouchDB may add tomorrow.
 
-    attachments: bool
-    att_encoding_info: bool
-    conflicts: bool
+    Those of a document are for the documents of `include_docs`; CouchDB passes over some of them.
+    """
+
     descending: bool
     endkey: Any
     end_key: Any
@@ -83,7 +82,7 @@ class ViewOptions(TypedDict, total=False):
     key: Any
     keys: Any
     limit: int | None
-    r: int
+    partition: str
     reduce: bool
     skip: int
     sorted: bool
@@ -95,7 +94,10 @@ class ViewOptions(TypedDict, total=False):
     start_key_doc_id: str
     update: Literal["true", "false", "lazy"] | bool
     update_seq: bool
-    extra: Mapping[str, Any]
+
+
+class ListOptions(ViewOptions, total=False):
+    """Options of `GET /_all_dbs`, for which CouchDB takes those of a view."""
 
 
 class FindOptions(TypedDict, total=False):
@@ -122,6 +124,7 @@ class IndexOptions(TypedDict, total=False):
     ddoc: str
     name: str
     type: Literal["json", "text", "nouveau"]
+    w: int
     partitioned: bool
     partial_filter_selector: JsonDict
     extra: Mapping[str, Any]

@@ -164,7 +164,9 @@ class View:
         """
         wanted = listed(ids if keys is None else keys, "keys")
         path = with_query(self.endpoint, checked(params, VIEW))
-        response = await self.database.remote.request("POST", path, body=encode({"keys": wanted}))
+        response = await self.database.remote.request(
+            "POST", path, body=self.database.remote.encode({"keys": wanted})
+        )
         return self._response(response.json())
 
     def _response(self, answer: JsonDict) -> ViewResponse:
@@ -286,9 +288,10 @@ class View:
             options["startkey"] = encode(prefix).decode()
             options["endkey"] = encode(prefix + self.prefix_sentinel).decode()
         path = with_query(self.endpoint, options)
+        remote = self.database.remote
         if ids is None:
-            return self.database.remote.stream("GET", path)
-        return self.database.remote.stream("POST", path, body=encode({"keys": listed(ids, "ids")}))
+            return remote.stream("GET", path)
+        return remote.stream("POST", path, body=remote.encode({"keys": listed(ids, "ids")}))
 
 
 class AllDocsView(View):

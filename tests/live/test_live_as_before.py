@@ -1,5 +1,9 @@
 """What aiocouch 3 and 4 did, where programs depend on it."""
 
+import copy
+import datetime
+import json
+import pickle
 from collections.abc import AsyncGenerator
 from unittest.mock import AsyncMock, patch
 
@@ -8,6 +12,8 @@ import pytest
 from aiocouch import Database, Document
 from aiocouch.bulk import BulkOperation
 from aiocouch.document import SecurityDocument
+from aiocouch.event import ChangedEvent
+from aiocouch.testing import CouchDBServer
 
 
 async def stored(db: Database, id: str, **data: object) -> Document:
@@ -178,3 +184,84 @@ async def test_a_document_is_printed_with_its_content(db: Database) -> None:
     ]
     assert "Grüße" in str(await db["x"])
     assert "roles" in str(await db.security())
+
+
+async def test_an_event_can_be_changed(db: Database) -> None:
+    await stored(db, "x", a=1)
+    (event,) = [event async for event in db.changes()]
+    assert isinstance(event, ChangedEvent)
+    event.database = Database(db.couchdb, db.id)
+    event.json = {**event.json, "id": "y"}
+    event.note = "mine"  # type: ignore[attr-defined]
+    assert (event.id, event.note) == ("y", "mine")  # type: ignore[attr-defined]
+    assert event == ChangedEvent(event.json, event.database)
+
+
+# -- answers
+
+
+async def test_headers_are_a_dict_without_case(db: Database) -> None:
+    response = await Document(db, "x").save()
+    assert response is not None
+    headers = response.headers
+    assert isinstance(headers, dict)
+    written = json.loads(json.dumps(headers))
+    assert written == dict(headers)
+    for name in ("Content-Type", "content-type", "CONTENT-TYPE"):
+        assert headers[name].startswith("application/json")
+        assert headers.get(name) == headers[name]
+        assert name in headers
+        assert headers.getall(name) == [headers[name]]
+    assert headers.get("x-none") is None
+    assert headers.get("x-none", "d") == "d"
+    assert "x-none" not in headers
+    with pytest.raises(KeyError):
+        headers["x-none"]
+    assert pickle.loads(pickle.dumps(headers))["etag"] == headers["ETag"] == f'"{response.etag}"'
+    assert copy.copy(headers) == headers
+
+
+# -- the JSON of the program
+
+
+def written(value: object) -> str:
+    return json.dumps(value, default=str, indent=1)
+
+
+async def test_json_serialize_writes_what_is_sent(
+    db: Database, couchdb_server: CouchDBServer
+) -> None:
+    day = datetime.date(2026, 11, 28)
+    given: list[object] = []
+
+    def serialize(value: object) -> str:
+        given.append(value)
+        return written(value)
+
+    async with couchdb_server.connect(json_serialize=serialize) as couchdb:
+        own = await couchdb[db.id]
+        doc = await own.create("x", data={"day": day})
+        await doc.save()
+        assert given
+        assert await doc.save() is None
+        doc["n"] = 1
+        await doc.save()
+        async with own.create_docs() as bulk:
+            bulk.create("y", {"day": day})
+        assert bulk.error == []
+        assert await own.bulk_docs([{"_id": "z", "day": day}])
+        assert sorted([doc.id async for doc in own.find({"day": day})]) == ["x", "y", "z"]
+        view = await (await own.design_doc("d")).create_view(
+            "v", "function (doc) { emit(doc.day); }"
+        )
+        assert len((await view.post([day])).rows) == 3
+        assert [doc.id async for doc in view.docs([day])] == ["x", "y", "z"]
+    assert (await db["x"]).json == {"day": "2026-11-28", "n": 1}
+
+
+async def test_json_serialize_must_write_json(db: Database, couchdb_server: CouchDBServer) -> None:
+    async with couchdb_server.connect(json_serialize=lambda _: "{NaN}") as couchdb:
+        doc = Document(Database(couchdb, db.id), "x", data={"a": 1})
+        with pytest.raises(ValueError, match="json_serialize"):
+            await doc.save()
+    assert not [id async for id in db.akeys()]

@@ -160,7 +160,7 @@ async def test_clean_document_is_not_encoded_for_reading(
         raise AssertionError(f"{value!r} is encoded, though nobody asked for it")
 
     canned.say_json({"_id": "x", "_rev": "1-a", "n": [1]})
-    monkeypatch.setattr("aiocouch.document.encode", encode)
+    monkeypatch.setattr(base.remote, "encode", encode)
     doc = await base["x"]
     assert doc["n"] == [1]
     assert (doc.rev, doc.exists, doc.json) == ("1-a", True, {"n": [1]})
@@ -179,7 +179,7 @@ async def test_save_encodes_once(
             bodies.append(value.copy())
         return encode(value)
 
-    monkeypatch.setattr("aiocouch.document.encode", counting)
+    monkeypatch.setattr(base.remote, "encode", counting)
     canned.say_json({"ok": True, "id": "x", "rev": "1-a"}, 201)
     await Document(base, "x", {"n": 1}).save()
     assert bodies == [{"_id": "x", "n": 1}]

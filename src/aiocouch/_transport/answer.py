@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode
+from aiocouch._wire.headers import Headers
 from aiocouch.exception import CouchDBError, Facts, UnexpectedAnswerError, response_error
 
 if TYPE_CHECKING:
@@ -17,20 +18,28 @@ class HTTPResponse:
     """An answer of the server.
 
     `status` is the HTTP status, usually 200, 201 or 202 (accepted, but not yet by a quorum).
-    `headers` is a mapping whose names have no case. `body` is the content, empty for a stream.
+    `body` is the content, empty for a stream.
     """
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("_answered", "_headers", "body", "status")
 
     def __init__(self, resp: aiohttp.ClientResponse, body: bytes = b"") -> None:
         self.status = resp.status
-        self.headers = resp.headers
+        self._answered = resp.headers
+        self._headers: Headers | None = None
         self.body = body
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, a dict whose names have no case."""
+        if self._headers is None:  # most are never looked at
+            self._headers = Headers(self._answered)
+        return self._headers
 
     @property
     def etag(self) -> str | None:
         """The `ETag` without its quotes: the revision, where the answer is about a document."""
-        etag = self.headers.get("ETag")
+        etag = self._answered.get("ETag")
         return None if etag is None else etag.removeprefix("W/").strip('"')
 
     def json(self) -> Any:

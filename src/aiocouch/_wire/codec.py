@@ -67,6 +67,25 @@ def encode(value: Any) -> bytes:
         return text
 
 
+def encoder(serialize: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
+    """What makes the JSON of a session: `encode`, or a function of the program (`json_serialize`).
+
+    Such a function may write values that JSON has no type for, in its own way. What it returns is
+    decoded, so that equal contents have equal texts and nothing but JSON is sent.
+    """
+    if serialize is None:
+        return encode
+
+    def encode_by_program(value: Any) -> bytes:
+        text = serialize(value)
+        try:
+            return encode(decode(text))
+        except (*DECODE_ERRORS, TypeError) as error:
+            raise InvalidInputError(f"json_serialize gave no JSON: {_why(error)}") from None
+
+    return encode_by_program
+
+
 def encode_list(name: str, values: list[Any], beside: dict[str, Any]) -> bytes:
     """The JSON text of `beside` and of a long list, the member `name`. Raises as `encode` does."""
     if _encode_strictly is not None:
