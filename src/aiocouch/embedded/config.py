@@ -28,6 +28,9 @@ DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "couch_httpd_auth": {"authentication_db": "_users"},
     "indexers": {"couch_mrview": "true"},
     "couchdb": {"single_node": "true"},
+    "httpd": {"bind_address": "127.0.0.1", "port": "5986"},
+    "nouveau": {"url": "http://127.0.0.1:5987"},
+    "prometheus": {"additional_port": "false", "bind_address": "127.0.0.1", "port": "17986"},
 }
 """The settings that a fresh CouchDB shows under `_config`."""
 
@@ -35,6 +38,7 @@ CLOSED_SECTIONS = frozenset(
     {
         "daemons",
         "external",
+        "feature_flags",
         "httpd_design_handlers",
         "httpd_db_handlers",
         "httpd_global_handlers",
@@ -45,6 +49,64 @@ CLOSED_SECTIONS = frozenset(
 )
 """Sections that nobody may change over HTTP."""
 
+_FORMER = {
+    "chttpd": (
+        "httpd",
+        frozenset(
+            {
+                "WWW-Authenticate",
+                "allow_jsonp",
+                "changes_timeout",
+                "chunked_response_buffer",
+                "enable_cors",
+                "enable_xframe_options",
+                "max_http_request_size",
+                "max_uri_length",
+                "rewrite_limit",
+                "secure_rewrites",
+                "server_header_versions",
+                "valid_hosts",
+                "validate_host",
+                "x_forwarded_host",
+                "x_forwarded_proto",
+                "x_forwarded_ssl",
+            }
+        ),
+    ),
+    "chttpd_auth": (
+        "couch_httpd_auth",
+        frozenset(
+            {
+                "allow_persistent_cookies",
+                "authentication_redirect",
+                "cookie_domain",
+                "hash_algorithms",
+                "iterations",
+                "max_iterations",
+                "min_iterations",
+                "password_regexp",
+                "password_scheme",
+                "pbkdf2_prf",
+                "proxy_use_secret",
+                "public_fields",
+                "same_site",
+                "secret",
+                "timeout",
+                "users_db_public",
+                "x_auth_roles",
+                "x_auth_token",
+                "x_auth_username",
+            }
+        ),
+    ),
+}
+"""Where settings stood before CouchDB 3.2: there they still count, if the new place is silent.
+
+Of the other keys only the new place counts, as in CouchDB.
+"""
+
+_SPACE = " \t\r\n\v\f"
+_PRINTABLE = re.compile(rb"[\t\x20-\x7e\xa0-\xff]*")
 _BRACKETS = re.compile(r"[\[\]]")
 _TRUE = frozenset({"true"})
 _FALSE = frozenset({"false"})
@@ -71,6 +133,8 @@ class Configuration:
         self._overrides = _copy(overrides or {})
         self._stored: Sections = {}
         self._values: Sections = {}
+        # what counts: the same, and what only stands under an old name
+        self._effective: Sections = {}
         self._listeners: list[Callable[[str, str], None]] = []
         self.reload()
 
@@ -86,9 +150,13 @@ class Configuration:
         return dict(self._values.get(section, {}))
 
     def get(self, section: str, key: str) -> str | None:
-        """Give the text of a setting, or None."""
-        keys = self._values.get(section)
+        """Give the text of a setting, or None; one under its old name counts as well."""
+        keys = self._effective.get(section)
         return None if keys is None else keys.get(key)
+
+    def shown(self, section: str, key: str) -> str | None:
+        """Give the text that stands in this section, or None."""
+        return self._values.get(section, {}).get(key)
 
     def text(self, section: str, key: str, default: str = "") -> str:
         """Give the text of a setting, or `default`."""
@@ -123,15 +191,15 @@ class Configuration:
         White space around the value is cut off. Raises InvalidSettingError for text that would
         break the file.
         """
-        value = value.strip()
+        value = value.strip(_SPACE)
         _check(section, key, value)
-        old = self.text(section, key)
+        old = self.shown(section, key) or ""
         if persist:
             stored = _copy(self._stored)
             stored.setdefault(section, {})[key] = value
             self._save(stored)
         self._values.setdefault(section, {})[key] = value
-        self._tell(section, key)
+        self._changed(section, key)
         return old
 
     def delete(self, section: str, key: str, *, persist: bool = True) -> str:
@@ -146,14 +214,17 @@ class Configuration:
             self._save(stored)
         del self._values[section][key]
         self._fall_back(section, key)
-        self._tell(section, key)
+        self._changed(section, key)
         return old
 
     def reload(self) -> None:
         """Read the file again; what was changed without being kept is forgotten."""
         if self._path is not None:
             self._stored = _read(self._path)
-        self._values = _merge(DEFAULTS, self._stored, self._overrides)
+        before, self._values = self._values, _merge(DEFAULTS, self._stored, self._overrides)
+        self._effective = _with_former(self._values)
+        for section, key in _differences(before, self._values):
+            self._tell(section, key)
 
     def is_stored(self, section: str, key: str) -> bool:
         """Tell whether the setting is in the file."""
@@ -175,6 +246,7 @@ class Configuration:
         """Set a value for this run that a reload does not touch."""
         self._overrides.setdefault(section, {})[key] = value
         self._values.setdefault(section, {})[key] = value
+        self._effective = _with_former(self._values)
 
     def _fall_back(self, section: str, key: str) -> None:
         for layer in (self._stored, DEFAULTS):
@@ -184,6 +256,10 @@ class Configuration:
                 return
         if not self._values[section]:
             del self._values[section]
+
+    def _changed(self, section: str, key: str) -> None:
+        self._effective = _with_former(self._values)
+        self._tell(section, key)
 
     def _tell(self, section: str, key: str) -> None:
         for listener in self._listeners:
@@ -212,6 +288,27 @@ def _merge(*layers: Mapping[str, Mapping[str, str]]) -> Sections:
     return merged
 
 
+def _with_former(values: Sections) -> Sections:
+    effective = dict(values)
+    for section, (former, keys) in _FORMER.items():
+        old = {key: value for key, value in values.get(former, {}).items() if key in keys}
+        if old:
+            effective[section] = {**old, **values.get(section, {})}
+    return effective
+
+
+def _differences(before: Sections, after: Sections) -> list[tuple[str, str]]:
+    """Give section and key of every setting that is not what it was."""
+    places = {
+        (section, key) for each in (before, after) for section in each for key in each[section]
+    }
+    return sorted(
+        (section, key)
+        for section, key in places
+        if before.get(section, {}).get(key) != after.get(section, {}).get(key)
+    )
+
+
 def _check(section: str, key: str, value: str) -> None:
     if _BRACKETS.search(section) or not _is_printable(section):
         raise InvalidSettingError("Invalid configuration section")
@@ -222,7 +319,8 @@ def _check(section: str, key: str, value: str) -> None:
 
 
 def _is_printable(text: str) -> bool:
-    return text.replace("\t", " ").isprintable()
+    # CouchDB looks at the bytes, and takes those from 0x80 to 0x9f for controls of Latin-1
+    return _PRINTABLE.fullmatch(text.encode(errors="surrogatepass")) is not None
 
 
 def _read(path: Path) -> Sections:
@@ -239,12 +337,14 @@ def _parse(text: str) -> Sections:
     sections: Sections = {}
     keys: dict[str, str] = {}
     for raw in text.splitlines():
-        line = raw.strip()
+        line = raw.strip(_SPACE)
         if line.startswith("[") and line.endswith("]"):
             keys = sections.setdefault(line[1:-1], {})
         elif line and not line.startswith(";"):
             key, value = _split(line)
-            keys[key] = value
+            if value:
+                # CouchDB writes an empty value for a setting that shall be the default's again
+                keys[key] = value
     return sections
 
 
@@ -252,7 +352,7 @@ def _split(line: str) -> tuple[str, str]:
     # A key may hold "=", so " = " is tried first, as CouchDB does.
     separator = " = " if " = " in line else "="
     key, _, value = f"{line} ".partition(separator)
-    return key.strip(), value.strip()
+    return key.strip(_SPACE), value.strip(_SPACE)
 
 
 def _format(sections: Sections) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.design_documents import DesignFunctions
+from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.feeds.broadcast import Broadcasts
 from aiocouch.embedded.feeds.db_updates import DatabaseUpdates
 from aiocouch.embedded.feeds.feed import Waiting
@@ -53,6 +54,9 @@ class Server:
     ) -> None:
         self.folder = folder
         self.config = Configuration(None if folder is None else folder / "local.ini", overrides)
+        home = ":memory:" if folder is None else str(folder.absolute())
+        for key in ("database_dir", "view_index_dir"):
+            self.config.override("couchdb", key, home)
         self.databases = Databases(folder)
         try:
             self.uuid = self.config.ensure_secret("couchdb", "uuid")
@@ -72,7 +76,9 @@ class Server:
         self.javascript = QueryServer(self._javascript_limits())
         DesignFunctions(self.javascript).install(self.hooks)
         self.users = UserDocuments(self.config, self.databases)
-        self.auth = Authenticator(self.config, self.users.find, self._rewrite_user)
+        self.auth = Authenticator(
+            self.config, self.users.find, self._rewrite_user, count=self.statistics.add
+        )
         self.users.install(self.hooks, self.auth.hasher)
         self.replicator = Replicator(self)
         self.replicator_documents = ReplicatorDocuments(self, self.replicator)
@@ -99,14 +105,25 @@ class Server:
                 self.databases.create(name)
 
     async def create_system_documents(self) -> None:
-        """Write the design document of `_users` where it is missing."""
+        """Write the design document of the users' database where it is missing."""
         database = self.databases.open(self.users.name)
         if database is None or database.get(AUTH_DESIGN_ID) is not None:
             return
-        await Update(self, database, SYSTEM).write(Edit(AUTH_DESIGN_ID, AUTH_DESIGN_BODY))
+        with contextlib.suppress(CouchError):  # somebody else was faster
+            await Update(self, database, SYSTEM).write(Edit(AUTH_DESIGN_ID, AUTH_DESIGN_BODY))
+
+    def _heard(self, name: str, event: str) -> None:
+        if event == "created" and name == self.users.name:
+            self.later(self.create_system_documents())
+
+    def _configured(self, section: str, key: str) -> None:
+        if (section, key) == ("chttpd_auth", "authentication_db"):
+            self.later(self.create_system_documents())
 
     def start_watching(self) -> None:
         """Begin what the server does by itself, once it can be reached."""
+        self.databases.listen(self._heard)
+        self.config.listen(self._configured)
         self.replicator_documents.start()
         self.peruser.start()
         self.later(self.auth.accounts.hash_stored_admins())

@@ -5,95 +5,39 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from typing import Any
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
 
-_METHODS = ("COPY", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT")
-_STATUSES = (
-    200, 201, 202, 204, 206, 301, 302, 304, 400, 401, 403, 404, 405, 406, 409, 412, 413, 414,
-    415, 416, 417, 500, 501, 503, 507,
-)  # fmt: skip
-_UNCOUNTED = (
-    "auth_cache_hits",
-    "auth_cache_misses",
-    "coalesced_updates.interactive",
-    "coalesced_updates.replicated",
-    "commits",
-    "couch_server.lru_skip",
-    "database_purges",
-    "database_reads",
-    "database_writes",
-    "document_inserts",
-    "document_purges.failure",
-    "document_purges.success",
-    "document_purges.total",
-    "document_writes",
-    "httpd.abandoned_streaming_requests",
-    "httpd.aborted_requests",
-    "httpd.all_docs_timeouts",
-    "httpd.bulk_requests",
-    "httpd.clients_requesting_changes",
-    "httpd.explain_timeouts",
-    "httpd.find_timeouts",
-    "httpd.partition_all_docs_requests",
-    "httpd.partition_all_docs_timeouts",
-    "httpd.partition_explain_requests",
-    "httpd.partition_explain_timeouts",
-    "httpd.partition_find_requests",
-    "httpd.partition_find_timeouts",
-    "httpd.partition_view_requests",
-    "httpd.partition_view_timeouts",
-    "httpd.purge_requests",
-    "httpd.temporary_view_reads",
-    "httpd.view_reads",
-    "httpd.view_timeouts",
-    "io_queue.search",
-    "io_queue2.search.count",
-    "legacy_checksums",
-    "local_document_writes",
-    "mrview.emits",
-    "mrview.map_doc",
-    "open_os_files",
-    "password_hashing_fast",
-    "password_hashing_slow",
-    "query_server.acquired_processes",
-    "query_server.calls.add_fun",
-    "query_server.calls.ddoc_filter",
-    "query_server.calls.ddoc_new",
-    "query_server.calls.ddoc_other",
-    "query_server.calls.ddoc_vdu",
-    "query_server.calls.map",
-    "query_server.calls.other",
-    "query_server.calls.reduce",
-    "query_server.calls.reset",
-    "query_server.calls.spawn_proc",
-    "query_server.process_error_exits",
-    "query_server.process_errors",
-    "query_server.process_exits",
-    "query_server.process_prompts",
-    "query_server.process_starts",
-    "query_server.time.add_fun",
-    "query_server.time.ddoc_filter",
-    "query_server.time.ddoc_new",
-    "query_server.time.ddoc_other",
-    "query_server.time.ddoc_vdu",
-    "query_server.time.map",
-    "query_server.time.other",
-    "query_server.time.reduce",
-    "query_server.time.reset",
-    "query_server.time.spawn_proc",
-    "query_server.vdu_rejects",
-)
-_UNCOUNTED_SPREADS = (
-    "collect_results_time",
-    "db_open_time",
-    "dbinfo",
-    "httpd.bulk_docs",
-    "query_server.vdu_process_time",
-)
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_METHODS = "couchdb.httpd_request_methods"
+_STATUSES = "couchdb.httpd_status_codes"
+_REQUESTS = "couchdb.httpd.requests"
+_REQUEST_TIME = "couchdb.request_time"
 _PERCENTILES = (50, 75, 90, 95, 99, 999)
 _SAMPLES = 1000
 
 Path = tuple[str, ...]
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One of CouchDB's metrics; `kind` is `counter`, `gauge` or `histogram`."""
+
+    path: Path
+    kind: str
+    description: str
+
+
+@cache
+def known_metrics() -> tuple[Metric, ...]:
+    """Give all metrics of CouchDB, whether they are counted here or not."""
+    text = resources.files("aiocouch.embedded").joinpath("metrics.tsv").read_text("utf-8")
+    rows = (line.split("\t") for line in text.splitlines())
+    return tuple(Metric(tuple(name.split(".")), kind, told) for name, kind, told in rows)
 
 
 class Statistics:
@@ -104,6 +48,11 @@ class Statistics:
         self._methods: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._times: deque[float] = deque(maxlen=_SAMPLES)
+        self._others: Counter[str] = Counter()
+
+    def add(self, name: str, count: int = 1) -> None:
+        """Count something by its path in `_stats`, with dots between."""
+        self._others[name] += count
 
     def count(self, method: str, status: int, seconds: float) -> None:
         """Note one answered request."""
@@ -116,34 +65,33 @@ class Statistics:
         """Seconds since the start."""
         return int(time.monotonic() - self.started)
 
-    def metrics(self, open_databases: int) -> dict[Path, dict[str, Any]]:
+    def metrics(self, levels: Mapping[str, int]) -> dict[Path, dict[str, Any]]:
         """Give every metric by its path, each with `value`, `type` and `desc`.
 
-        Those of CouchDB that are not counted here are 0, so that monitors find what they expect.
+        `levels` are figures that somebody else knows, by their paths with dots between. What is
+        not counted here is 0, so that monitors find what they expect.
         """
-        found: dict[Path, dict[str, Any]] = {
-            ("couchdb", *name.split(".")): _counter(0, f"{name} (not counted here)")
-            for name in _UNCOUNTED
+        values = {**self._counted(), **levels}
+        return {
+            metric.path: {
+                "value": self._value(metric, values),
+                "type": metric.kind,
+                "desc": metric.description,
+            }
+            for metric in known_metrics()
         }
-        for name in _UNCOUNTED_SPREADS:
-            path = ("couchdb", *name.split("."))
-            found[path] = _spread([], f"{name} (not measured here)")
-        found |= {
-            ("couchdb", "open_databases"): _counter(open_databases, "number of open databases"),
-            ("couchdb", "request_time"): _spread(
-                list(self._times), "milliseconds that a request took inside the server"
-            ),
-            ("couchdb", "httpd", "requests"): _counter(
-                self._methods.total(), "number of HTTP requests"
-            ),
-        }
-        for method in _METHODS:
-            path = ("couchdb", "httpd_request_methods", method)
-            found[path] = _counter(self._methods[method], f"number of HTTP {method} requests")
-        for status in _STATUSES:
-            path = ("couchdb", "httpd_status_codes", str(status))
-            found[path] = _counter(self._statuses[status], f"number of HTTP {status} answers")
-        return found
+
+    def _counted(self) -> dict[str, int]:
+        """Give what was counted, by its path with dots between."""
+        methods = {f"{_METHODS}.{name}": count for name, count in self._methods.items()}
+        statuses = {f"{_STATUSES}.{code}": count for code, count in self._statuses.items()}
+        return {**self._others, **methods, **statuses, _REQUESTS: self._methods.total()}
+
+    def _value(self, metric: Metric, values: Mapping[str, int]) -> Any:
+        name = ".".join(metric.path)
+        if metric.kind == "histogram":
+            return summary(list(self._times) if name == _REQUEST_TIME else [])
+        return values.get(name, 0)
 
 
 def nested(metrics: dict[Path, dict[str, Any]]) -> dict[str, Any]:
@@ -155,17 +103,6 @@ def nested(metrics: dict[Path, dict[str, Any]]) -> dict[str, Any]:
             branch = branch.setdefault(step, {})
         branch[path[-1]] = metric
     return tree
-
-
-def prometheus(metrics: dict[Path, dict[str, Any]]) -> str:
-    """Give the counters in the text format of Prometheus."""
-    lines: list[str] = []
-    for path, metric in metrics.items():
-        if metric["type"] == "counter":
-            name = f"{'_'.join(path).replace('.', '_')}_total"
-            lines += [f"# HELP {name} {metric['desc']}", f"# TYPE {name} counter"]
-            lines.append(f"{name} {metric['value']}")
-    return "\n".join(lines) + "\n"
 
 
 def summary(samples: list[float]) -> dict[str, Any]:
@@ -213,11 +150,3 @@ def _fraction(percentile: int) -> float:
 
 def _percentile(ordered: list[float], fraction: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * fraction))]
-
-
-def _spread(samples: list[float], description: str) -> dict[str, Any]:
-    return {"value": summary(samples), "type": "histogram", "desc": description}
-
-
-def _counter(value: int, description: str) -> dict[str, Any]:
-    return {"value": value, "type": "counter", "desc": description}

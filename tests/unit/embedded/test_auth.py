@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -40,10 +41,20 @@ class House:
         self.users: dict[str, dict[str, Any]] = {"mia": _user("mia")}
         self.now = float(NOW)
         self.renewed: list[dict[str, Any]] = []
-        self.auth = Authenticator(self.config, self.users.get, self._renew, clock=lambda: self.now)
+        self.renewal = asyncio.Event()
+        self.counted: Counter[str] = Counter()
+        self.auth = Authenticator(
+            self.config,
+            self.users.get,
+            self._renew,
+            clock=lambda: self.now,
+            count=lambda name: self.counted.update([name]),
+            patience=0,
+        )
 
     async def _renew(self, body: dict[str, Any]) -> None:
         self.renewed.append(body)
+        self.renewal.set()
 
     async def admit(
         self, headers: Mapping[str, str], method: str = "GET", path: str = "db"
@@ -208,6 +219,28 @@ async def test_a_new_password_ends_the_sessions(house: House) -> None:
     assert await house.user(cookie) is ANONYMOUS
 
 
+async def test_an_earlier_secret_holds_for_the_timeout(house: House) -> None:
+    cookie = await house.cookie("mia", "pw")
+    house.config.put("chttpd_auth", "secret", "second")
+    house.config.put("chttpd_auth", "secret", "third")
+    assert (await house.user(cookie)).name == "mia"
+    house.now += 400
+    renewed = find_cookie((await house.admit(cookie)).renewed_cookie)
+    house.config.put("chttpd_auth", "timeout", "3600")
+    house.now += 201
+    assert await house.user(cookie) is ANONYMOUS
+    assert (await house.user({"Cookie": f"AuthSession={renewed}"})).name == "mia"
+
+
+async def test_without_a_secret_no_cookie_holds(house: House) -> None:
+    house.config.put("couch_httpd_auth", "secret", "old name")
+    cookie = await house.cookie("mia", "pw")
+    assert (await house.user(cookie)).name == "mia"
+    house.config.delete("couch_httpd_auth", "secret")
+    assert await house.user(cookie) is ANONYMOUS
+    assert house.config.get("chttpd_auth", "secret") is None
+
+
 async def test_a_malformed_cookie_is_a_bad_request(house: House) -> None:
     assert await house.status({"Cookie": "AuthSession=####"}) == 400
 
@@ -227,7 +260,11 @@ async def test_proxy(house: House) -> None:
     assert await house.user(headers) is ANONYMOUS
     for digest in (hashlib.sha256, hashlib.sha1):
         token = hmac.new(b"s", b"pia", digest).hexdigest()
-        assert (await house.user({**headers, "X-Auth-CouchDB-Token": token})).name == "pia"
+        for written in (token, token.upper()):
+            admitted = await house.user({**headers, "X-Auth-CouchDB-Token": written})
+            assert admitted.name == "pia"
+    for wrong in ("", "no hex", "abc", "00" * 32):
+        assert await house.user({**headers, "X-Auth-CouchDB-Token": wrong}) is ANONYMOUS
 
 
 async def test_tokens_need_their_handler(house: House) -> None:
@@ -264,10 +301,33 @@ async def test_an_outdated_hash_is_renewed(house: House) -> None:
     assert house.renewed == []
     house.config.put("chttpd_auth", "iterations", "4")
     await house.user(basic("mia", "pw"))
-    await asyncio.sleep(0)
+    # who saves the document at once, is not overtaken
+    assert house.renewed == []
+    await house.renewal.wait()
     (body,) = house.renewed
     assert body["preserve_salt"] is True
     assert body["password"] == "pw"
+
+
+async def test_simple_hashes_are_left_alone_where_new_ones_are_simple(house: House) -> None:
+    house.config.put("chttpd_auth", "password_scheme", "simple")
+    house.users["pia"] = hash_document(
+        {**house.users["mia"], "name": "pia", "password": "pw"}, HashSettings("simple", "", 1, "")
+    )
+    await house.user(basic("pia", "pw"))
+    await house.user(basic("mia", "pw"))
+    await house.renewal.wait()
+    assert [body["name"] for body in house.renewed] == ["mia"]
+
+
+async def test_hashes_are_counted(house: House) -> None:
+    slow, fast = "couchdb.password_hashing_slow", "couchdb.password_hashing_fast"
+    assert await house.status(basic("mia", "no")) == 401
+    assert house.counted == {slow: 1}
+    await house.user(basic("mia", "pw"))
+    assert house.counted == {slow: 2, fast: 1}
+    await house.user(basic("mia", "pw"))
+    assert house.counted == {slow: 2, fast: 2}
 
 
 async def test_iterations_out_of_bounds_are_refused(house: House) -> None:

@@ -62,3 +62,43 @@ async def test_both_accept(client: ServerClient) -> None:
         assert (await client("PUT", f"/{name}/{ID}", GOOD)).status == 201
     roles = await client("PUT", f"/copy/{ID}x", {**GOOD, "name": "miax", "roles": ["a"]}, auth=None)
     assert roles.json["reason"] == "Only _admin may set roles"
+
+
+async def test_a_users_database_that_is_made_again_gets_it_back(client: ServerClient) -> None:
+    assert (await client("DELETE", "/_users")).status == 200
+    assert (await client("PUT", "/_users")).status == 201
+    assert await _design_of(client, "_users") == "_design/_auth"
+
+
+async def _design_of(client: ServerClient, database: str) -> str:
+    """Wait for the first design document of a database, and give its id."""
+    feed = f"/{database}/_changes?feed=longpoll&filter=_design&timeout=5000"
+    (row,) = (await client("GET", feed)).json["results"]
+    found: str = row["id"]
+    return found
+
+
+async def test_another_database_of_users(client: ServerClient) -> None:
+    await client("PUT", "/people")
+    await client("PUT", "/people/_security", {})
+    setting = "/_node/_local/_config/chttpd_auth/authentication_db"
+    assert (await client("PUT", setting, "people")).status == 200
+    assert await _design_of(client, "people") == "_design/_auth"
+    saved = await client("PUT", f"/people/{ID}", {**GOOD, "password": "pw"}, auth=None)
+    assert saved.status == 201
+    stored = (await client("GET", f"/people/{ID}")).json
+    assert "password" not in stored
+    session = (await client("GET", "/_session", auth=("mia", "pw"))).json
+    assert session["userCtx"]["name"] == "mia"
+    assert session["info"]["authentication_db"] == "people"
+    pia = {**GOOD, "name": "pia", "password": "pw"}
+    assert (await client("PUT", "/people/org.couchdb.user:pia", pia)).status == 201
+    for method in ("DELETE", "PUT"):
+        body = GOOD if method == "PUT" else None
+        answer = await client(method, f"/people/{ID}", body, auth=("pia", "pw"))
+        assert (answer.status, answer.json["error"]) == (404, "not_found")
+    bad = await client("PUT", f"/people/{ID}", {**stored, "type": "robot"})
+    assert (bad.status, bad.json["reason"]) == (403, "doc.type must be user")
+    assert (await client("DELETE", setting)).status == 200
+    assert (await client("GET", "/_session", auth=("mia", "pw"))).status == 401
+    assert (await client("PUT", "/people/mia", {"password": "plain"})).status == 403

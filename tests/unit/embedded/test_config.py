@@ -6,7 +6,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiocouch.embedded.config import Configuration, InvalidSettingError
@@ -63,6 +63,7 @@ def test_an_override_outlives_a_reload() -> None:
         ("s", "k[", "v", "Invalid configuration key"),
         ("s", "k\r", "v", "Invalid configuration key"),
         ("s", "k", "a\nb", "Invalid configuration value"),
+        ("s", "k", "À", "Invalid configuration value"),
     ],
 )
 def test_text_that_would_break_the_file_is_refused(
@@ -134,6 +135,74 @@ def test_listeners_hear_of_changes() -> None:
     assert heard == [("s", "k"), ("s", "k")]
 
 
+@pytest.mark.parametrize(
+    ("section", "former", "key"),
+    [
+        ("chttpd", "httpd", "enable_cors"),
+        ("chttpd", "httpd", "max_http_request_size"),
+        ("chttpd_auth", "couch_httpd_auth", "timeout"),
+        ("chttpd_auth", "couch_httpd_auth", "password_regexp"),
+    ],
+)
+def test_a_setting_under_its_former_name_counts_where_the_new_one_is_silent(
+    section: str, former: str, key: str
+) -> None:
+    config = Configuration()
+    config.put(former, key, "old")
+    assert config.get(section, key) == "old"
+    assert config.shown(section, key) is None
+    assert key not in config.section(section)
+    config.put(section, key, "new")
+    assert config.get(section, key) == "new"
+    assert config.delete(section, key) == "new"
+    assert config.get(section, key) == "old"
+    with pytest.raises(KeyError):
+        config.delete(section, key)
+    config.delete(former, key)
+    assert config.get(section, key) is None
+
+
+@pytest.mark.parametrize(
+    ("section", "former", "key"),
+    [
+        ("chttpd", "httpd", "port"),
+        ("chttpd", "httpd", "authentication_handlers"),
+        ("chttpd", "httpd", "require_valid_user"),
+        ("chttpd_auth", "couch_httpd_auth", "authentication_db"),
+        ("chttpd_auth", "couch_httpd_auth", "upgrade_hash_on_auth"),
+    ],
+)
+def test_others_count_in_their_own_place_only(section: str, former: str, key: str) -> None:
+    config = Configuration()
+    config.put(former, key, "old")
+    assert config.get(section, key) is None
+
+
+def test_listeners_hear_of_what_a_reload_changes(tmp_path: Path) -> None:
+    config = Configuration(tmp_path / "local.ini")
+    heard: list[tuple[str, str]] = []
+    config.listen(lambda section, key: heard.append((section, key)))
+    config.put("s", "kept", "v")
+    config.put("s", "for_now", "v", persist=False)
+    heard.clear()
+    config.reload()
+    assert heard == [("s", "for_now")]
+
+
+def test_an_empty_value_in_the_file_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "local.ini"
+    config = Configuration(path)
+    config.put("vendor", "name", "")
+    assert config.get("vendor", "name") == ""
+    assert Configuration(path).get("vendor", "name") == "The Apache Software Foundation"
+
+
+def test_only_the_white_space_of_ascii_is_cut_off() -> None:
+    config = Configuration()
+    config.put("s", "k", " \t\u00a0x\n")
+    assert config.get("s", "k") == "\u00a0x"
+
+
 def test_the_repr_shows_no_values() -> None:
     config = Configuration(None, {"admins": {"root": "topsecret"}})
     assert "topsecret" not in repr(config)
@@ -141,9 +210,10 @@ def test_the_repr_shows_no_values() -> None:
 
 _PRINTABLE = st.text(
     st.characters(blacklist_categories=("C", "Z"), blacklist_characters="[];="), min_size=1
-)
+).filter(lambda text: not any(0x80 <= byte < 0xA0 for byte in text.encode()))
 
 
+@settings(deadline=None)  # a file is written, on a disk that others may be busy with
 @given(section=_PRINTABLE, key=_PRINTABLE, value=_PRINTABLE)
 def test_any_printable_setting_survives_the_file(
     tmp_path_factory: pytest.TempPathFactory, section: str, key: str, value: str

@@ -14,7 +14,9 @@ from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.who.cookies import (
     CookieSettings,
     MalformedCookieError,
+    Session,
     find_cookie,
+    is_signed,
     make_session,
     needs_renewal,
     parse_session,
@@ -34,6 +36,10 @@ def _settings(**changes: str) -> CookieSettings:
     return CookieSettings.of(config)
 
 
+def _is_genuine(session: Session, settings: CookieSettings, *keys: bytes) -> bool:
+    return is_signed(session.signed, session.signature, keys or (KEY,), settings)
+
+
 def test_the_format_is_couchdbs() -> None:
     value = make_session("admin", KEY, NOW, SETTINGS)
     signature = hmac.new(KEY, b"admin:%X" % NOW, hashlib.sha256).digest()
@@ -46,16 +52,17 @@ def test_the_format_is_couchdbs() -> None:
 def test_a_session_lives_as_long_as_the_timeout(name: str) -> None:
     session = parse_session(make_session(name, KEY, NOW, SETTINGS))
     assert session.name == name
-    assert seconds_left(session, KEY, NOW + 1, SETTINGS) == 599
-    assert seconds_left(session, KEY, NOW + 600, SETTINGS) is None
-    assert seconds_left(session, b"other", NOW, SETTINGS) is None
+    assert seconds_left(session, NOW + 1, SETTINGS) == 599
+    assert seconds_left(session, NOW + 600, SETTINGS) is None
+    assert _is_genuine(session, SETTINGS)
+    assert _is_genuine(session, SETTINGS, b"new", KEY)
+    assert not _is_genuine(session, SETTINGS, b"other")
 
 
 def test_a_cookie_signed_with_an_older_algorithm_is_good() -> None:
     old = make_session("admin", KEY, NOW, _settings(hash_algorithms="sha"))
-    assert seconds_left(parse_session(old), KEY, NOW, SETTINGS) == 600
-    only_sha256 = _settings(hash_algorithms="sha256")
-    assert seconds_left(parse_session(old), KEY, NOW, only_sha256) is None
+    assert _is_genuine(parse_session(old), SETTINGS)
+    assert not _is_genuine(parse_session(old), _settings(hash_algorithms="sha256"))
 
 
 def test_renewal_is_due_after_a_tenth() -> None:
@@ -72,9 +79,9 @@ def test_what_was_never_a_cookie_is_malformed(value: str) -> None:
 def test_a_forged_one_is_read_and_then_not_believed() -> None:
     session = parse_session("YTpiOmM")
     assert session.name == "a"
-    assert seconds_left(session, KEY, NOW, SETTINGS) is None
+    assert not _is_genuine(session, SETTINGS)
     strange = parse_session(base64.urlsafe_b64encode(b"a:zz:wxyz").decode())
-    assert seconds_left(strange, KEY, NOW, SETTINGS) is None
+    assert seconds_left(strange, NOW, SETTINGS) is None
 
 
 def test_the_header() -> None:

@@ -22,6 +22,7 @@ from aiocouch.embedded.who.jwt import (
     ExpiredTokenError,
     InvalidTokenError,
     MisconfiguredError,
+    MissingClaimError,
     bearer,
 )
 
@@ -60,7 +61,6 @@ def test_a_good_token() -> None:
         (f"{_part([1])}.{_part({})}.x", "Not an object"),
         (f"{_part({})}.{_part({})}.x", "Missing alg header parameter"),
         (token({"sub": "m"}), "Missing exp claim"),
-        (token({"sub": "m", "exp": NOW + 1}, typ="X"), "Invalid typ header parameter"),
         (token({"sub": "m", "exp": NOW + 1}, b"wrong"), "Bad HMAC"),
         (token({"sub": "m", "exp": NOW + 1}, kid="none"), "Unknown kid"),
         (token({"sub": "m", "exp": NOW + 1}, kid="bad"), "Not a valid key"),
@@ -99,10 +99,22 @@ def test_required_claims() -> None:
 def test_roles_from_elsewhere() -> None:
     claims = {"sub": "m", "exp": NOW + 1, "r": "a , b", "my.realm": {"roles": ["c"]}}
     assert bearer(token(claims), _config(roles_claim_name="r"), NOW).roles == ("a", "b")
-    path = _config(roles_claim_path="my\\.realm.roles")
-    assert bearer(token(claims), path, NOW).roles == ("c",)
-    with pytest.raises(InvalidTokenError):
-        bearer(token(claims), _config(roles_claim_path="r.x"), NOW)
+    nested = _config(roles_claim_path="my\\.realm.roles")
+    assert bearer(token(claims), nested, NOW).roles == ("c",)
+    for path, reason in (("r.x", "json_mismatch"), ("q", "missing json key: q")):
+        with pytest.raises(MissingClaimError, match=reason):
+            bearer(token(claims), _config(roles_claim_path=path), NOW)
+
+
+def test_the_type_counts_where_it_is_required() -> None:
+    claims = {"sub": "m", "exp": NOW + 1}
+    assert bearer(token(claims, typ="at+jwt"), _config(), NOW).name == "m"
+    required = _config(required_claims="typ")
+    assert bearer(token(claims, typ="JWT"), required, NOW).name == "m"
+    with pytest.raises(InvalidTokenError, match="Missing typ header parameter"):
+        bearer(token(claims), required, NOW)
+    with pytest.raises(InvalidTokenError, match="Invalid typ header parameter"):
+        bearer(token(claims, typ="at+jwt"), required, NOW)
 
 
 # public keys

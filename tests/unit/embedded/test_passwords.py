@@ -90,10 +90,54 @@ def test_password_rules() -> None:
     assert "password_sha" in hash_document({"password": "long enough 1"}, settings)
 
 
-@pytest.mark.parametrize("rules", ["nonsense", '["("]', "[{}]", '["a" b]'])
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "nonsense",
+        '["("]',
+        "[{}]",
+        '["a" b]',
+        '{{"a"}}',
+        '[{"a"]',
+        '[{"a", "b", "c"}]',
+        "[5]",
+        '["a"',
+        '["a"]]',
+        '["a"] x',
+        '"a"',
+        "[,]",
+        " ",
+    ],
+)
 def test_rules_that_cannot_be_read_let_nothing_pass(rules: str) -> None:
     with pytest.raises(CannotHashError):
         hash_document({"password": "pw"}, HashSettings("simple", "sha256", 1, rules))
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ('["a"].', ""),
+        ('[{"a", 5}]', ""),
+        ('[{"a", ""}]', ""),
+        ('[{"a"}]', ""),
+        (' [ "\\\\d" , { "x" , "An x, please." } ] ', "."),
+        ('["p", {"x{2}", "Say \\"xx\\"."}]', ' Say "xx".'),
+        ('["[[:alpha:]]{3}"]', ""),
+    ],
+)
+def test_how_rules_may_be_written(rules: str, told: str) -> None:
+    with pytest.raises(PasswordRefusedError) as caught:
+        hash_document({"password": "pw"}, HashSettings("simple", "sha256", 1, rules))
+    assert str(caught.value).endswith(f"requirements.{told.removeprefix('.')}")
+    assert hash_document({"password": "axx1xx"}, HashSettings("simple", "", 1, '["a", "\\\\d"]'))
+
+
+def test_a_password_that_is_no_text_is_told_as_erlang_prints_it() -> None:
+    for password, told in ((5, "5"), (["a"], '[<<"a">>]'), ({"b": True}, '{[{<<"b">>,true}]}')):
+        with pytest.raises(CannotHashError) as caught:
+            hash_document({"password": password}, FAST)
+        assert str(caught.value) == f"Password value of '{told}' is invalid."
 
 
 def test_settings_come_from_the_configuration() -> None:

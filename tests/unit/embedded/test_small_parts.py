@@ -11,7 +11,7 @@ from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.database_lists import Range
 from aiocouch.embedded.http.query import Query
-from aiocouch.embedded.statistics import Statistics, nested, prometheus, summary
+from aiocouch.embedded.statistics import Statistics, nested, summary
 from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.uuids import Uuids
 
@@ -44,14 +44,18 @@ def test_statistics() -> None:
     statistics = Statistics()
     statistics.count("GET", 200, 0.001)
     statistics.count("PUT", 201, 0.003)
-    metrics = statistics.metrics(open_databases=3)
+    statistics.add("couchdb.document_writes", 7)
+    metrics = statistics.metrics({"couchdb.open_databases": 3})
     tree = nested(metrics)["couchdb"]
     assert tree["httpd"]["requests"]["value"] == 2
     assert tree["httpd_status_codes"]["201"]["value"] == 1
     assert tree["open_databases"]["value"] == 3
     assert tree["request_time"]["value"]["max"] == pytest.approx(3)
-    text = prometheus(metrics)
-    assert "\ncouchdb_httpd_request_methods_PUT_total 1\n" in text
+    assert tree["document_writes"] == {
+        "value": 7,
+        "type": "counter",
+        "desc": "number of document write operations",
+    }
 
 
 def test_a_histogram_of_nothing_is_all_zero() -> None:

@@ -54,7 +54,7 @@ async def _setting(exchange: Exchange, section: str, key: str) -> web.StreamResp
 async def _read(exchange: Exchange, section: str, key: str) -> web.StreamResponse:
     if section == "admins":
         await exchange.server.auth.accounts.hash_admins()
-    value = exchange.server.config.get(section, key)
+    value = exchange.server.config.shown(section, key)
     if value is None:
         raise not_found(_UNKNOWN)
     return exchange.answer(value)
@@ -66,7 +66,7 @@ async def _write(exchange: Exchange, section: str, key: str) -> web.StreamRespon
     if not isinstance(value, str):
         raise bad_request("a JSON string expected")
     try:
-        old = await _put(exchange, section, key, value.strip())
+        old = await _put(exchange, section, key, value)
     except InvalidSettingError as error:
         raise bad_request(str(error)) from error
     return exchange.answer(old)

@@ -289,7 +289,8 @@ async def _delete(exchange: Exchange, doc_id: str) -> web.StreamResponse:
         if exchange.database.local(doc_id) is None:
             raise not_found()
     else:
-        find(exchange.database, doc_id, PLAIN)
+        # who may not see it, cannot delete it either
+        exchange.shown(find(exchange.database, doc_id, PLAIN)[0])
     rev = requested_rev(exchange)
     edit = Edit(doc_id, {}, deleted=True, revs=() if rev is None else (rev,))
     update = Update(exchange.server, exchange.database, exchange.user)

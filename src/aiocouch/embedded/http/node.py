@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import resource
 import sys
-import threading
 from hashlib import algorithms_guaranteed
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.errors import bad_request, method_not_allowed, not_found
 from aiocouch.embedded.http.config_routes import config
+from aiocouch.embedded.http.figures import levels, system_figures
+from aiocouch.embedded.http.prometheus import prometheus
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.http.server_info import VERSION, uuids
-from aiocouch.embedded.statistics import nested, prometheus
+from aiocouch.embedded.statistics import nested
 from aiocouch.embedded.store.registry import check_name
 from aiocouch.embedded.tasks import NODE
 
@@ -83,41 +81,19 @@ async def _stats(exchange: Exchange) -> web.StreamResponse:
 
 
 async def _prometheus(exchange: Exchange) -> web.StreamResponse:
-    text = prometheus(_metrics(exchange)).encode()
-    return exchange.answer_bytes(text, "text/plain; version=2.0")
+    text = prometheus(_metrics(exchange), system_figures(exchange.server)).encode()
+    answer = exchange.answer_bytes(text, "text/plain; version=2.0")
+    del answer.headers["Cache-Control"]
+    return answer
 
 
 def _metrics(exchange: Exchange) -> dict[tuple[str, ...], dict[str, Any]]:
     server = exchange.server
-    return server.statistics.metrics(len(server.databases.names()))
+    return server.statistics.metrics(levels(server))
 
 
 async def _system(exchange: Exchange) -> web.StreamResponse:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    memory = usage.ru_maxrss * 1024
-    kinds = ("atom", "atom_used", "processes_used", "binary", "code", "ets")
-    value = {
-        "uptime": exchange.server.statistics.uptime,
-        "memory": {"other": 0, "processes": memory, **dict.fromkeys(kinds, 0)},
-        "run_queue": 0,
-        "run_queue_dirty_cpu": 0,
-        "ets_table_count": 0,
-        "context_switches": usage.ru_nvcsw + usage.ru_nivcsw,
-        "reductions": 0,
-        "garbage_collection_count": sum(each["collections"] for each in gc.get_stats()),
-        "words_reclaimed": 0,
-        "io_input": usage.ru_inblock,
-        "io_output": usage.ru_oublock,
-        "os_proc_count": 0,
-        "stale_proc_count": 0,
-        "process_count": threading.active_count(),
-        "process_limit": os.cpu_count() or 1,
-        "message_queues": {},
-        "internal_replication_jobs": 0,
-        "distribution": {},
-        "distribution_events": {},
-    }
-    return exchange.answer(value)
+    return exchange.answer(system_figures(exchange.server))
 
 
 async def _versions(exchange: Exchange) -> web.StreamResponse:

@@ -7,7 +7,7 @@ import contextlib
 import hmac
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.config import Configuration
 
+    Count = Callable[[str], None]
     FindUser = Callable[[str], Mapping[str, Any] | None]
     Outdated = Callable[[dict[str, Any]], Awaitable[None]]
+
+PATIENCE = 1.0
+"""Seconds from a log-in to the renewal of the hash that was used."""
 
 _T = TypeVar("_T")
 _LOCKED = "Account is temporarily locked due to multiple authentication failures"
@@ -62,13 +66,24 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Hasher:
-    """Two threads for slow hashes, made at first use, so that no request waits for another's."""
+    """Two threads for slow hashes, made at first use, so that no request waits for another's.
 
-    def __init__(self) -> None:
+    `count` is called with the name of a counter of `_stats` for every hash.
+    """
+
+    def __init__(self, count: Count | None = None) -> None:
         self._pool: ThreadPoolExecutor | None = None
+        self._count = count
 
-    async def run(self, function: Callable[..., _T], *args: Any) -> _T:
-        """Run a slow function in a thread."""
+    def count(self, speed: Literal["fast", "slow"]) -> None:
+        """Note one hash in the statistics."""
+        if self._count is not None:
+            self._count(f"couchdb.password_hashing_{speed}")
+
+    async def run(self, scheme: str, function: Callable[..., _T], *args: Any) -> _T:
+        """Run a function that hashes by a scheme (`simple`, `pbkdf2`, …) in a thread."""
+        if scheme != "simple":
+            self.count("slow")
         if self._pool is None:
             self._pool = ThreadPoolExecutor(2, "aiocouch-hash")
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
@@ -84,7 +99,8 @@ class Accounts:
 
     A right password is remembered as a keyed digest, so only the first request of an account
     pays for the slow hash. `find_user` gives the body of a `_users` document (with `_conflicts`
-    when there are any) or None; `outdated` is told of documents whose hash should be renewed.
+    when there are any) or None; `outdated` is told of documents whose hash should be renewed,
+    `patience` seconds after the log-in.
     """
 
     def __init__(
@@ -93,9 +109,11 @@ class Accounts:
         hasher: Hasher,
         find_user: FindUser,
         outdated: Outdated | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._config = config
         self._hasher = hasher
+        self._patience = patience
         self._find_user = find_user
         self._outdated = outdated
         self._lockout = Lockout(config)
@@ -104,7 +122,7 @@ class Accounts:
         self._plain_digests: dict[tuple[str, str], bytes] = {}
         self._remembered: dict[tuple[str, str], bytes] = {}
         self._checks: dict[tuple[str, str, bytes], asyncio.Task[bool]] = {}
-        self._renewals: set[asyncio.Task[None]] = set()
+        self._renewals: dict[str, asyncio.Task[None]] = {}
 
     def find(self, name: str) -> Account | None:
         """Give an account. Raises 401 for a `_users` document with conflicts."""
@@ -147,7 +165,7 @@ class Accounts:
         """Make a server admin, or change the password; returns the old text of the setting."""
         salt = self._plain_credentials(name, password).salt
         settings = HashSettings.of(self._config)
-        text = await self._hasher.run(hash_admin, password, settings, salt)
+        text = await self._hasher.run(settings.scheme, hash_admin, password, settings, salt)
         self._remembered[name, salt] = self._digest(password)
         return self._config.put("admins", name, text, persist=persist)
 
@@ -177,9 +195,11 @@ class Accounts:
         digest = self._digest(password)
         known = self._plain_digests.get(key) or self._remembered.get(key)
         if known is not None:
+            self._hasher.count("fast")
             return hmac.compare_digest(known, digest)
         right = await self._check_once(account, password, digest)
         if right:
+            self._hasher.count("fast")
             self._remember(key, digest)
         return right
 
@@ -201,7 +221,7 @@ class Accounts:
     async def _check_slowly(self, credentials: Credentials, password: str) -> bool:
         self._check_iterations(credentials)
         try:
-            return await self._hasher.run(matches, credentials, password)
+            return await self._hasher.run(credentials.scheme, matches, credentials, password)
         except CannotHashError as error:
             raise forbidden(str(error)) from error
 
@@ -222,14 +242,19 @@ class Accounts:
         if not self._config.flag("chttpd_auth", "upgrade_hash_on_auth", default=True):
             return
         if needs_upgrade(account.document, HashSettings.of(self._config)):
-            body = {**account.document, "password": password, "preserve_salt": True}
-            task = asyncio.ensure_future(_quietly(self._outdated(body)))
-            self._renewals.add(task)
-            task.add_done_callback(self._renewals.discard)
+            self._begin_renewal(account.name, account.document, password)
+
+    def _begin_renewal(self, name: str, document: Mapping[str, Any], password: str) -> None:
+        if name in self._renewals or self._outdated is None:
+            return
+        body = {**document, "password": password, "preserve_salt": True}
+        task = asyncio.ensure_future(_later(self._patience, self._outdated, body))
+        self._renewals[name] = task
+        task.add_done_callback(lambda _: self._renewals.pop(name, None))
 
     async def close(self) -> None:
         """Stop what runs in the background."""
-        tasks = [*self._renewals, *self._checks.values()]
+        tasks = [*self._renewals.values(), *self._checks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -238,7 +263,9 @@ class Accounts:
         return hmac.digest(self._key, password.encode(), "sha256")
 
 
-async def _quietly(renewal: Awaitable[None]) -> None:
+async def _later(seconds: float, renew: Outdated, document: dict[str, Any]) -> None:
+    # Who has just logged in may be about to save the document: that write goes first.
+    await asyncio.sleep(seconds)
     # A renewal that loses against another write is tried again at the next log-in.
     with contextlib.suppress(CouchError):
-        await renewal
+        await renew(document)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import base64
-import hmac
+import binascii
 import re
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from aiocouch.embedded.errors import bad_request, internal, unauthorized
+from aiocouch.embedded.errors import bad_request, internal, not_found, unauthorized
 from aiocouch.embedded.identity import ANONYMOUS, User
-from aiocouch.embedded.who.accounts import Account, Accounts, Hasher
+from aiocouch.embedded.who.accounts import PATIENCE, Account, Accounts, Hasher
 from aiocouch.embedded.who.cookies import (
     CookieSettings,
     MalformedCookieError,
+    Session,
     find_cookie,
     make_session,
     needs_renewal,
@@ -27,8 +28,10 @@ from aiocouch.embedded.who.jwt import (
     ExpiredTokenError,
     InvalidTokenError,
     MisconfiguredError,
+    MissingClaimError,
     bearer,
 )
+from aiocouch.embedded.who.signing import Secrets
 from aiocouch.embedded.who.totp import is_right_token
 
 if TYPE_CHECKING:
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.http.exchange import Exchange
-    from aiocouch.embedded.who.accounts import FindUser, Outdated
+    from aiocouch.embedded.who.accounts import Count, FindUser, Outdated
 
 WRONG = "Name or password is incorrect."
 
@@ -66,19 +69,27 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 class Authenticator:
-    """Knows the users of one server. `clock` gives seconds since 1970."""
+    """Knows the users of one server.
+
+    `clock` gives seconds since 1970, `count` takes the names of counters, `patience` are the
+    seconds from a log-in to the renewal of an outdated hash.
+    """
 
     def __init__(
         self,
         config: Configuration,
         find_user: FindUser,
         outdated: Outdated | None = None,
+        *,
         clock: Callable[[], float] = time.time,
+        count: Count | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._config = config
         self._clock = clock
-        self.hasher = Hasher()
-        self.accounts = Accounts(config, self.hasher, find_user, outdated)
+        self._secrets = Secrets(config, clock)
+        self.hasher = Hasher(count)
+        self.accounts = Accounts(config, self.hasher, find_user, outdated, patience)
         self._handlers: dict[str, Callable[[Request], Awaitable[Admission | None]]] = {
             "cookie": self._by_cookie,
             "default": self._by_password,
@@ -137,8 +148,7 @@ class Authenticator:
         return session_cookie(value, settings, now=now, secure=secure)
 
     def _session_key(self, account: Account) -> bytes:
-        secret = self._config.ensure_secret("chttpd_auth", "secret")
-        return (secret + account.credentials.salt).encode()
+        return (self._secrets.ensure() + account.credentials.salt).encode()
 
     async def _by_cookie(self, request: Request) -> Admission | None:
         value = find_cookie(request.headers.get("Cookie"))
@@ -148,16 +158,23 @@ class Authenticator:
             session = parse_session(value)
         except MalformedCookieError as error:
             raise bad_request(str(error)) from error
+        account = self._account_of(session)
+        left = seconds_left(session, self._now(), self._cookies())
+        if account is None or left is None:
+            return None
+        fresh = None
+        if needs_renewal(left, self._cookies()):
+            fresh = self._cookie(account.name, self._session_key(account), secure=False)
+        return Admission(User(account.name, account.roles, "cookie"), fresh)
+
+    def _account_of(self, session: Session) -> Account | None:
+        if self._secrets.current is None:
+            return None
         account = self.accounts.find(session.name)
         if account is None:
             return None
-        key, settings = self._session_key(account), self._cookies()
-        left = seconds_left(session, key, self._now(), settings)
-        if left is None:
-            return None
-        due = needs_renewal(left, settings)
-        fresh = self._cookie(account.name, key, secure=False) if due else None
-        return Admission(User(account.name, account.roles, "cookie"), fresh)
+        salt = account.credentials.salt
+        return account if self._secrets.verify(session.signed, session.signature, salt) else None
 
     async def _by_password(self, request: Request) -> Admission | None:
         given = basic_credentials(request.headers.get("Authorization"))
@@ -183,17 +200,17 @@ class Authenticator:
         return self._config.text("chttpd_auth", f"x_auth_{key}", f"X-Auth-CouchDB-{default}")
 
     def _is_trusted_proxy(self, request: Request, name: str) -> bool:
-        secret = self._config.get("chttpd_auth", "secret")
-        if secret is None or not self._config.flag(
+        if self._secrets.current is None or not self._config.flag(
             "chttpd_auth", "proxy_use_secret", default=False
         ):
             return True
-        token = request.headers.get(self._proxy_header("token", "Token"), "")
-        right = [
-            hmac.digest(secret.encode(), name.encode(), digest).hex()
-            for digest in self._cookies().digests
-        ]
-        return any(hmac.compare_digest(each.encode(), token.encode()) for each in right)
+        try:
+            token = binascii.unhexlify(
+                request.headers.get(self._proxy_header("token", "Token"), "")
+            )
+        except ValueError:
+            return False
+        return self._secrets.verify(name, token)
 
     async def _by_token(self, request: Request) -> Admission | None:
         header = request.headers.get("Authorization", "")
@@ -205,6 +222,8 @@ class Authenticator:
             raise bad_request(str(error)) from error
         except ExpiredTokenError as error:
             raise unauthorized(str(error)) from error
+        except MissingClaimError as error:
+            raise not_found(str(error)) from error
         except MisconfiguredError as error:
             raise internal(str(error), "misconfigured_server") from error
         return Admission(User(found.name, found.roles, "jwt"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from aiocouch.embedded.config import Configuration
 
@@ -37,6 +37,11 @@ class Session(msgspec.Struct, frozen=True):
     name: str
     time: str
     signature: bytes
+
+    @property
+    def signed(self) -> str:
+        """The text that the signature is of."""
+        return f"{self.name}:{self.time}"
 
 
 class CookieSettings(msgspec.Struct, frozen=True):
@@ -91,18 +96,25 @@ def make_session(name: str, key: bytes, now: int, settings: CookieSettings) -> s
     return base64.urlsafe_b64encode(data + b":" + signature).rstrip(b"=").decode()
 
 
-def seconds_left(session: Session, key: bytes, now: int, settings: CookieSettings) -> int | None:
-    """Give the seconds for which a session goes on; None when it is over or was forged."""
+def seconds_left(session: Session, now: int, settings: CookieSettings) -> int | None:
+    """Give the seconds for which a session goes on; None when it is over."""
     try:
         left = int(session.time, 16) + settings.timeout - now
     except ValueError:
         return None
-    data = f"{session.name}:{session.time}".encode()
+    return left if left > 0 else None
+
+
+def is_signed(
+    message: str, signature: bytes, keys: Iterable[bytes], settings: CookieSettings
+) -> bool:
+    """Tell whether a text was signed with one of the keys; all are tried, which takes one time."""
     genuine = [
-        hmac.compare_digest(hmac.digest(key, data, digest), session.signature)
+        hmac.compare_digest(hmac.digest(key, message.encode(), digest), signature)
+        for key in keys
         for digest in settings.digests
     ]
-    return left if left > 0 and any(genuine) else None
+    return any(genuine)
 
 
 def needs_renewal(left: int, settings: CookieSettings) -> bool:

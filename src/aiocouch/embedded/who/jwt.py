@@ -42,6 +42,10 @@ class ExpiredTokenError(ValueError):
     """A genuine token outside of its time, or without a user (status 401)."""
 
 
+class MissingClaimError(ValueError):
+    """A token without what `roles_claim_path` leads to (status 404)."""
+
+
 class MisconfiguredError(ValueError):
     """`required_claims` that cannot be read (status 500)."""
 
@@ -56,7 +60,8 @@ class Bearer(msgspec.Struct, frozen=True):
 def bearer(token: str, config: Configuration, now: int) -> Bearer:
     """Check a token and say whom it stands for.
 
-    Raises InvalidTokenError, ExpiredTokenError and MisconfiguredError. `now` in seconds.
+    Raises InvalidTokenError, ExpiredTokenError, MissingClaimError and MisconfiguredError. `now`
+    in seconds.
     """
     required = _required_claims(config.text("jwt_auth", "required_claims", "exp"))
     claims = _verified_claims(token, config, required, now)
@@ -74,8 +79,8 @@ def _verified_claims(
     if len(parts) != 3:
         raise InvalidTokenError("Malformed token")
     header = _object(parts[0])
-    if header.get("typ", "JWT") != "JWT":
-        raise InvalidTokenError("Invalid typ header parameter")
+    if "typ" in required:
+        _check_type(header)
     algorithm = _algorithm(header)
     claims = _object(parts[1])
     _check_claims(claims, required, now)
@@ -84,6 +89,13 @@ def _verified_claims(
     key = _key(algorithm, header.get("kid"), config)
     _check_signature(algorithm, key, f"{parts[0]}.{parts[1]}".encode(), _bytes(parts[2]))
     return claims
+
+
+def _check_type(header: Claims) -> None:
+    if header.get("typ") is None:
+        raise InvalidTokenError("Missing typ header parameter")
+    if header["typ"] != "JWT":
+        raise InvalidTokenError("Invalid typ header parameter")
 
 
 def _check_signature(algorithm: str, key: str, signed: bytes, signature: bytes) -> None:
@@ -164,18 +176,30 @@ def _roles(claims: Claims, config: Configuration) -> tuple[str, ...]:
     else:
         roles = _nested(claims, path)
     if isinstance(roles, str):
-        roles = _COMMA.split(roles)
+        roles = _split(roles)
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise InvalidTokenError("Malformed token")
     return tuple(roles)
 
 
+def _split(roles: str) -> list[str]:
+    """Split roles at commas; what ends the list empty is none."""
+    found = _COMMA.split(roles)
+    while found and not found[-1]:
+        found.pop()
+    return found
+
+
 def _nested(claims: Claims, path: str) -> object:
+    """Give what stands at a path; a dot is part of a name where a backslash is before it."""
     value: object = claims
     for step in _UNESCAPED_DOT.split(path):
         if not isinstance(value, dict):
-            raise InvalidTokenError("Malformed token")
-        value = value.get(step.replace("\\.", "."))
+            raise MissingClaimError("json_mismatch")
+        name = step.replace("\\.", ".")
+        if name not in value:
+            raise MissingClaimError(f"missing json key: {name}")
+        value = value[name]
     return value
 
 

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from aiocouch.embedded.erlang_text import printed
+from aiocouch.embedded.who.requirements import check_requirements
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -40,11 +43,9 @@ _PASSWORD_FIELDS = frozenset(
         "salt",
     }
 )
-_REQUIREMENT = "Password does not conform to requirements."
 _CANNOT_HASH = "Server cannot hash passwords at this time."
 _ADMIN_PBKDF2 = re.compile(r"-pbkdf2(?::(sha|sha224|sha256|sha384|sha512))?-([^,]*),([^,]*),(\d+)")
 _ADMIN_SIMPLE = re.compile(r"-hashed-([^,]*),(.*)")
-_TERM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([\[\]{},]))')
 
 
 class PasswordRefusedError(ValueError):
@@ -140,7 +141,7 @@ def hash_document(body: dict[str, object], settings: HashSettings) -> dict[str, 
     _check_scheme(settings)
     _check_requirements(password, settings.requirements)
     if not isinstance(password, str):
-        raise CannotHashError("Password value is invalid.")
+        raise CannotHashError(f"Password value of '{printed(password)}' is invalid.")
     salt = _string(body, "salt", "") if body.get("preserve_salt") is True else ""
     hashed = _hash_fields(password, salt or new_salt(), settings)
     hashed.update((key, value) for key, value in body.items() if key not in _PASSWORD_FIELDS)
@@ -221,47 +222,10 @@ def _check_scheme(settings: HashSettings) -> None:
         raise CannotHashError(_CANNOT_HASH)
 
 
-def _check_requirements(password: object, requirements: str) -> None:
-    if requirements in ("", "[]"):
-        return
-    for pattern, reason in _parse_requirements(requirements):
-        if not isinstance(password, str) or not _found(pattern, password):
-            raise PasswordRefusedError(f"{_REQUIREMENT} {reason}".strip())
-
-
-def _found(pattern: str, password: str) -> bool:
+def _check_requirements(password: object, setting: str) -> None:
     try:
-        return re.search(pattern, password) is not None
-    except re.error as error:
+        told = check_requirements(password if isinstance(password, str) else "", setting)
+    except ValueError as error:
         raise CannotHashError(_CANNOT_HASH) from error
-
-
-def _parse_requirements(text: str) -> list[tuple[str, str]]:
-    """Read a list of `"pattern"` and `{"pattern", "reason"}`, written as an Erlang term."""
-    found: list[list[str]] = []
-    inside = False
-    for string, mark in _terms(text):
-        if mark == "{":
-            found.append([])
-        if mark in ("{", "}"):
-            inside = mark == "{"
-        elif not mark and inside:
-            found[-1].append(string)
-        elif not mark:
-            found.append([string])
-    return [_requirement(strings) for strings in found]
-
-
-def _terms(text: str) -> list[tuple[str, str]]:
-    inner = text.strip()
-    if not (inner.startswith("[") and inner.endswith("]")) or _TERM.sub("", inner).strip():
-        raise CannotHashError(_CANNOT_HASH)
-    return [
-        (re.sub(r"\\(.)", r"\1", match[1] or ""), match[2] or "") for match in _TERM.finditer(inner)
-    ]
-
-
-def _requirement(strings: list[str]) -> tuple[str, str]:
-    if not strings:
-        raise CannotHashError(_CANNOT_HASH)
-    return strings[0], strings[1] if len(strings) > 1 else ""
+    if told is not None:
+        raise PasswordRefusedError(told)

@@ -29,6 +29,7 @@ class UserDocuments:
         self._databases = databases
         self._found: dict[str, Mapping[str, Any] | None] = {}
         self._found_at: tuple[str, int] | None = None
+        self._guarded: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -65,9 +66,17 @@ class UserDocuments:
         ) -> dict[str, Any]:
             return visible(doc_id, body, user, database.security, self._config)
 
-        hooks.before_write[self.name] = before_write
-        hooks.after_read[self.name] = after_read
-        hooks.rules[self.name] = _rule
+        def configured(*_: str) -> None:
+            # of what stands in another database everybody sees what its security object lets him
+            for name in self._guarded - {"_users"}:
+                del hooks.before_write[name]
+            self._guarded = {"_users", self.name}
+            hooks.before_write.update(dict.fromkeys(self._guarded, before_write))
+
+        configured()
+        self._config.listen(configured)
+        hooks.after_read["_users"] = after_read
+        hooks.rules["_users"] = _rule
 
 
 def _read(database: Database, doc_id: str) -> Mapping[str, Any] | None:

@@ -51,7 +51,8 @@ async def hash_password(
     if body.get("password") is None:
         return body
     try:
-        return await hasher.run(hash_document, body, HashSettings.of(config))
+        settings = HashSettings.of(config)
+        return await hasher.run(settings.scheme, hash_document, body, settings)
     except PasswordRefusedError as error:
         raise bad_request(str(error)) from error
     except CannotHashError as error:
