@@ -1,5 +1,6 @@
 """The asyncio client for Apache CouchDB."""
 
+from aiocouch._hints import complete as _complete
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.couchdb import CouchDB
@@ -66,3 +67,5 @@ __all__ = [
     "View",
     "ViewResponse",
 ]
+
+_complete("aiocouch")

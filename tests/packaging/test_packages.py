@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tomllib
 import urllib.error
 import urllib.request
 import zipfile
@@ -33,6 +34,26 @@ ALLOWED = {
     *("aiohappyeyeballs", "aiosignal", "attrs", "async-timeout", "frozenlist", "idna"),
     *("multidict", "propcache", "typing-extensions", "yarl"),
 }
+# The lowest that pyproject.toml allows.
+OLDEST = ("msgspec==0.19.*", "aiohttp==3.12.15")
+ROUND_TRIP = """
+import asyncio
+from aiocouch import CouchDB
+
+async def main():
+    async with CouchDB({url!r}) as couchdb:
+        db = await couchdb.create("letters")
+        async with db.create_docs() as bulk:
+            for n, id in enumerate("abc"):
+                bulk.create(id, {{"n": n}})
+        ids = [id async for id in db.akeys(limit=2)]
+        events = [event async for event in db.changes(include_docs=True)]
+        numbers = sorted([(await event.doc())["n"] for event in events])
+        found = [doc async for doc in db.find({{"n": {{"$gt": 0}}}})]
+        print(*ids, len(bulk.ok), numbers, len(found))
+
+asyncio.run(main())
+"""
 UNUSED = """
 import sys
 
@@ -59,8 +80,8 @@ class Environment:
         self.folder = folder
         run(sys.executable, "-m", "venv", "--without-pip", folder)
 
-    def install(self, requirement: str) -> None:
-        self._pip("install", "--quiet", requirement)
+    def install(self, *requirements: str) -> None:
+        self._pip("install", "--quiet", *requirements)
 
     def installed(self) -> set[str]:
         listed = json.loads(self._pip("list", "--format=json"))
@@ -80,6 +101,12 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT)
     return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
+
+
+def test_the_oldest_dependencies_are_those_that_we_ask_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lowest = {one.split(",")[0].replace(">=", "==") for one in project["dependencies"]}
+    assert lowest == {one.removesuffix(".*") for one in OLDEST}
 
 
 def test_the_version_is_the_same_everywhere(archives: tuple[Path, Path]) -> None:
@@ -131,6 +158,18 @@ def test_the_embedded_server(archives: tuple[Path, Path], tmp_path: Path) -> Non
         send(server, "PUT", "/numbers/_design/add", ADD_UP)
         answer = send(server, "GET", "/numbers/_design/add/_view/sum")
         assert answer["rows"] == [{"key": None, "value": 3}]
+
+
+def test_the_oldest_dependencies(archives: tuple[Path, Path], tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "oldest")
+    environment.install(f"{archives[0]}[embedded]", *OLDEST)
+    introspection = ROOT / "tests/surface/introspection.py"
+    told = environment.run(introspection.read_text(encoding="utf-8"))
+    count, _, failures = told.partition(" names\n")
+    assert int(count) > 100
+    assert failures.strip() == ""
+    with serving(environment, tmp_path / "data") as server:
+        assert environment.run(ROUND_TRIP.format(url=server.auth_url)) == "a b 3 [0, 1, 2] 2\n"
 
 
 def test_the_plugin_costs_who_does_not_use_it_nothing(

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Sequence  # noqa: TC003 - looked up by get_type_hints
 
 from aiocouch import __version__
 from aiocouch.cli import serve
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["main"]
 

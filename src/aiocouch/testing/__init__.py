@@ -6,7 +6,10 @@
 - ``aiocouch.testing.plugin``: the pytest plugin, which pytest finds by itself.
 """
 
+from aiocouch._hints import complete as _complete
 from aiocouch.testing.faults import Faults, Rule, SeenRequest
 from aiocouch.testing.server import BackgroundCouchDB, CouchDBServer
 
 __all__ = ["BackgroundCouchDB", "CouchDBServer", "Faults", "Rule", "SeenRequest"]
+
+_complete("aiocouch.testing", "aiocouch.couchdb")

@@ -5,12 +5,9 @@ pytest finds it by itself, but where plugins are loaded by name only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest  # noqa: TC002 - looked up by get_type_hints
 
 from _aiocouch_pytest import add_option, pytest_configure
-
-if TYPE_CHECKING:
-    import pytest
 
 __all__ = ["pytest_addoption", "pytest_configure"]
 

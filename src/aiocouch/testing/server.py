@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from aiocouch.couchdb import CouchDB
 
+__all__ = ["BackgroundCouchDB", "CouchDBServer"]
+
 
 @dataclass(frozen=True)
 class CouchDBServer:

@@ -50,6 +50,9 @@ _TAKEN = frozenset({errno.EAGAIN, errno.EACCES})
 class FolderInUseError(Exception):
     """Another process has the data folder open."""
 
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
 
 def check_name(name: str) -> None:
     """Raise the 400 that CouchDB answers for a name that no database can have."""

@@ -1,0 +1,44 @@
+"""Names that annotations use, put where `typing.get_type_hints` and msgspec look for them.
+
+Annotations are texts, and are looked up in the module where they stand. Many of their names are imported
+for type checkers only: a child must not import its parent. So when all modules of a package are loaded,
+they are given the names that they lack; nothing is imported for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import os
+import sys
+import types
+import typing
+
+import aiohttp
+
+__all__ = ["complete"]
+
+_ABSTRACT = (
+    *("AsyncGenerator", "AsyncIterable", "AsyncIterator", "Awaitable", "Callable", "Generator"),
+    *("Iterable", "Iterator", "Mapping", "Sequence"),
+)
+_STANDARD: dict[str, object] = {
+    **{name: getattr(collections.abc, name) for name in _ABSTRACT},
+    **{name: getattr(typing, name) for name in ("Any", "Self", "Unpack")},
+    **{"TracebackType": types.TracebackType, "aiohttp": aiohttp, "asyncio": asyncio, "os": os},
+}
+
+
+def complete(package: str, *others: str) -> None:
+    """Give the modules of a package that are loaded each other's public names.
+
+    And those of the other modules, and what the standard library has. No name is replaced.
+    """
+    own = [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]
+    names = dict(_STANDARD)
+    for module in (sys.modules[name] for name in (*others, *own)):
+        names |= {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    for name in own:
+        space = vars(sys.modules[name])
+        for missing in names.keys() - space.keys():
+            space[missing] = names[missing]
