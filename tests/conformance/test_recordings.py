@@ -59,6 +59,15 @@ def expected_failures(name: str) -> set[int]:
     return {step for entry in EXCEPTIONS if entry["scenario"] == name for step in entry["steps"]}
 
 
+@pytest.fixture(scope="module")
+def embedded_server(embedded_server: CouchDBServer) -> CouchDBServer:
+    """The embedded server with the database behind `_db_updates`, as the recorded one had it."""
+    request = {"method": "PUT", "path": "/_global_changes"}
+    admin = (embedded_server.user, embedded_server.password)
+    assert wirecheck.send(embedded_server.url, request, {}, {}, admin=admin).status in {201, 412}
+    return embedded_server
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario["name"])
 def test_the_server_answers_as_recorded(scenario: Scenario, embedded_server: CouchDBServer) -> None:
     failures = Replay(scenario).run(embedded_server)

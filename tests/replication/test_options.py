@@ -40,6 +40,7 @@ async def ids(site: Site, name: str) -> list[str]:
     ("options", "expected"),
     [
         ({"doc_ids": ["c", "a", "none"]}, ["a", "c"]),
+        ({"doc_ids": ["%63", "a", "_design%2ff"]}, ["_design/f", "a", "c"]),
         ({"selector": {"n": {"$gte": 2}}}, ["c", "d"]),
         ({"filter": "f/odd"}, ["b", "d"]),
         ({"filter": "f/odd", "query_params": {"r": 0}}, ["a", "c"]),
@@ -68,6 +69,18 @@ async def test_since_seq_skips_what_was_before(here: Site, source: str, target: 
     assert await ids(here, target) == ["c", "d"]
 
 
+async def test_a_checkpoint_wins_over_since_seq(here: Site, source: str, target: str) -> None:
+    changes = await here.get(f"{source}/_changes?limit=3")
+    body = {"source": source, "target": target, "since_seq": changes["last_seq"]}
+    first = await here.replicate(body)
+    assert first["history"][0]["start_last_seq"] == changes["last_seq"]
+    again = await here.replicate(body)
+    assert again == {**first, "no_changes": True}
+    # another since_seq is another replication
+    whole = await here.replicate({"source": source, "target": target})
+    assert whole["history"][0]["docs_written"] == 3
+
+
 async def test_the_target_is_created(here: Site, source: str) -> None:
     body = {"source": here.end(source), "target": here.end("made-here"), "create_target": True}
     answer = await here.replicate(body)
@@ -86,7 +99,8 @@ async def test_winning_revs_only(here: Site, near: str, target: str) -> None:
 
 async def test_without_checkpoints_nothing_is_written(here: Site, source: str, target: str) -> None:
     body = {"source": source, "target": target, "use_checkpoints": False}
-    assert (await here.replicate(body))["ok"] is True
+    for _ in range(2):
+        assert await here.replicate(body) == {"ok": True, "use_checkpoints": False}
     assert await ids(here, target) == ["_design/f", "a", "b", "c", "d"]
     for name in (source, target):
         assert (await here.get(f"{name}/_local_docs"))["rows"] == []
@@ -164,3 +178,25 @@ async def test_no_password_is_shown(here: Site, source: str, target: str) -> Non
     assert here.server.url in str(shown[0])
     (task,) = shown[1]
     assert (task["type"], task["continuous"]) == ("replication", True)
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+async def test_a_continuous_one_ends_with_its_databases(
+    here: Site, source: str, target: str, end: str
+) -> None:
+    body = {"source": source, "target": target, "continuous": True}
+    await here.must("POST", "_replicate", body)
+    await here.wait_for(target, "d")
+    (task,) = await here.get("_active_tasks")
+    while task["through_seq"] == "0":
+        (task,) = await here.get("_active_tasks")
+    assert task["through_seq"] == task["source_seq"]
+    (job,) = (await here.get("_scheduler/jobs"))["jobs"]
+    assert job["info"]["through_seq"] == task["through_seq"]
+    await here.must("DELETE", source if end == "source" else target)
+    if end == "target":
+        await here.must("PUT", f"{source}/another", {})
+    while (await here.get("_scheduler/jobs"))["total_rows"]:
+        pass
+    assert await here.get("_active_tasks") == []
+    await here.must("PUT", source if end == "source" else target)

@@ -58,6 +58,9 @@ class Server:
         for key in ("database_dir", "view_index_dir"):
             self.config.override("couchdb", key, home)
         self.databases = Databases(folder)
+        home = ":memory:" if folder is None else str(folder.resolve() / "databases")
+        self.config.override("couchdb", "database_dir", home)
+        self.config.override("couchdb", "view_index_dir", home)
         try:
             self.uuid = self.config.ensure_secret("couchdb", "uuid")
         except BaseException:

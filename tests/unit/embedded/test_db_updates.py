@@ -122,6 +122,7 @@ async def test_a_journal_that_is_no_file_of_sqlite_stops_nobody(
 
 async def test_the_feed_goes_on_after_a_restart(tmp_path: Path) -> None:
     async with ServerClient(tmp_path) as client:
+        await client("PUT", "/_global_changes")
         await client("PUT", "/a")
         since = (await client("GET", "/_db_updates")).json["last_seq"]
         await client("PUT", "/b")
@@ -136,6 +137,7 @@ def rows(body: bytes) -> list[tuple[str, str]]:
 
 async def test_the_normal_feed() -> None:
     async with ServerClient() as client:
+        await client("PUT", "/_global_changes")
         await client("PUT", "/a")
         await client("PUT", "/a/doc", {})
         await client("DELETE", "/a")
@@ -151,6 +153,7 @@ async def test_the_normal_feed() -> None:
 
 async def test_the_other_feeds() -> None:
     async with ServerClient() as client:
+        await client("PUT", "/_global_changes")
         waiting = asyncio.create_task(client("GET", "/_db_updates?feed=longpoll&since=now"))
         await client("GET", "/")
         await client("PUT", "/b")
@@ -170,6 +173,7 @@ BAD = ["feed=x", "feed=", "since=5", "since=x", "since=%22now%22", "timeout=x", 
 @pytest.mark.parametrize("query", [*BAD, "limit=x", "limit=-1", "heartbeat=x", "heartbeat=-1"])
 async def test_what_is_refused(query: str) -> None:
     async with ServerClient() as client:
+        await client("PUT", "/_global_changes")
         assert (await client("GET", f"/_db_updates?{query}")).status == 400
         assert (await client("GET", "/_db_updates", auth=None)).status == 401
 
@@ -177,5 +181,19 @@ async def test_what_is_refused(query: str) -> None:
 @pytest.mark.parametrize("heartbeat", ["0", "false", "true", "1000"])
 async def test_heartbeats(heartbeat: str) -> None:
     async with ServerClient() as client:
+        await client("PUT", "/_global_changes")
         path = f"/_db_updates?feed=longpoll&timeout=1&limit=1&heartbeat={heartbeat}"
         assert rows((await client("GET", path)).body) == [("_users", "created")]
+
+
+@pytest.mark.parametrize("feed", ["normal", "longpoll", "continuous", "eventsource"])
+async def test_without_its_database_there_is_no_feed(feed: str) -> None:
+    async with ServerClient() as client:
+        answer = await client("GET", f"/_db_updates?feed={feed}")
+        assert answer.status == 404
+        assert answer.json == {"error": "not_found", "reason": "Database does not exist."}
+        assert (await client("GET", f"/_db_updates?feed={feed}&limit=x")).status == 400
+        await client("PUT", "/_global_changes")
+        assert (await client("GET", f"/_db_updates?feed={feed}&limit=1")).status == 200
+        await client("DELETE", "/_global_changes")
+        assert (await client("GET", f"/_db_updates?feed={feed}")).status == 404

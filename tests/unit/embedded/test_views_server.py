@@ -341,3 +341,13 @@ async def test_rewrites_end(server: ServerClient) -> None:
     await design(server, rewrites=[{"from": "/x", "to": "_rewrite/x"}])
     answer = await server("GET", "/db/_design/d/_rewrite/x")
     assert (answer.status, answer.json["reason"]) == (400, "Exceeded rewrite recursion limit")
+
+
+async def test_many_may_clean_up_at_once(server: ServerClient) -> None:
+    for number in range(5):
+        views = {"v": {"map": f"function (doc) {{ emit(doc.n, {number}); }}"}}
+        made = await server("PUT", f"/db/_design/old{number}", {"views": views})
+        await server("GET", f"/db/_design/old{number}/_view/v")
+        await server("DELETE", f"/db/_design/old{number}?rev={made.json['rev']}")
+    cleaned = [server("POST", "/db/_view_cleanup", {}) for _ in range(12)]
+    assert {answer.status for answer in await asyncio.gather(*cleaned)} == {202}

@@ -11,6 +11,7 @@ from aiocouch.embedded.http.attachments import compression
 from aiocouch.embedded.http.documents import answer_batch, check_size, location
 from aiocouch.embedded.http.routes import default_route
 from aiocouch.embedded.incoming import read_edit
+from aiocouch.embedded.store.schema import DEFAULT_Q
 from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _OPEN_TO_ALL = frozenset({"everyone", "admin_local"})
 _POSITIVE = re.compile(r"0*[1-9]\d*")
 _PLACEMENT = re.compile(r"[^:,]+:\d+(,[^:,]+:\d+)*")
+_MOST_SHARDS = 100_000
 _METHODS = ("DELETE", "GET", "HEAD", "POST")
 
 
@@ -45,17 +47,23 @@ async def database(exchange: Exchange) -> web.StreamResponse:
 async def _create(exchange: Exchange) -> web.StreamResponse:
     name, server = exchange.segments[0], exchange.server
     _check_options(exchange.query)
-    database = server.databases.create(name, partitioned=exchange.query.is_true("partitioned"))
+    database = server.databases.create(
+        name,
+        partitioned=exchange.query.is_true("partitioned"),
+        q=int(exchange.query.text("q") or server.config.integer("cluster", "q", DEFAULT_Q)),
+    )
     if server.config.text("couchdb", "default_security") in _OPEN_TO_ALL:
         await database.set_security({})
     return exchange.answer({"ok": True}, 201, {"Location": exchange.url(quote(name, safe=""))})
 
 
 def _check_options(query: Query) -> None:
-    """Raise 400 for options of a cluster that make no sense; the others change nothing here."""
+    """Raise 400 for options of a cluster that make no sense; the others are at most told back."""
     for name in ("q", "n"):
         if not _POSITIVE.fullmatch(query.text(name, "1") or ""):
             raise bad_request(f"The `{name}` value should be a positive integer.")
+    if int(query.text("q", "1") or "") > _MOST_SHARDS:
+        raise bad_request(f"The `q` value should be {_MOST_SHARDS} at most.")
     if not _PLACEMENT.fullmatch(query.text("placement", "z:1") or ""):
         raise bad_request("The `placement` value should be in a format `zone:n`.")
     if query.text("engine", "couch") != "couch":
@@ -103,5 +111,5 @@ def info(database: Database) -> dict[str, Any]:
         "doc_count": database.doc_count,
         "disk_format_version": 8,
         "compact_running": database.compacting,
-        "cluster": {"q": 1, "n": 1, "w": 1, "r": 1},
+        "cluster": {"q": database.q, "n": 1, "w": 1, "r": 1},
     }

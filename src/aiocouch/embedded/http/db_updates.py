@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.erlang_text import read_integer
-from aiocouch.embedded.errors import bad_request
+from aiocouch.embedded.errors import bad_request, no_database
 from aiocouch.embedded.feeds import feed as feeds
 from aiocouch.embedded.feeds.db_updates import descending
 from aiocouch.embedded.http.feed_answer import FeedAnswer
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from aiocouch.embedded.http.exchange import Exchange
 
 _FEEDS = "Supported `feed` types: normal, continuous, longpoll, eventsource"
+_DATABASE = "_global_changes"
 _BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
 
 
 @server_route("_db_updates", methods=("GET",))
 async def db_updates(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/_db_updates`."""
+    """Answer `/_db_updates`; as in CouchDB, 404 where there is no database `_global_changes`."""
     kind = exchange.query.text("feed", feeds.NORMAL)
     limit, patience = _positive(exchange, "limit"), _patience(exchange)
     if kind not in feeds.KINDS:
         raise bad_request(_FEEDS)
+    if _DATABASE not in exchange.server.databases:
+        raise no_database()
     etag = None
     if kind == feeds.NORMAL:
         etag = f'"{exchange.server.uuid[:20]}{exchange.server.updates.seq}"'

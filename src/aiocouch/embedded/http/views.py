@@ -172,7 +172,8 @@ def _index_info(exchange: Exchange, definition: Definition) -> dict[str, Any]:
     index = exchange.server.indexes.views(database, definition).index
     state = index.state
     pending = max(database.update_seq - state.seq, 0)
-    file, active = index.tables.file_size()
+    file, used = index.tables.file_size()
+    active = used if any(state.rows) else 0
     return {
         "signature": definition.signature,
         "language": definition.language,

@@ -108,11 +108,18 @@ class Job:
     async def keep(
         self, tasks: ActiveTasks, done: Callable[[Job], Awaitable[None]] | None = None
     ) -> None:
-        """Run, again after each crash with growing pauses, until the replication is complete."""
+        """Run until the replication is complete.
+
+        What a document asks for runs again after each crash, with growing pauses; what a request
+        has asked for ends with the first, as in CouchDB.
+        """
         while True:
             try:
                 await self.once(tasks)
             except ReplicationError:
+                if self.document is None:
+                    # nobody is there who could mend it
+                    break
                 await asyncio.sleep(pause_after(self.errors, self._first_pause))
                 continue
             break
@@ -139,6 +146,13 @@ class Job:
     def _document(self) -> tuple[str | None, str | None]:
         return (None, None) if self.document is None else self.document
 
+    @property
+    def _shown_info(self) -> dict[str, Any] | None:
+        info = self.info
+        if info is None or self._replication is None:
+            return info
+        return {**info, **self._replication.progress.places()}
+
     def as_job(self) -> dict[str, Any]:
         """Give the entry of `_scheduler/jobs`."""
         database, doc_id = self._document
@@ -150,7 +164,7 @@ class Job:
             "target": self.spec.target.url,
             "user": self.user,
             "doc_id": doc_id,
-            "info": self.info,
+            "info": self._shown_info,
             "history": list(self._events),
             "node": NODE,
             "start_time": self.started,
@@ -167,7 +181,7 @@ class Job:
             "source": self.spec.source.url,
             "target": self.spec.target.url,
             "state": self.state,
-            "info": {"error": self.reason} if self.state == "crashing" else self.info,
+            "info": {"error": self.reason} if self.state == "crashing" else self._shown_info,
             "error_count": self.errors,
             "last_updated": self.updated,
             "start_time": self.started,
@@ -188,5 +202,5 @@ class Job:
             "user": self.user,
             "checkpoint_interval": int(self.spec.checkpoint_interval * 1000),
             **progress.info(),
-            "source_seq": progress.through_seq,
+            **progress.places(),
         }

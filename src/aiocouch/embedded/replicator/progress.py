@@ -42,6 +42,11 @@ class Progress:
     checkpointed_seq: Any = 0
     pending: int | None = None
 
+    def places(self) -> dict[str, Any]:
+        """Give how far it has read the source, and how far it has copied."""
+        through = self.through_seq or "0"
+        return {"source_seq": through, "through_seq": through}
+
     def info(self) -> dict[str, Any]:
         """Give `info` as `_scheduler/docs` and `_replication_stats` show it."""
         counts = self.counts

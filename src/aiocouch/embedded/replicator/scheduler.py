@@ -103,8 +103,7 @@ class Replicator:
         except ReplicationError as error:
             raise CouchError(error.status, error.error, error.reason) from error
         finally:
-            self._jobs.pop(job.id, None)
-            self._answers.pop(job.id, None)
+            self._drop(job)
 
     async def _cancel(self, name: str, user: User) -> tuple[int, dict[str, Any]]:
         job = self.job(name)
@@ -183,12 +182,17 @@ class Replicator:
 
     def _start(self, job: Job, done: Callable[[Job], Awaitable[None]] | None = None) -> None:
         async def finish(job: Job) -> None:
-            self._jobs.pop(job.id, None)
-            self._running.pop(job.id, None)
+            self._drop(job)
             if done is not None:
                 await done(job)
 
         self._running[job.id] = asyncio.create_task(job.keep(self._server.tasks, finish))
+
+    def _drop(self, job: Job) -> None:
+        """Forget a job that has ended, unless another of this id has begun meanwhile."""
+        if self._jobs.get(job.id) is job:
+            for known in (self._jobs, self._running, self._answers):
+                known.pop(job.id, None)
 
     async def end(self, name: str) -> None:
         """Stop a job and forget it."""

@@ -7,7 +7,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit, urlunsplit
 
 import msgspec
 
@@ -85,7 +85,8 @@ def read_specification(
         continuous=bool(body.get("continuous")),
         create_target=bool(body.get("create_target")),
         create_target_params=body.get("create_target_params") or {},
-        doc_ids=None if ids is None else tuple(sorted(set(ids))),
+        # CouchDB takes ids as they stand in URLs
+        doc_ids=None if ids is None else tuple(sorted(set(map(unquote_plus, ids)))),
         selector=body.get("selector"),
         filter=body.get("filter"),
         query_params=body.get("query_params") or {},

@@ -96,7 +96,8 @@ class Replication:
             # CouchDB goes on counting where the session before has stopped.
             self.progress.counts.go_on(start.history[0])
             self._log = {name: value for name, value in logs[0].items() if name[:1] != "_"}
-        if self._spec.since_seq is not None:
+        if self._spec.since_seq is not None and not start.seq:
+            # a checkpoint knows better
             start = Start(self._spec.since_seq, start.history)
         self._start = start
         self.progress.through_seq = self.progress.checkpointed_seq = start.seq
@@ -132,7 +133,8 @@ class Replication:
         return ahead.result()
 
     def _time_to_checkpoint(self) -> float | None:
-        if self.progress.through_seq == self.progress.checkpointed_seq:
+        progress = self.progress
+        if not self._spec.use_checkpoints or progress.through_seq == progress.checkpointed_seq:
             return None
         since = time.monotonic() - self._checkpointed_at
         return max(self._spec.checkpoint_interval - since, 0)
@@ -204,6 +206,8 @@ class Replication:
 
     async def _checkpoint(self, *, force: bool) -> None:
         progress = self.progress
+        if not self._spec.use_checkpoints:
+            return
         due = time.monotonic() - self._checkpointed_at >= self._spec.checkpoint_interval
         if progress.through_seq == progress.checkpointed_seq or not (due or force):
             return
@@ -212,10 +216,9 @@ class Replication:
             self._start.history,
             with_totals=self._spec.doc_ids is not None,
         )
-        if self._spec.use_checkpoints:
-            await self._target.commit()
-            for peer in (self._source, self._target):
-                await self._save(peer)
+        await self._target.commit()
+        for peer in (self._source, self._target):
+            await self._save(peer)
         progress.checkpointed_seq = progress.through_seq
         self._checkpointed_at = time.monotonic()
         self._told()
@@ -243,6 +246,9 @@ class Replication:
         }
 
     def _answer(self) -> dict[str, Any]:
-        if self.progress.through_seq == self._start.seq:
+        through = self.progress.through_seq
+        if not self._spec.use_checkpoints and through:
+            return {"ok": True, "use_checkpoints": False}
+        if through == self._start.seq:
             return {"ok": True, "no_changes": True, **self._log}
         return {"ok": True, **self._log}

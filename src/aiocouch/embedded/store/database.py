@@ -54,7 +54,8 @@ class Database(Owner):
     """A database that is open. `folder` is where its files are, None in memory.
 
     `name` is its name; `uuid` differs for every database ever created; `created` is the time of
-    its creation in seconds since 1970; `partitioned` whether it was created so.
+    its creation in seconds since 1970; `partitioned` whether it was created so; `q` in how many
+    shards it is said to be.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Database(Owner):
         self.uuid: str = meta["uuid"]
         self.created = int(meta["created"])
         self.partitioned = meta["partitioned"] == "1"
+        self.q = int(meta.get("q", "1"))
         self.security: dict[str, Any] = decode(meta["security"])
         self.revs_limit = int(meta["revs_limit"])
         self.purged_infos_limit = int(meta["purged_infos_limit"])
@@ -186,13 +188,17 @@ class Database(Owner):
         return self.committed.purge_seq
 
     def sizes(self) -> dict[str, int]:
-        """Give sizes in bytes: of the file, of the documents as JSON, of what is in use."""
+        """Give sizes in bytes: of the file, of the documents as JSON, of what is in use.
+
+        Where nothing was ever written nothing is in use, whatever SQLite needs for itself.
+        """
         pages, size, free = (
             self.reader.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size", "freelist_count")
         )
         external = self.committed.external_size
-        return {"file": pages * size, "external": external, "active": (pages - free) * size}
+        active = (pages - free) * size if self.update_seq else 0
+        return {"file": pages * size, "external": external, "active": active}
 
     def sequence(self, number: int) -> str:
         """Give the text of a sequence, opaque to clients: `12-g1…`."""

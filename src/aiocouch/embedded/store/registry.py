@@ -116,14 +116,16 @@ class Databases:
             self._let_rest()
         return database
 
-    def create(self, name: str, *, partitioned: bool = False) -> Database:
+    def create(
+        self, name: str, *, partitioned: bool = False, q: int = schema.DEFAULT_Q
+    ) -> Database:
         """Make a database. A bad name is a 400, one that exists a 412."""
         check_name(name)
         if name in self._known:
             raise precondition_failed(
                 "file_exists", "The database could not be created, the file already exists."
             )
-        database = self._attach(name, schema.Origin(secrets.token_hex(16), partitioned))
+        database = self._attach(name, schema.Origin(secrets.token_hex(16), partitioned, q))
         self._known.add(name)
         self._tell(name, "created")
         return database

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 """The version of the folder format; it goes into `PRAGMA user_version`."""
 
+DEFAULT_Q = 2
+"""Shards that CouchDB makes of a database unless told otherwise. Here they are but a number."""
+
 _HEADER = 100
 _VERSION = slice(60, 64)
 """Where SQLite keeps the `user_version` in the first bytes of a file."""
@@ -103,6 +106,7 @@ class Origin(msgspec.Struct, frozen=True):
 
     uuid: str
     partitioned: bool
+    q: int = DEFAULT_Q
 
 
 def create_tables(connection: sqlite3.Connection, origin: Origin) -> None:
@@ -118,6 +122,7 @@ def _settings(origin: Origin) -> dict[str, str]:
         "uuid": origin.uuid,
         "created": str(int(time.time())),
         "partitioned": "1" if origin.partitioned else "0",
+        "q": str(origin.q),
         "security": encode(ADMINS_ONLY).decode(),
         "revs_limit": "1000",
         "purged_infos_limit": "1000",

@@ -184,12 +184,15 @@ class Indexes:
         """Delete the indexes of a database whose signature is not wanted."""
         known = self._indexes.get(database.uuid, {})
         for signature in [each for each in known if each not in wanted]:
-            index = known.pop(signature)
-            self._views.pop(index, None)
-            await index.close()
+            # others may have been here while one was being closed
+            index = known.pop(signature, None)
+            if index is not None:
+                self._views.pop(index, None)
+                await index.close()
+        opened = self._indexes.get(database.uuid, {})
         if database.folder is not None:
             for path in (database.folder / _FOLDER).glob("*.sqlite"):
-                if path.stem not in wanted:
+                if path.stem not in wanted and path.stem not in opened:
                     _delete(path)
 
     async def close(self) -> None:

@@ -1,0 +1,77 @@
+"""What a server tells of a database, asked without the client."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.replication.site import Site, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiocouch.testing import CouchDBServer
+
+
+@pytest.fixture
+async def site(couchdb_server: CouchDBServer) -> AsyncIterator[Site]:
+    async with open_session() as session:
+        yield Site(session, couchdb_server)
+
+
+@pytest.fixture
+async def name(site: Site) -> AsyncIterator[str]:
+    """The name of a database that the test makes."""
+    name = f"facts-{uuid.uuid4().hex}"
+    yield name
+    await site.must("DELETE", name)
+
+
+@pytest.mark.parametrize("q", [1, 3, 16])
+async def test_q_is_told_back(site: Site, name: str, q: int) -> None:
+    await site.must("PUT", f"{name}?q={q}")
+    assert (await site.get(name))["cluster"]["q"] == q
+    shards = (await site.get(f"{name}/_shards"))["shards"]
+    assert len(shards) == q
+    assert (await site.get(f"{name}/_shards/some"))["range"] in shards
+
+
+async def test_ranges_of_shards(site: Site, name: str) -> None:
+    await site.must("PUT", f"{name}?q=3")
+    shards = (await site.get(f"{name}/_shards"))["shards"]
+    assert list(shards) == ["00000000-55555554", "55555555-aaaaaaa9", "aaaaaaaa-ffffffff"]
+    assert (await site.get(f"{name}/_shards/abc"))["range"] == "00000000-55555554"
+    assert (await site.get(f"{name}/_shards/x"))["range"] == "55555555-aaaaaaa9"
+
+
+async def test_where_nothing_is_nothing_is_in_use(site: Site, name: str) -> None:
+    await site.must("PUT", f"{name}?q=1")
+    sizes = (await site.get(name))["sizes"]
+    assert (sizes["active"], sizes["external"]) == (0, 0)
+    assert sizes["file"] > 0
+    await site.must("PUT", f"{name}/doc", {"n": 1})
+    assert (await site.get(name))["sizes"]["active"] > 0
+
+
+async def test_sizes_of_an_index(site: Site, name: str) -> None:
+    async def sizes() -> Any:
+        await site.get(f"{name}/_design/d/_view/v")
+        return (await site.get(f"{name}/_design/d/_info"))["view_index"]["sizes"]
+
+    await site.must("PUT", f"{name}?q=1")
+    views = {"v": {"map": "function (doc) { emit(doc._id); }"}}
+    await site.must("PUT", f"{name}/_design/d", {"views": views})
+    assert (await sizes())["active"] == 0
+    await site.must("PUT", f"{name}/doc", {"n": 1})
+    assert (await sizes())["active"] > 0
+
+
+async def test_the_purge_sequence_changes_with_purges_only(site: Site, name: str) -> None:
+    await site.must("PUT", name)
+    before = (await site.get(name))["purge_seq"]
+    made = await site.must("PUT", f"{name}/doc", {"n": 1})
+    assert (await site.get(name))["purge_seq"] == before
+    await site.must("POST", f"{name}/_purge", {"doc": [made["rev"]]})
+    assert (await site.get(name))["purge_seq"] != before
