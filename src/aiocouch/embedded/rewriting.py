@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote_plus
 
-from aiocouch.embedded.codec import encode
-from aiocouch.embedded.errors import CouchError
+from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.errors import CouchError, internal, not_found
+from aiocouch.embedded.erlang_text import read_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _KEYS = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})
 _MOST_STEPS_UP = 2
-_SAFE = "~!$&'()*,;=:@"
+
+#: A name and what it stands for. Of several with one name the first counts.
+_Binding = tuple[str, Any]
 
 
 class Target(NamedTuple):
@@ -29,6 +31,19 @@ class Target(NamedTuple):
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
+class _Rule(NamedTuple):
+    method: str
+    source: list[str]
+    target: list[str]
+    query: dict[str, Any]
+    formats: dict[str, Any]
+
+
+class _Match(NamedTuple):
+    bound: list[_Binding]
+    rest: list[str]
+
+
 def apply_rules(
     rules: Sequence[Any],
     method: str,
@@ -38,15 +53,15 @@ def apply_rules(
 ) -> Target:
     """Give the target of the first rule that fits; 404 when none does.
 
-    `segments` are what follows `_rewrite`, `base` the path of the design document.
+    `segments` are what follows `_rewrite`, `base` the path of the design document. A rule
+    without `to` is a 500, as is a variable that stands for what cannot be part of a path.
     """
-    for rule in rules:
-        if not isinstance(rule, dict) or rule.get("method", "*") not in {"*", method}:
-            continue
-        bound = _match(_parts(rule.get("from", "*")), segments, dict(query))
-        if bound is not None:
-            return _target(rule, bound, query, base)
-    raise CouchError(404, "not_found", "missing")
+    sent = [(name, decode(value) if name in _KEYS else value) for name, value in query]
+    for rule in [_read_rule(rule) for rule in rules if isinstance(rule, dict)]:
+        match = _match(rule.source, segments) if rule.method in {"*", method} else None
+        if match is not None:
+            return _target(rule, match, sent, base)
+    raise not_found()
 
 
 def check_rules(rules: Sequence[Any]) -> None:
@@ -56,73 +71,132 @@ def check_rules(rules: Sequence[Any]) -> None:
             raise CouchError(500, "insecure_rewrite_rule", "too many ../.. segments")
 
 
+def _read_rule(rule: Mapping[str, Any]) -> _Rule:
+    if "to" not in rule:
+        raise CouchError(500, "error", "invalid_rewrite_target")
+    return _Rule(
+        rule.get("method", "*"),
+        _parts(rule.get("from", "*")),
+        _parts(rule["to"]),
+        _object(rule.get("query")),
+        _object(rule.get("formats")),
+    )
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _parts(pattern: Any) -> list[str]:
     return [part for part in str(pattern).split("/") if part]
 
 
-def _match(
-    pattern: Sequence[str], segments: Sequence[str], known: dict[str, str]
-) -> dict[str, str] | None:
-    """Bind the variables of a pattern, None where it does not fit."""
-    bound = dict(known)
+def _match(pattern: Sequence[str], segments: Sequence[str]) -> _Match | None:
+    """Bind the variables of a pattern, the last one first; None where it does not fit."""
+    bound: list[_Binding] = []
     for place, part in enumerate(pattern):
         if part == "*" and place == len(pattern) - 1:
-            bound["*"] = "/".join(segments[place:])
-            return bound
+            return _Match(bound, list(segments[place:]))
         if place >= len(segments):
             return None
-        if part.startswith(":"):
-            bound[part[1:]] = segments[place]
-        elif part not in ("*", segments[place]):
+        if part == "*" or part.startswith(":"):
+            bound.insert(0, (_name(part), segments[place]))
+        elif part != segments[place]:
             return None
-    return bound if len(pattern) == len(segments) else None
+    return _Match(bound, []) if len(pattern) == len(segments) else None
 
 
-def _target(
-    rule: Mapping[str, Any],
-    bound: Mapping[str, str],
-    query: Sequence[tuple[str, str]],
-    base: str,
-) -> Target:
-    to = [_fill(part, bound) for part in _parts(rule.get("to", ""))]
-    pairs = [(name, _option(name, value, bound)) for name, value in _query(rule).items()]
-    named = dict(pairs)
-    rest = {**{name: value for name, value in bound.items() if name != "*"}, **dict(query)}
-    pairs += [(name, value) for name, value in rest.items() if name not in named]
-    return Target(resolve(base, "/".join(to)), urlencode(pairs))
+def _name(part: str) -> str:
+    return part if part == "*" else part[1:]
 
 
-def _query(rule: Mapping[str, Any]) -> dict[str, Any]:
-    query = rule.get("query") or {}
-    return query if isinstance(query, dict) else {}
+def _target(rule: _Rule, match: _Match, sent: list[_Binding], base: str) -> Target:
+    known = match.bound + sent
+    own = [(name, _fill(value, known, rule.formats)) for name, value in rule.query.items()][::-1]
+    named = {name for name, _ in own}
+    bindings = [pair for pair in known if pair[0] not in named] + own
+    path = "/".join(quote_plus(part, safe="~") for part in _path(rule.target, bindings, match.rest))
+    pairs = [_pair(name, value) for name, value in reversed(bindings) if name != "*"]
+    return Target(resolve(base, path), "&".join(pairs))
 
 
-def _fill(part: str, bound: Mapping[str, str]) -> str:
-    if part == "*":
-        return "/".join(quote(each, safe=_SAFE) for each in bound.get("*", "").split("/"))
-    if part.startswith(":"):
-        return quote(bound.get(part[1:], part), safe=_SAFE)
-    return part if part in {".", ".."} else quote(part, safe=_SAFE)
-
-
-def _option(name: str, value: Any, bound: Mapping[str, str]) -> str:
-    filled = _bind(value, bound)
-    if name in _KEYS or not isinstance(filled, str):
-        return encode(filled).decode()
-    return filled
-
-
-def _bind(value: Any, bound: Mapping[str, str]) -> Any:
-    if isinstance(value, str) and value.startswith(":"):
-        return bound.get(value[1:], value)
+def _fill(value: Any, bindings: list[_Binding], formats: Mapping[str, Any]) -> Any:
+    """Put what variables stand for into an option of a rule."""
     if value == "*":
-        return bound.get("*", value)
+        return _variable("*", bindings, value, formats)
     if isinstance(value, list):
-        return [_bind(each, bound) for each in value]
+        return [_fill(each, bindings, formats) if _is_variable(each) else each for each in value]
+    return _variable(value[1:], bindings, value, formats) if _is_variable(value) else value
+
+
+def _is_variable(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(":")
+
+
+def _variable(
+    name: str, bindings: list[_Binding], default: str, formats: Mapping[str, Any]
+) -> Any:
+    value = _first(name, bindings, default)
+    return _formatted(value, formats.get(name)) if isinstance(value, str) else value
+
+
+def _first(name: str, bindings: Iterable[_Binding], default: Any) -> Any:
+    return next((value for known, value in bindings if known == name), default)
+
+
+def _formatted(value: str, format_: Any) -> Any:
+    if format_ == "int":
+        try:
+            return read_integer(value)
+        except ValueError:
+            return value
+    if format_ == "bool":
+        return {"true": True, "false": False}.get(value.lower(), value)
     return value
 
 
+def _path(target: Sequence[str], bindings: list[_Binding], rest: list[str]) -> list[str]:
+    path: list[str] = []
+    for part in target:
+        if part == "*":
+            return path + rest
+        bound = part.startswith(":")
+        path.append(_text(_first(part[1:], bindings, "undefined")) if bound else part)
+    return path
+
+
+def _pair(name: str, value: Any) -> str:
+    text = encode(value).decode() if name in _KEYS else _text(value)
+    return f"{quote_plus(name, safe='~')}={quote_plus(text, safe='~')}"
+
+
+def _text(value: Any) -> str:
+    """Give a value as text: a list is what its texts and bytes make together."""
+    try:
+        return b"".join(_bytes(value)).decode("utf-8", "surrogateescape")
+    except (TypeError, ValueError):
+        raise internal("badarg") from None
+
+
+def _bytes(value: Any) -> Iterable[bytes]:
+    if isinstance(value, str):
+        yield value.encode()
+    elif isinstance(value, list):
+        for each in value:
+            yield from [bytes([each])] if type(each) is int else _bytes(each)
+    else:
+        raise TypeError(value)
+
+
 def resolve(base: str, path: str) -> str:
-    """Give the path that a relative one stands for, beginning at the design document."""
-    joined = posixpath.normpath(f"{base}/{path.lstrip('/')}")
-    return "/" + joined.lstrip("/")
+    """Give the path that a relative one stands for, beginning at the design document.
+
+    Steps that lead out of the server stay in it, and so lead nowhere.
+    """
+    steps: list[str] = []
+    for step in f"{base}/{path}".split("/"):
+        if step == ".." and steps and steps[-1] != "..":
+            steps.pop()
+        elif step not in {"", "."}:
+            steps.append(step)
+    return "/" + "/".join(steps)

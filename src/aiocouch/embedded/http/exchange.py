@@ -47,6 +47,7 @@ class Exchange:
         "_body",
         "_database",
         "_refused_callback",
+        "_sent",
         "added_headers",
         "headers",
         "method",
@@ -80,6 +81,7 @@ class Exchange:
         self._refused_callback = False
         self._database: Database | None = None
         self._body: bytes | None = None
+        self._sent: bytes | None = None
 
     def _unquoted(self, segments: list[str]) -> list[str]:
         plus_is_space = not any("+" in part for part in segments) or self.server.config.flag(
@@ -148,23 +150,27 @@ class Exchange:
         other.set_cookie = self.set_cookie
         other.request_id = self.request_id
         other.added_headers = self.added_headers
-        other._body = self._body if body is None else body
+        other._body = self._body if body is None else None
+        other._sent = self._sent if body is None else body
         if headers:
-            other.headers = CIMultiDict({**self.headers, **headers})
+            other.headers = CIMultiDict(self.headers)
+            other.headers.update(headers)
         return other
 
     # reading
 
     def stream(self) -> AsyncIterator[bytes]:
         """Give the body in pieces as they come, as sent (not decompressed)."""
+        if self._sent is not None:
+            # somebody has read it: the function that sent the request on to here
+            return _at_once(self._sent)
         return self.request.content.iter_any()
 
     @property
     def size(self) -> int:
         """Give the number of bytes of the body: what was read of it, or what the client says."""
-        if self._body is not None:
-            return len(self._body)
-        return self.request.content_length or 0
+        read = self._sent if self._body is None else self._body
+        return (self.request.content_length or 0) if read is None else len(read)
 
     @property
     def written(self) -> int:
@@ -178,8 +184,14 @@ class Exchange:
         More than `[chttpd] max_http_request_size` bytes raise 413.
         """
         if self._body is None:
-            self._body = self._decompressed(await self._read())
+            self._body = self._decompressed(await self.sent())
         return self._body
+
+    async def sent(self) -> bytes:
+        """Read the whole body as it was sent; the limit is that of `body`."""
+        if self._sent is None:
+            self._sent = await self._read()
+        return self._sent
 
     async def _read(self) -> bytes:
         limit = self._request_limit()
@@ -209,13 +221,17 @@ class Exchange:
         except (OSError, EOFError, zlib.error):
             raise bad_request("Request body is not properly gzipped.") from None
 
-    def _announces_body(self) -> bool:
+    @property
+    def announces_body(self) -> bool:
+        """Tell whether the request has a body, be it an empty one."""
+        if self._sent:
+            return True
         return "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
 
     async def json(self) -> Any:
         """Read the body as JSON of any type; an empty or bad one raises 400."""
         body = await self.body()
-        if not body and not self._announces_body():
+        if not body and not self.announces_body:
             raise bad_request("Missing request body")
         return decode_sent(body)
 
@@ -390,6 +406,10 @@ class Exchange:
         sent = self.headers.get("If-None-Match")
         tags = (sent or "").replace(",", " ").split()
         return etag in [tag.removeprefix("W/") for tag in tags]
+
+
+async def _at_once(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 def _origin_form(target: str) -> str:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _ESCAPED = re.compile("[\ud800-\udfff]")
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
+def read_pairs(text: str) -> Iterator[tuple[str, str]]:
+    """Give the names and values of a query or of the body of a form; a name alone has ""."""
     for part in text.replace(";", "&").split("&"):
         if part:
             name, _, value = part.partition("=")
@@ -31,7 +32,7 @@ class Query:
 
     def __init__(self, raw: str) -> None:
         self.raw = raw
-        self.pairs: list[tuple[str, str]] = list(_pairs(raw)) if raw else []
+        self.pairs: list[tuple[str, str]] = list(read_pairs(raw)) if raw else []
 
     def __contains__(self, name: str) -> bool:
         return any(name == known for known, _ in self.pairs)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
+from aiocouch.embedded.codec import decode
 from aiocouch.embedded.http.databases import info
+from aiocouch.embedded.http.query import read_pairs
 
 if TYPE_CHECKING:
     from aiocouch.embedded.http.exchange import Exchange
 
 _FORM = "application/x-www-form-urlencoded"
+_JSON = frozenset({"descending", "endkey", "key", "startkey"})
+# what CouchDB makes of a request that has no body at all
+_NO_BODY = "undefined"
 _SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -19,10 +24,11 @@ async def request_object(
 ) -> dict[str, Any]:
     """Give `req` for a request in a database; `doc_id` names the document it is about.
 
-    `with_body` False keeps the body from the function, as CouchDB does in a changes feed.
+    `with_body` False keeps the body from the function, as CouchDB does in a changes feed. A
+    query that says `key`, `startkey`, `endkey` or `descending` says them in JSON, or it is a 400.
     """
-    body = await exchange.body() if with_body else b""
-    text = body.decode("utf-8", "replace") if body else "undefined"
+    query = _query(exchange)
+    text = await _body(exchange) if with_body else _NO_BODY
     return {
         "info": info(exchange.database),
         "uuid": exchange.server.uuids.new(),
@@ -31,15 +37,32 @@ async def request_object(
         "requested_path": [unquote_plus(part) for part in exchange.raw_path.split("/") if part],
         "path": exchange.segments,
         "raw_path": exchange.raw_path,
-        "query": dict(exchange.query.pairs),
+        "query": query,
         "headers": _headers(exchange),
         "body": text,
         "peer": exchange.peer,
-        "form": dict(parse_qsl(text)) if exchange.content_type == _FORM else {},
+        "form": _form(exchange, text),
         "cookie": {},
         "userCtx": user_context(exchange),
         "secObj": exchange.database.security,
     }
+
+
+def _query(exchange: Exchange) -> dict[str, Any]:
+    pairs = exchange.query.pairs
+    return {name: decode(value) if name in _JSON else value for name, value in pairs}
+
+
+async def _body(exchange: Exchange) -> str:
+    if not exchange.announces_body:
+        return _NO_BODY
+    return (await exchange.sent()).decode("utf-8", "replace")
+
+
+def _form(exchange: Exchange, text: str) -> dict[str, str]:
+    if exchange.method not in {"POST", "PUT"} or not exchange.content_type.startswith(_FORM):
+        return {}
+    return dict(read_pairs(text))
 
 
 def user_context(exchange: Exchange) -> dict[str, Any]:

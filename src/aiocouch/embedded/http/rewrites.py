@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.erlang_text import printed
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.records import Entry
 
 _MOST = 100
+_TEXTS = frozenset({"body", "method", "path"})
+_OBJECTS = frozenset({"headers", "query"})
 _NOT_TOLD = ("info", "uuid", "id", "form")
 _depth: ContextVar[int] = ContextVar("depth", default=0)
 
@@ -36,7 +38,7 @@ async def rewrite(exchange: Exchange) -> web.StreamResponse:
     if rules is None:
         raise _invalid_path()
     depth = _depth.get()
-    if depth >= _MOST:
+    if depth >= exchange.server.config.integer("chttpd", "rewrite_limit", _MOST):
         raise bad_request("Exceeded rewrite recursion limit")
     token = _depth.set(depth + 1)
     try:
@@ -76,35 +78,48 @@ async def _by_function(exchange: Exchange, entry: Entry) -> web.StreamResponse:
 
 
 async def _follow(exchange: Exchange, result: Any) -> web.StreamResponse:
-    if result is None:
+    if not result:
         raise _invalid_path()
     if isinstance(result, str):
         result = {"path": result}
-    if not isinstance(result, dict):
-        raise _error("bad rewrite")
-    headers = _strings(result.get("headers") or {})
+    _check(result)
+    body = result["body"].encode() if "body" in result else None
+    headers = result.get("headers") or {}
     if "code" in result:
-        text = str(result.get("body", "")).encode()
-        return exchange.answer_bytes(text, None, int(result["code"]), headers)
-    if not isinstance(result.get("path"), str):
-        raise _invalid_path()
-    query = exchange.query.raw
-    if "query" in result:
-        query = urlencode(_strings(result["query"]))
-    target = Target(resolve(_base(exchange), result["path"]), query)
-    method = str(result.get("method", exchange.method)).upper()
-    body = result["body"].encode() if isinstance(result.get("body"), str) else None
+        answer = await exchange.sent() if body is None else body
+        return exchange.answer_bytes(answer, None, result["code"], headers)
+    if "path" not in result:
+        raise _error("Rewrite result must produce a new path.")
+    target = Target(resolve(_base(exchange), result["path"]), _query(exchange, result))
+    method = result.get("method", exchange.method)
     return await dispatch(exchange.redirected(method, target.url, body, headers))
 
 
-def _strings(members: Any) -> dict[str, str]:
-    if not isinstance(members, dict):
+def _query(exchange: Exchange, result: dict[str, Any]) -> str:
+    pairs = result["query"].items() if "query" in result else exchange.query.pairs
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+
+
+def _check(result: Any) -> None:
+    """Raise 500 for what a rewrite function must not give."""
+    if not isinstance(result, dict):
         raise _error("bad rewrite")
-    for name, value in members.items():
+    for name, value in result.items():
+        if name in _TEXTS and not isinstance(value, str):
+            raise _error(f"bad {name}")
+        if name in _OBJECTS:
+            _check_object(name, value)
+        if name == "code" and not (type(value) is int and 200 <= value < 600):
+            raise _error("bad code")
+
+
+def _check_object(name: str, members: Any) -> None:
+    if not isinstance(members, dict):
+        raise _error(f"bad {name}")
+    for each, value in members.items():
         if not isinstance(value, str):
-            shown = f"{printed(name)}={printed(value)}"
+            shown = f"{printed(each)}={printed(value)}"
             raise _error(f"object key/value must be strings {shown}")
-    return members
 
 
 def _error(reason: str) -> CouchError:
