@@ -78,17 +78,21 @@ def _read_rule(rule: Mapping[str, Any]) -> _Rule:
         rule.get("method", "*"),
         _parts(rule.get("from", "*")),
         _parts(rule["to"]),
-        _object(rule.get("query")),
-        _object(rule.get("formats")),
+        _object(rule.get("query", {})),
+        _object(rule.get("formats", {})),
     )
 
 
 def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        raise CouchError(500, "case_clause", encode(value).decode())
+    return value
 
 
 def _parts(pattern: Any) -> list[str]:
-    return [part for part in str(pattern).split("/") if part]
+    if not isinstance(pattern, str):
+        raise internal("badarg")
+    return [part for part in pattern.split("/") if part]
 
 
 def _match(pattern: Sequence[str], segments: Sequence[str]) -> _Match | None:
@@ -145,13 +149,14 @@ def _first(name: str, bindings: Iterable[_Binding], default: Any) -> Any:
 
 
 def _formatted(value: str, format_: Any) -> Any:
+    """Give a text in a format; what does not fit becomes the list of its bytes, as in CouchDB."""
     if format_ == "int":
         try:
             return read_integer(value)
         except ValueError:
-            return value
+            return list(value.encode())
     if format_ == "bool":
-        return {"true": True, "false": False}.get(value.lower(), value)
+        return {"true": True, "false": False}.get(value.lower(), list(value.encode()))
     return value
 
 

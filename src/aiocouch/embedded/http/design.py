@@ -226,7 +226,7 @@ def _headers_of(result: Mapping[str, Any]) -> dict[str, str]:
 
 def _body_of(result: Mapping[str, Any]) -> tuple[bytes, str]:
     if "json" in result:
-        return encode(result["json"]), "application/json"
+        return encode(result["json"]) + b"\n", "application/json"
     if "base64" in result:
         try:
             return base64.b64decode(result["base64"]), "application/binary"

@@ -74,7 +74,7 @@ def user_context(exchange: Exchange) -> dict[str, Any]:
 def _headers(exchange: Exchange) -> dict[str, str]:
     # A design document could send away what a client proves its identity with.
     return {
-        name.title(): value
-        for name, value in exchange.headers.items()
+        name.title(): exchange.headers[name]
+        for name in sorted(exchange.headers, key=str.lower)
         if name.lower() not in _SECRET
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.erlang_text import printed
@@ -78,7 +78,7 @@ async def _by_function(exchange: Exchange, entry: Entry) -> web.StreamResponse:
 
 
 async def _follow(exchange: Exchange, result: Any) -> web.StreamResponse:
-    if not result:
+    if result is None:
         raise _invalid_path()
     if isinstance(result, str):
         result = {"path": result}
@@ -97,7 +97,7 @@ async def _follow(exchange: Exchange, result: Any) -> web.StreamResponse:
 
 def _query(exchange: Exchange, result: dict[str, Any]) -> str:
     pairs = result["query"].items() if "query" in result else exchange.query.pairs
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs)
 
 
 def _check(result: Any) -> None:

@@ -80,6 +80,11 @@ class Unit:
             raise BrokenError(OUT_OF_MEMORY) from error
 
 
+def _script(name: str) -> str:
+    """Give the text of a function in JavaScript that stands beside this file."""
+    return Path(__file__).with_name(name).read_text("utf-8").rstrip()
+
+
 def _whole(text: str) -> str:
     """Put U+FFFD for halves of characters, which JSON has as escapes only and UTF-8 not at all."""
     if "\\ud" not in text:
@@ -140,7 +145,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._protocol = importlib.import_module("aiocouch.embedded.javascript.protocol")
-        self._environment = Path(__file__).with_name("environment.js").read_text("utf-8")
+        self._environment = f"{_script('environment.js')}(globalThis, {_script('realm.js')}(globalThis))"
         self._units: dict[str, Unit] = {}
 
     def carry_out(self, order: Order) -> Reply:
