@@ -8,7 +8,7 @@ from typing import Any
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.numerals import printed as printed_number
 
-__all__ = ["printed", "read_integer", "shown_text", "written"]
+__all__ = ["flattened", "printed", "read_integer", "shown_text", "written"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 
@@ -47,6 +47,22 @@ def printed(value: Any) -> str:
         pairs = ",".join(f"{{{printed(name)},{printed(item)}}}" for name, item in value.items())
         return f"{{[{pairs}]}}"
     return _plain(value)
+
+
+def flattened(value: Any) -> bytes:
+    """Give the bytes of a text, or of a list of texts, bytes (numbers) and such lists.
+
+    Anything else raises ValueError: Erlang would say `badarg`.
+    """
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, list):
+        return b"".join(_part(each) for each in value)
+    raise ValueError(value)
+
+
+def _part(value: Any) -> bytes:
+    return bytes([value]) if type(value) is int else flattened(value)
 
 
 def _plain(value: Any) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote_plus
 
 from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.erlang_text import flattened, read_integer
 from aiocouch.embedded.errors import CouchError, internal, not_found
-from aiocouch.embedded.erlang_text import read_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -137,9 +137,7 @@ def _is_variable(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(":")
 
 
-def _variable(
-    name: str, bindings: list[_Binding], default: str, formats: Mapping[str, Any]
-) -> Any:
+def _variable(name: str, bindings: list[_Binding], default: str, formats: Mapping[str, Any]) -> Any:
     value = _first(name, bindings, default)
     return _formatted(value, formats.get(name)) if isinstance(value, str) else value
 
@@ -178,19 +176,9 @@ def _pair(name: str, value: Any) -> str:
 def _text(value: Any) -> str:
     """Give a value as text: a list is what its texts and bytes make together."""
     try:
-        return b"".join(_bytes(value)).decode("utf-8", "surrogateescape")
-    except (TypeError, ValueError):
+        return flattened(value).decode("utf-8", "surrogateescape")
+    except ValueError:
         raise internal("badarg") from None
-
-
-def _bytes(value: Any) -> Iterable[bytes]:
-    if isinstance(value, str):
-        yield value.encode()
-    elif isinstance(value, list):
-        for each in value:
-            yield from [bytes([each])] if type(each) is int else _bytes(each)
-    else:
-        raise TypeError(value)
 
 
 def resolve(base: str, path: str) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.erlang_text import printed
-from aiocouch.embedded.errors import CouchError, method_not_allowed, not_found
+from aiocouch.embedded.erlang_text import flattened, printed
+from aiocouch.embedded.errors import CouchError, internal, method_not_allowed, not_found
+from aiocouch.embedded.http.all_docs import all_docs_rows
 from aiocouch.embedded.http.attachments import compression
 from aiocouch.embedded.http.request_object import request_object
 from aiocouch.embedded.http.routes import design_route
 from aiocouch.embedded.http.views import find_design, view_query
 from aiocouch.embedded.incoming import read_edit
-from aiocouch.embedded.javascript.queryserver import design_unit
+from aiocouch.embedded.javascript.queryserver import design_unit, function_error
 from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.options import ViewOptions
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from aiocouch.embedded.javascript.pool import Unit
     from aiocouch.embedded.store.records import Entry
 
-_LIST_METHODS = ("GET", "POST", "HEAD")
-_MEMBERS = frozenset({"code", "json", "body", "base64", "headers", "stop"})
+_LIST_METHODS = ("GET", "POST", "HEAD", "OPTIONS")
+_ROW = ("id", "key", "value", "doc")
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -83,12 +84,7 @@ async def show(exchange: Exchange) -> web.StreamResponse:
         "doc": _shown(exchange, entry),
         "req": encode(await request_object(exchange, doc_id)),
     }
-    try:
-        result = await exchange.server.javascript.render(unit, "show", given)
-    except CouchError as error:
-        if doc_id is not None and entry is None:
-            raise not_found("document not found") from error
-        raise
+    result = await exchange.server.javascript.render(unit, "show", given)
     return respond(exchange, result, {"ETag": etag, "Vary": "Accept"})
 
 
@@ -115,34 +111,21 @@ def _etag(exchange: Exchange, design: Entry, entry: Entry | None) -> str:
 
 @design_route("_list")
 async def list_function(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/db/_design/ddoc/_list/function[/other ddoc]/view`."""
+    """Answer `/db/_design/ddoc/_list/function[/other ddoc]/view`; `_all_docs` is a view, too."""
     if exchange.method not in _LIST_METHODS:
-        raise method_not_allowed(_LIST_METHODS)
+        raise method_not_allowed(_LIST_METHODS[:3])
     rest = exchange.segments[4:]
     if len(rest) not in {2, 3}:
         raise CouchError(404, "list_error", "Invalid path.")
     options = await _list_options(exchange)
     _, unit = _function(exchange, "lists", rest[0])
     design = rest[1] if len(rest) == 3 else exchange.segments[2]
-    query = view_query(exchange, design, rest[-1], options)
-    await query.prepare()
-    head, rows = await query.collect()
+    head, rows = await _rows(exchange, design, rest[-1], options)
     request = await request_object(exchange)
     if exchange.method == "POST":
         request["body"] = await exchange.json_object()
-    result = await exchange.server.javascript.render(
-        unit,
-        "list",
-        {
-            "name": encode(rest[0]),
-            "head": head,
-            "rows": rows,
-            "req": encode(request),
-        },
-    )
-    headers = result.get("headers") or {}
-    result["headers"] = {"Content-Type": "application/json", **headers}
-    return respond(exchange, result)
+    given = {"name": encode(rest[0]), "head": head, "rows": rows, "req": encode(request)}
+    return _listed(exchange, await exchange.server.javascript.render(unit, "list", given))
 
 
 async def _list_options(exchange: Exchange) -> ViewOptions:
@@ -151,6 +134,45 @@ async def _list_options(exchange: Exchange) -> ViewOptions:
         exchange.require_json_type()
         options.apply_json(await exchange.json_object())
     return options.apply_text(exchange.query.pairs)
+
+
+async def _rows(
+    exchange: Exchange, design: str, view: str, options: ViewOptions
+) -> tuple[bytes, bytes]:
+    """Give what stands before the rows, and the rows, as JSON texts."""
+    if view == "_all_docs":
+        find_design(exchange.database, design)
+        return await _all_docs(exchange, options)
+    query = view_query(exchange, design, view, options)
+    await query.prepare()
+    return await query.collect()
+
+
+async def _all_docs(exchange: Exchange, options: ViewOptions) -> tuple[bytes, bytes]:
+    options.check(has_reduce=False)
+    pieces = [piece async for piece in all_docs_rows(exchange.database, options)]
+    answer = decode(b"".join(pieces))
+    rows = [
+        {name: row[name] for name in _ROW if (name in row and "error" not in row) or name == "key"}
+        for row in answer.pop("rows")
+    ]
+    return encode(answer), encode(rows)
+
+
+def _listed(exchange: Exchange, result: Mapping[str, Any]) -> web.StreamResponse:
+    """Answer with what a list function sent; where it failed meanwhile, say so at the end."""
+    failure = result.get("failure")
+    error = None if failure is None else function_error(failure["error"], failure["reason"])
+    if error is not None and not result["body"] and result["atEnd"]:
+        raise error
+    if error is None and not result["body"]:
+        return exchange.answer_bytes(b"", None)
+    shaped = _shape(result["head"])
+    status = shaped.code if result["body"] or error is None else error.status
+    body = result["body"].encode()
+    if error is not None:
+        body += b"\n%b\n" % encode({"code": error.status, **error.body()})
+    return _send(exchange, shaped._replace(code=status, body=body, json=None), {})
 
 
 # _update
@@ -176,8 +198,11 @@ async def update(exchange: Exchange) -> web.StreamResponse:
             "req": encode(await request_object(exchange, doc_id)),
         },
     )
-    if result["doc"] is None:
-        return respond(exchange, result["response"])
+    if not isinstance(result["response"], dict):
+        shown = printed(["up", result["doc"], result["response"]])
+        raise internal(shown, "case_clause")
+    if not isinstance(result["doc"], dict):
+        return respond(exchange, {"code": 200, **result["response"]})
     written = await _write(exchange, result["doc"])
     code = 202 if exchange.query.text("batch") == "ok" else 201
     return respond(exchange, {"code": code, **result["response"]}, written)
@@ -195,43 +220,88 @@ async def _write(exchange: Exchange, document: Any) -> dict[str, str]:
 # what functions answer
 
 
+class _Shape(NamedTuple):
+    """What a response object says; `json` is text, None where it is not given."""
+
+    code: Any = 200
+    body: bytes = b""
+    json: bytes | None = None
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+
+
 def respond(
-    exchange: Exchange, result: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    exchange: Exchange, result: Any, headers: Mapping[str, str] | None = None
 ) -> web.StreamResponse:
     """Answer with the response object that a function gave; `headers` are added.
 
     Only what `json` gives is trusted to be no page of its own: the rest is sandboxed.
     """
-    for name, value in result.items():
-        if name not in _MEMBERS:
-            shown = f"{{{printed(name)},{printed(value)}}}"
-            reason = f"Invalid data from external server: {shown}"
-            raise CouchError(500, "external_response_error", reason)
-    body, content_type = _body_of(result)
-    sent = {**_headers_of(result), **(headers or {})}
-    if "json" not in result:
+    if headers and isinstance(result, dict) and not isinstance(result.get("headers", {}), dict):
+        raise internal("function_clause")
+    return _send(exchange, _shape(result), headers or {})
+
+
+def _send(exchange: Exchange, shape: _Shape, headers: Mapping[str, str]) -> web.StreamResponse:
+    if type(shape.code) is not int and not isinstance(shape.code, str):
+        raise internal("function_clause")
+    given = {name: value for name, value in shape.headers.items() if name.lower() != "content-type"}
+    types = [value for name, value in shape.headers.items() if name.lower() == "content-type"]
+    sent = {**given, **headers}
+    if shape.json is None:
         sent["Content-Security-Policy"] = "sandbox"
+    body = shape.body if shape.json is None else shape.json
     if exchange.method == "HEAD":
         body = b""
-    response = exchange.answer_bytes(body, content_type, int(result.get("code", 200)), sent)
-    if "json" not in result and "cache-control" not in map(str.lower, sent):
+    content_type = types[-1] if types else shape.content_type
+    response = exchange.answer_bytes(body, content_type, int(shape.code), sent)
+    if shape.json is None and "cache-control" not in map(str.lower, sent):
         response.headers.pop("Cache-Control", None)
     return response
 
 
-def _headers_of(result: Mapping[str, Any]) -> dict[str, str]:
-    headers = result.get("headers") or {}
-    return {str(name): str(value) for name, value in headers.items()}
+def _shape(result: Any) -> _Shape:
+    """Read a response object member by member: a later one overrides what an earlier one set."""
+    if not isinstance(result, dict):
+        raise internal("function_clause")
+    shape = _Shape()
+    for name, value in result.items():
+        shape = shape._replace(**_member(name, value))
+    return shape
 
 
-def _body_of(result: Mapping[str, Any]) -> tuple[bytes, str]:
-    if "json" in result:
-        return encode(result["json"]) + b"\n", "application/json"
-    if "base64" in result:
-        try:
-            return base64.b64decode(result["base64"]), "application/binary"
-        except (binascii.Error, TypeError, ValueError):
-            raise CouchError(500, "external_response_error", "bad base64") from None
-    if "body" in result:
-        return str(result["body"]).encode(), "text/html; charset=utf-8"
-    return b"", "application/json"
+def _member(name: str, value: Any) -> dict[str, Any]:
+    if name == "code":
+        return {"code": value}
+    if name == "json":
+        return {"json": encode(value) + b"\n", "content_type": "application/json"}
+    if name == "body":
+        return {"body": _body(value), "content_type": "text/html; charset=utf-8"}
+    if name == "base64":
+        return {"body": _decoded(value), "content_type": "application/binary"}
+    if name == "headers" and isinstance(value, dict):
+        return {"headers": {each: _header(text) for each, text in value.items()}}
+    if (name == "stop" and value is True) or not name:
+        return {}
+    shown = f"{{{printed(name)},{printed(value)}}}"
+    raise CouchError(500, "external_response_error", f"Invalid data from external server: {shown}")
+
+
+def _header(value: Any) -> str:
+    return value if isinstance(value, str) else printed(value)
+
+
+def _body(value: Any) -> bytes:
+    try:
+        return flattened(value)
+    except ValueError:
+        raise internal("badarg") from None
+
+
+def _decoded(value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise internal("function_clause")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise internal("missing_padding") from None

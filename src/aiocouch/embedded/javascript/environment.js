@@ -51,61 +51,87 @@
 
   // ---- what show and list functions may call -----------------------------------------------
 
-  const inSession = function () {
-    if (session === null) throw ["error", "render_error", "not in a show or list function"];
-    return session;
+  // Any function may call these; what they say counts in a show, list or update function.
+  const newSession = function (rows) {
+    return {
+      offers: [], type: null, head: {}, headIsNew: false, chunks: [],
+      rows: rows, position: 0, begun: false, ended: false, answer: null, sent: [],
+    };
   };
-  global.registerType = function registerType(...named) {
-    const [name, ...mimes] = named;
-    inSession().types.set(name, mimes);
+  const typesByName = new Map();
+  const namesByType = new Map();
+  global.registerType = function registerType() {
+    const [name, ...types] = arguments;
+    typesByName.set(name, types);
+    for (const type of types) namesByType.set(type, name);
   };
   global.provides = function provides(name, body) {
-    const mimes = inSession().types.get(name) || [name];
-    session.groups.push(mimes.map((mime) => [mime, name, body]));
+    session.offers.push([name, body]);
   };
   global.start = function start(response) {
-    if (inSession().started) return;
-    Object.assign(session.start, response || {});
+    session.head = response || {};
+    session.headIsNew = true;
   };
   global.send = function send(chunk) {
-    inSession().chunks.push(chunk.toString());
+    session.chunks.push(chunk.toString());
   };
   global.getRow = function getRow() {
-    const current = inSession();
-    current.started = true;
-    current.left = current.chunks.length;
-    return current.position < current.rows.length ? current.rows[current.position++] : null;
+    if (session.ended) return null;
+    if (session.begun) flush();
+    else begin();
+    if (session.position < session.rows.length) return session.rows[session.position++];
+    session.ended = true;
+    return null;
   };
 
   const KNOWN_TYPES = [
-    ["all", ["*/*"]],
-    ["text", ["text/plain; charset=utf-8", "txt"]],
-    ["html", ["text/html; charset=utf-8"]],
-    ["xhtml", ["application/xhtml+xml", "xhtml"]],
-    ["xml", ["application/xml", "text/xml", "application/x-xml"]],
-    ["js", ["text/javascript", "application/javascript", "application/x-javascript"]],
-    ["css", ["text/css"]],
-    ["ics", ["text/calendar"]],
-    ["csv", ["text/csv"]],
-    ["rss", ["application/rss+xml"]],
-    ["atom", ["application/atom+xml"]],
-    ["yaml", ["application/x-yaml", "text/yaml"]],
-    ["multipart_form", ["multipart/form-data"]],
-    ["url_encoded_form", ["application/x-www-form-urlencoded"]],
-    ["json", ["application/json", "text/x-json"]],
+    ["all", "*/*"],
+    ["text", "text/plain; charset=utf-8", "txt"],
+    ["html", "text/html; charset=utf-8"],
+    ["xhtml", "application/xhtml+xml", "xhtml"],
+    ["xml", "application/xml", "text/xml", "application/x-xml"],
+    ["js", "text/javascript", "application/javascript", "application/x-javascript"],
+    ["css", "text/css"],
+    ["ics", "text/calendar"],
+    ["csv", "text/csv"],
+    ["rss", "application/rss+xml"],
+    ["atom", "application/atom+xml"],
+    ["yaml", "application/x-yaml", "text/yaml"],
+    ["multipart_form", "multipart/form-data"],
+    ["url_encoded_form", "application/x-www-form-urlencoded"],
+    ["json", "application/json", "text/x-json"],
   ];
+  for (const known of KNOWN_TYPES) global.registerType(...known);
 
-  const newSession = function (rows) {
-    return {
-      types: new Map(KNOWN_TYPES),
-      groups: [],
-      start: {},
-      started: false,
-      chunks: [],
-      left: 0,
-      rows: rows,
-      position: 0,
-    };
+  const withType = function (response) {
+    const headers = response.headers = response.headers || {};
+    if (session.type) headers["Content-Type"] = headers["Content-Type"] || session.type;
+    return response;
+  };
+  // The head and what was sent go to the client with the first row, and from then on with each.
+  // A later head counts as long as nothing was sent.
+  const begin = function () {
+    session.begun = true;
+    session.head = withType(session.head);
+    session.headIsNew = true;
+    flush();
+  };
+  const flush = function () {
+    if (session.headIsNew && !session.sent.length) session.answer = session.head;
+    for (const chunk of session.chunks) {
+      const text = chunkText(chunk);
+      if (text) session.sent.push(text);
+    }
+    session.chunks = [];
+    session.head = {};
+    session.headIsNew = false;
+  };
+  // What a list function returns goes through Erlang: a number is a byte, an array its parts.
+  const chunkText = function (chunk) {
+    if (typeof chunk === "string") return chunk;
+    if (Array.isArray(chunk)) return chunk.map(chunkText).join("");
+    if (Number.isInteger(chunk) && chunk >= 0 && chunk < 256) return String.fromCharCode(chunk);
+    throw ["error", "unknown_error", "badarg"];
   };
 
   // ---- CommonJS modules ---------------------------------------------------------------------
@@ -210,42 +236,36 @@
 
   // ---- errors ---------------------------------------------------------------------------------
 
-  // A thrown value becomes [error, reason], as CouchDB words it.
+  // A thrown value becomes a name and a reason, as CouchDB tells its Erlang side.
   const describe = function (error) {
-    if (Array.isArray(error) && (error[0] === "error" || error[0] === "fatal")) {
-      return [String(error[1]), error[2] === undefined ? "" : error[2]];
-    }
+    if (error === null || error === undefined) return ["internal_error", null];
     if (ranOut(error)) return ["os_process_error", "{exit_status,1}"];
-    if (error instanceof Error) return [error.name, "{[]}"];
-    if (error === null || error === undefined) return ["TypeError", "{[]}"];
-    if (typeof error === "object") {
-      for (const name of ["forbidden", "unauthorized"]) {
-        if (error[name] !== undefined) return [name, error[name]];
-      }
-      const names = Object.keys(error);
-      if (typeof error.error === "string") return [error.error, error.reason || ""];
-      return ["unknown_error", names.length ? error[names[0]] : ""];
-    }
-    return ["unknown_error", error];
-  };
-  const text = function (value) {
-    return typeof value === "string" ? value : String(stringify(value));
+    if (error[0] === "error" || error[0] === "fatal") return [error[1], error[2]];
+    if (error.name === "InternalError") return [error.name, error.message];
+    if (error.error && error.reason) return [error.error, error.reason];
+    return error.name ? [error.name, error] : ["unnamed_error", error.stack];
   };
   const failure = function (error) {
     const [name, reason] = describe(error);
-    const kept = name === "forbidden" || name === "unauthorized";
-    return { error: name, reason: kept ? reason : text(reason) };
+    return { error: String(name), reason: reason === undefined ? null : reason };
   };
-  const ranOut = function (error) {
-    return error instanceof InternalError && error.message === "out of memory";
-  };
+  const ranOut = (error) => error instanceof InternalError && error.message === "out of memory";
   const isFatal = function (error) {
-    return error === "fatal_error" || (Array.isArray(error) && error[0] === "fatal") ||
-      ranOut(error);
+    return error !== null && error !== undefined && (error[0] === "fatal" || ranOut(error));
   };
-  const note = function (where, error) {
-    global.log("function raised exception in " + where + ": " + error);
+  // What a map or reduce function throws is noted, but for what ends the whole call.
+  const noteViewError = function (error, doc) {
+    if (error === null || error === undefined) throw new TypeError("nothing was thrown");
+    if (error === "fatal_error") {
+      throw ["error", "map_runtime_error", "function raised 'fatal_error'"];
+    }
+    if (isFatal(error)) throw error;
+    if (error.name === "InternalError") throw ["fatal", error.name, error.message];
+    if (TOO_DEEP.test(error.message)) throw ["fatal", "InternalError", "stack overflow"];
+    const where = doc ? " with doc._id " + doc._id : "";
+    global.log("function raised exception " + error + where);
   };
+  const TOO_DEEP = /^Maximum call stack size exceeded/;
 
   // ---- views ------------------------------------------------------------------------------------
 
@@ -264,8 +284,7 @@
       try {
         unit.maps[index](doc);
       } catch (error) {
-        if (isFatal(error)) throw error;
-        note("map", error);
+        noteViewError(error, doc);
         emitted = [];
       }
       rows.push(emitted);
@@ -288,86 +307,132 @@
       const value = body(call[0], call[1], call[2]);
       return value === undefined ? null : value;
     } catch (error) {
-      if (isFatal(error)) throw error;
-      note("reduce", error);
+      noteViewError(error);
       return null;
     }
   };
 
   // ---- show, list, update -------------------------------------------------------------------------
 
-  const unacceptable = function (type, offers) {
-    const known = offers.map((offer) => offer[0]);
-    throw ["error", "not_acceptable", "Content-Type " + type +
+  const parseType = function (text) {
+    const [whole, ...rest] = text.split(";");
+    const name = whole.trim() === "*" ? "*/*" : whole.trim();
+    const parameters = {};
+    for (const part of [whole, ...rest]) {
+      const pair = part.split("=");
+      if (pair.length === 2) parameters[pair[0].trim()] = pair[1].trim();
+    }
+    const [type, subtype] = name.split("/");
+    return { type, subtype, parameters };
+  };
+  const quality = function (range) {
+    const value = parseFloat(range.parameters.q);
+    return value >= 0 && value <= 1 ? value : 1;
+  };
+  const isLike = (one, other) => one === other || one === "*" || other === "*";
+  const fitness = function (offer, range) {
+    if (!isLike(offer.type, range.type) || !isLike(offer.subtype, range.subtype)) return -1;
+    let fit = (offer.type === range.type ? 100 : 0) + (offer.subtype === range.subtype ? 10 : 0);
+    for (const name in offer.parameters) {
+      const wanted = range.parameters[name];
+      if (name !== "q" && wanted && wanted === offer.parameters[name]) fit += 1;
+    }
+    return fit;
+  };
+  // The best of several types for a client.  CouchDB compares what it found as text.
+  const negotiate = function (types, accept) {
+    const ranges = accept.split(",").map(parseType);
+    const found = types.map((type, place) => {
+      const offer = parseType(type);
+      let best = [-1, 0];
+      for (const range of ranges) {
+        const fit = fitness(offer, range);
+        if (fit > best[0]) best = [fit, quality(range)];
+      }
+      return { text: [best, place, type].join(","), quality: best[1], type };
+    });
+    const best = found.reduce((one, other) => other.text >= one.text ? other : one);
+    return best.quality ? best.type : "";
+  };
+  const wantedOffer = function (req) {
+    const offers = session.offers;
+    const format = req.query && req.query.format;
+    if (format) {
+      session.type = typesByName.get(format)[0];
+      return format;
+    }
+    if (!req.headers.Accept) {
+      session.type = typesByName.get(offers[0][0])[0];
+      return offers[0][0];
+    }
+    const types = offers.reverse().flatMap((offer) => typesByName.get(offer[0]) || []);
+    session.type = negotiate(types, req.headers.Accept);
+    return namesByType.get(session.type);
+  };
+  const provided = function (req) {
+    const name = wantedOffer(req);
+    const offer = name && session.offers.find((each) => each[0] === name);
+    if (offer && offer[1]) return apply(offer[1], unit.root, []);
+    const known = session.offers.map((each) => typesByName.get(each[0]).join(", ") || each[0]);
+    throw ["error", "not_acceptable", "Content-Type " + (req.headers.Accept || name) +
       " not supported, try one of: " + known.join(", ")];
   };
-  const bestOffer = function (req) {
-    const offers = session.groups.flat();
-    const format = req.query && req.query.format;
-    if (format) return offers.find((each) => each[1] === format) || unacceptable(format, offers);
-    const accept = req.headers && (req.headers.Accept || req.headers.accept);
-    if (!accept) return offers[0];
-    const backwards = session.groups.slice().reverse().flat();
-    return negotiate(backwards, accept) || unacceptable(accept, backwards);
+  const renderError = function (error, name) {
+    if ((error.error && error.reason) || error[0] === "error" || error[0] === "fatal") return error;
+    if (isFatal(error)) return error;
+    return ["error", name || "render_error", "function raised error: " + error +
+      " \nstacktrace: " + error.stack];
   };
-  const ranges = function (accept) {
-    return accept.split(",").map((range) => {
-      const [type, ...parameters] = range.trim().split(";");
-      const quality = parameters.map((each) => each.trim()).find((each) => each.startsWith("q="));
-      return [type.trim(), quality ? parseFloat(quality.slice(2)) : 1];
-    });
-  };
-  const fit = function (mime, range) {
-    const plain = mime.split(";")[0].trim();
-    if (mime === "*/*" || range === "*/*" || range === "*") return 1;
-    if (plain === range) return 3;
-    return range.endsWith("/*") && plain.startsWith(range.slice(0, -1)) ? 2 : 0;
-  };
-  const negotiate = function (offers, accept) {
-    let best = null;
-    let bestScore = [0, 0];
-    for (const offer of offers) {
-      for (const [range, quality] of ranges(accept)) {
-        const score = [fit(offer[0], range), quality];
-        if (!score[0] || !quality) continue;
-        if (quality > bestScore[1] || (quality === bestScore[1] && score[0] >= bestScore[0])) {
-          best = offer;
-          bestScore = score;
-        }
-      }
-    }
-    return best;
-  };
-  const rendering = function (body) {
+  const rendering = function (body, name) {
     try {
       return body();
     } catch (error) {
-      if (isFatal(error) || (error && (error[0] === "error" || (error.error && error.reason)))) {
-        throw error;
-      }
-      throw ["error", "render_error", "function raised error: " + error +
-        " \nstacktrace: " + (error ? error.stack : undefined)];
+      throw renderError(error, name);
     }
   };
-  // Runs the function, then what it provides for the type that the client wants.
-  const render = function (body, args, req) {
-    const value = rendering(() => apply(body, unit.root, args));
-    if (!session.groups.length) return [value, {}];
-    const offer = bestOffer(req);
-    const provided = rendering(() => apply(offer[2], unit.root, args));
-    return [provided === undefined ? "" : provided, { "Content-Type": offer[0] }];
-  };
-  const responseOf = function (value, what) {
-    if (value === undefined || value === null) return {};
-    if (typeof value === "string") return { body: value };
-    if (typeof value === "object") return value;
+  const wrapped = (value) => typeof value === "string" ? { body: value } : value;
+  const checked = function (value, what) {
+    if (typeof value === "object" && value !== null) return value;
     throw ["error", "render_error", "undefined response from " + what + " function"];
   };
-  const listing = function (input) {
-    const body = compiled(["lists", input.name]);
-    const [value, headers] = render(body, [input.head, input.req], input.req);
-    session.headers = headers;
-    if (typeof value === "string") session.chunks.push(value);
+  const showOf = function (body, args) {
+    let response = wrapped(apply(body, unit.root, args) || {});
+    if (session.chunks.length) {
+      response.headers = response.headers || {};
+      Object.assign(response.headers, session.head);
+      response.body = session.chunks.join("") + (response.body || "");
+      session.chunks = [];
+    }
+    if (session.offers.length) {
+      const added = wrapped(provided(args[1]) || {});
+      response.body = (response.body || "") + session.chunks.join("");
+      response.body += added.body || "";
+      response = withType(response);
+    }
+    return checked(response, "show");
+  };
+  const listOf = function (body, args) {
+    let tail = apply(body, unit.root, args);
+    if (session.offers.length) tail = provided(args[1]);
+    if (!session.begun) global.getRow();
+    if (tail !== undefined) session.chunks.push(tail);
+    flush();
+  };
+  // What a list answers: the head that counts, null where nothing was sent, and a failure that
+  // came when the answer had begun; `atEnd` says that no row was left.
+  const listed = function (error) {
+    const answer = { head: session.answer, body: session.sent.join("") };
+    if (error) answer.failure = failure(error);
+    answer.atEnd = session.ended;
+    return answer;
+  };
+
+  // What a validate function throws is an error of its own, or says why it refuses.
+  const refusal = function (error) {
+    if (error === null || error === undefined) error = new TypeError();
+    if (error.name && error.stack) return failure(error);
+    if (error[0] === "error") return failure(error);
+    return { thrown: error };
   };
 
   const doors = {
@@ -405,7 +470,7 @@
           return null;
         } catch (error) {
           if (isFatal(error)) throw error;
-          return failure(error);
+          return refusal(error);
         }
       });
     },
@@ -422,46 +487,36 @@
       });
     },
     show(input) {
-      session = newSession([]);
       const body = compiled(["shows", input.name]);
-      const [value, headers] = render(body, [input.doc, input.req], input.req);
-      const response = Object.assign({}, session.start, responseOf(value, "show"));
-      response.headers = Object.assign({}, headers, response.headers);
-      const sent = session.chunks.join("");
-      if (sent) response.body = sent + (response.body || "");
-      return response;
+      try {
+        return rendering(() => showOf(body, [input.doc, input.req]));
+      } catch (error) {
+        if (input.doc !== null || input.req.path.length <= 5) throw error;
+        throw ["error", "not_found", "document not found"];
+      }
     },
     list(input) {
       session = newSession(input.rows);
+      const body = compiled(["lists", input.name]);
       try {
-        listing(input);
+        rendering(() => listOf(body, [input.head, input.req]));
+        return listed(null);
       } catch (error) {
-        if (!session.started || isFatal(error)) throw error;
-        // what was sent since the last row was taken has not left yet, and never does
-        const told = Object.assign({ code: 500 }, failure(error));
-        if (!session.left) return { code: 500, json: told };
-        session.chunks.length = session.left;
-        session.chunks.push("\n" + stringify(told) + "\n");
+        if (!session.begun || isFatal(error)) throw error;
+        return listed(error);
       }
-      const response = Object.assign({}, session.start);
-      response.headers = Object.assign({}, session.headers, response.headers);
-      response.body = session.chunks.join("");
-      return response;
     },
     update(input) {
-      session = newSession([]);
       const body = compiled(["updates", input.name]);
-      const result = rendering(() => apply(body, unit.root, [input.doc, input.req]));
-      const response = Array.isArray(result) ? result[1] : null;
-      if (response === undefined || response === null) {
-        throw ["error", "render_error", "undefined response from update function"];
-      }
-      return { doc: result[0] === undefined ? null : result[0],
-        response: responseOf(response, "update") };
+      return rendering(() => {
+        const result = apply(body, unit.root, [input.doc, input.req]);
+        const response = wrapped(checked(wrapped(result[1]), "update"));
+        return { doc: result[0] === undefined ? null : result[0], response };
+      });
     },
     rewrite(input) {
       const body = compiled(["rewrites"]);
-      const result = rendering(() => apply(body, unit.root, [input.req]));
+      const result = rendering(() => apply(body, unit.root, [input.req]), "rewrite_error");
       return result || null;
     },
   };
@@ -476,7 +531,7 @@
   // the milliseconds it may take.
   const door = function (name, input, budget) {
     logged = [];
-    session = null;
+    session = newSession([]);
     let answer;
     try {
       if (SETUPS.includes(name) && TELLS_REALMS.test(input)) separateRealms();

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.errors import CouchError
+from aiocouch.embedded.erlang_text import printed
+from aiocouch.embedded.errors import CouchError, conflict, not_found
 from aiocouch.embedded.javascript.pool import Limits, Unit, WorkerPool
 
 if TYPE_CHECKING:
@@ -19,12 +20,27 @@ if TYPE_CHECKING:
     from aiocouch.embedded.javascript.protocol import Mapping as Batch
 
 _LOG = logging.getLogger("aiocouch.embedded.javascript")
-_STATUS = {
-    "forbidden": 403,
-    "unauthorized": 401,
-    "not_found": 404,
-    "not_acceptable": 406,
+# name: (status, the name that the client sees)
+_KNOWN = {
+    "bad_ctype": (415, "bad_content_type"),
+    "bad_request": (400, "bad_request"),
+    "doc_validation": (400, "doc_validation"),
+    "expectation_failed": (417, "expectation_failed"),
+    "filter_fetch_error": (404, "not_found"),
+    "forbidden": (403, "forbidden"),
+    "gone": (410, "gone"),
+    "illegal_docid": (400, "illegal_docid"),
+    "illegal_partition": (400, "illegal_partition"),
+    "insufficient_storage": (507, "insufficient_storage"),
+    "method_not_allowed": (405, "method_not_allowed"),
+    "missing_stub": (412, "missing_stub"),
+    "not_acceptable": (406, "not_acceptable"),
+    "not_found": (404, "not_found"),
+    "query_parse_error": (400, "query_parse_error"),
+    "service_unavailable": (503, "service unavailable"),
+    "unauthorized": (401, "unauthorized"),
 }
+_REFUSALS = ("forbidden", "unauthorized")
 
 
 class _Answer(msgspec.Struct):
@@ -36,8 +52,11 @@ class _Answer(msgspec.Struct):
 
 
 class _Refusal(msgspec.Struct):
-    error: str
-    reason: Any
+    """What a validate function threw: an error, or what it says of a document."""
+
+    error: str = ""
+    reason: Any = None
+    thrown: Any = None
 
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
@@ -83,7 +102,7 @@ class QueryServer:
         """Ask `validate_doc_update` about `[new, old, userCtx, security]` for each edit."""
         text = b"[%b]" % b",".join(edits)
         answers = _decode_refusals(await self._call(design, "validate", text))
-        return [None if each is None else _error(each.error, each.reason) for each in answers]
+        return [None if each is None else _verdict(each) for each in answers]
 
     async def filter(
         self, design: Unit, name: str, documents: Iterable[bytes], request: bytes
@@ -127,10 +146,31 @@ def _open(reply: Reply) -> msgspec.Raw:
     for line in answer.log:
         _LOG.info("%s", line)
     if answer.error:
-        raise _error(answer.error, answer.reason)
+        raise function_error(answer.error, answer.reason)
     return answer.ok
 
 
-def _error(error: str, reason: Any) -> CouchError:
+def _verdict(refusal: _Refusal) -> CouchError | None:
+    if refusal.error:
+        return function_error(refusal.error, refusal.reason)
+    thrown = refusal.thrown
+    if thrown is True or (thrown == 1 and thrown is not True) or thrown == "ok":
+        return None  # CouchDB takes what is thrown for the answer
+    if isinstance(thrown, str):
+        return CouchError(500, "unknown_error", thrown)
+    if not isinstance(thrown, dict) or len(thrown) != 1:
+        return CouchError(500, "case_clause", printed(thrown))
+    ((name, message),) = thrown.items()
+    return function_error(name if name in _REFUSALS else "unknown_error", message)
+
+
+def function_error(error: str, reason: Any) -> CouchError:
+    """Give the error that a function of a design document threw, as CouchDB answers it."""
+    if error == "conflict":
+        return conflict()
+    if reason is None:
+        return not_found() if error == "not_found" else CouchError(500, "unknown_error", error)
+    status, name = _KNOWN.get(error, (500, error))
     # What a function refuses with need not be text; CouchDB passes it on as it is.
-    return CouchError(_STATUS.get(error, 500), error, reason)
+    shown = reason if isinstance(reason, str) or error in _KNOWN else printed(reason)
+    return CouchError(status, name, shown)

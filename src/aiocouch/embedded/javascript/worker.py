@@ -145,7 +145,9 @@ class Worker:
 
     def __init__(self) -> None:
         self._protocol = importlib.import_module("aiocouch.embedded.javascript.protocol")
-        self._environment = f"{_script('environment.js')}(globalThis, {_script('realm.js')}(globalThis))"
+        self._environment = (
+            f"{_script('environment.js')}(globalThis, {_script('realm.js')}(globalThis))"
+        )
         self._units: dict[str, Unit] = {}
 
     def carry_out(self, order: Order) -> Reply:
