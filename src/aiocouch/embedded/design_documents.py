@@ -132,6 +132,7 @@ class _Guards(msgspec.Struct):
     seq: int = -1
     revisions: list[tuple[str, str]] = msgspec.field(default_factory=list)
     units: list[Unit] = msgspec.field(default_factory=list)
+    unknown: CouchError | None = None
 
 
 class DesignFunctions:
@@ -161,20 +162,21 @@ class DesignFunctions:
 
     def guards(self, database: Database) -> bool:
         """Tell whether any design document of a database has a validate function."""
-        return bool(self._units(database))
+        known = self._known(database)
+        return bool(known.units) or known.unknown is not None
 
-    def _units(self, database: Database) -> list[Unit]:
+    def _known(self, database: Database) -> _Guards:
         known = self._guards.setdefault(database, _Guards())
         if known.seq == database.update_seq:
-            return known.units
+            return known
         known.seq = database.update_seq
         revisions = database.reader.execute(
             "SELECT id, rev FROM docs WHERE id >= '_design/' AND id < '_design0' AND deleted = 0"
         ).fetchall()
         if revisions != known.revisions:
             known.revisions = revisions
-            known.units = _guarding(database, [id_ for id_, _ in revisions])
-        return known.units
+            known.units, known.unknown = _guarding(database, [id_ for id_, _ in revisions])
+        return known
 
     async def validate(
         self, database: Database, user: User, new: dict[str, Any], old: dict[str, Any] | None
@@ -182,8 +184,10 @@ class DesignFunctions:
         """Ask every validate function of a database; the first refusal is raised."""
         context = {"db": database.name, "name": user.name, "roles": list(user.roles)}
         edit = encode([new, old, context, database.security])
-        units = self._units(database)
-        verdicts = await asyncio.gather(*(self._ask(unit, edit) for unit in units))
+        known = self._known(database)
+        if known.unknown is not None:
+            raise known.unknown
+        verdicts = await asyncio.gather(*(self._ask(unit, edit) for unit in known.units))
         for verdict in verdicts:
             if verdict is not None:
                 raise verdict
@@ -242,8 +246,10 @@ class _Waiting:
             return error
 
 
-def _guarding(database: Database, ids: list[str]) -> list[Unit]:
-    units = []
+def _guarding(database: Database, ids: list[str]) -> tuple[list[Unit], CouchError | None]:
+    """Give the units of validate functions, and why no document passes where there is a reason."""
+    units: list[Unit] = []
+    unknown: CouchError | None = None
     for id_ in ids:
         if id_ == AUTH_DESIGN_ID and database.name == "_users":
             continue  # its rules run without JavaScript
@@ -251,5 +257,10 @@ def _guarding(database: Database, ids: list[str]) -> list[Unit]:
         if entry is not None and b'"validate_doc_update"' in entry.body:
             design = decode(entry.body)
             if "validate_doc_update" in design:
-                units.append(design_unit(database.uuid, id_, entry.rev, render(entry)))
-    return units
+                language = design.get("language", "javascript")
+                text = render(entry)
+                try:
+                    units.append(design_unit(database.uuid, id_, entry.rev, text, language))
+                except CouchError as error:
+                    unknown = error
+    return units, unknown

@@ -31,7 +31,7 @@ async def queries() -> AsyncIterator[QueryServer]:
 
 
 def design(**members: Any) -> Unit:
-    return design_unit("scope", "_design/d", "1-a", json.dumps(members).encode())
+    return design_unit("scope", "_design/d", "1-a", json.dumps(members).encode(), "javascript")
 
 
 def views(*maps: str, reduces: list[str] | None = None, freezes: bool = True) -> Unit:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.erlang_text import printed
 from aiocouch.embedded.errors import CouchError, bad_request, internal, not_found
 from aiocouch.embedded.feeds.changes import Everything, Leaf
 from aiocouch.embedded.feeds.filters import ByDocument, ById, DesignDocuments
@@ -17,7 +19,7 @@ from aiocouch.embedded.selector_match import compile_selector
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from aiocouch.embedded.feeds.changes import Filter
     from aiocouch.embedded.http.exchange import Exchange
@@ -105,7 +107,7 @@ async def _plain_filter(exchange: Exchange, name: str, body: dict[str, Any]) -> 
         return _by_view(exchange)
     if name.startswith("_"):
         raise bad_request("unknown builtin filter name")
-    return await _by_function(exchange, name)
+    return await _by_function(exchange, name, body)
 
 
 def _doc_ids(exchange: Exchange, body: dict[str, Any]) -> list[str]:
@@ -128,21 +130,27 @@ def _by_view(exchange: Exchange) -> ByDocument:
     javascript = exchange.server.javascript
 
     async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
-        return await javascript.filter_view(design, name, documents)
+        with _told_as_error():
+            return await javascript.filter_view(design, name, documents)
 
     return ByDocument(ask, Leaf.text_with_revisions)
 
 
-async def _by_function(exchange: Exchange, text: str) -> ByDocument:
+async def _by_function(exchange: Exchange, text: str, body: dict[str, Any]) -> ByDocument:
     parts = _parts(text)
     if len(parts) != 2:
         raise bad_request("`filter` must be of the form `designname/filtername`")
     design, name = _function(exchange, parts[0], "filters", parts[1])
-    request = encode(await request_object(exchange, with_body=False))
+    with _told_as_error():
+        told = await request_object(exchange, with_body=False)
+    if exchange.method == "POST" and await exchange.sent():
+        told["body"] = body
+    request = encode(told)
     javascript = exchange.server.javascript
 
     async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
-        return await javascript.filter(design, name, documents, request)
+        with _told_as_error():
+            return await javascript.filter(design, name, documents, request)
 
     return ByDocument(ask, Leaf.text_with_revisions)
 
@@ -157,10 +165,23 @@ def _function(exchange: Exchange, design: str, member: str, name: str) -> tuple[
     entry = database.get(f"_design/{design}")
     if entry is None or entry.deleted:
         raise not_found("missing" if entry is None else "deleted")
-    functions = decode(entry.body).get(member)
+    body = decode(entry.body)
+    functions = body.get(member)
     if not isinstance(functions, dict):
         raise not_found(f"missing json key: {member}")
     if name not in functions:
         raise not_found(f"missing json key: {name}")
-    unit = design_unit(database.uuid, entry.id, entry.rev, render(entry))
+    language = body.get("language", "javascript")
+    with _told_as_error():
+        unit = design_unit(database.uuid, entry.id, entry.rev, render(entry), language)
     return unit, name
+
+
+@contextlib.contextmanager
+def _told_as_error() -> Iterator[None]:
+    """Tell what a filter throws as CouchDB does: by the text of an Erlang term, with 500."""
+    try:
+        yield
+    except CouchError as error:
+        told = f"{{{error.error},{printed(error.reason)}}}"
+        raise CouchError(500, "error", told) from error

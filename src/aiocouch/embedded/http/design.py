@@ -41,12 +41,14 @@ def _function(exchange: Exchange, member: str, name: str) -> tuple[Entry, Unit]:
     """Find a function of the design document in the path; raises 404 when there is none."""
     database = exchange.database
     entry = find_design(database, exchange.segments[2])
-    functions = decode(entry.body).get(member)
+    body = decode(entry.body)
+    functions = body.get(member)
     if functions is None:
         raise not_found(f"missing json key: {member}")
     if name not in functions:
         raise not_found(f"missing json key: {name}")
-    return entry, design_unit(database.uuid, entry.id, entry.rev, render(entry))
+    language = body.get("language", "javascript")
+    return entry, design_unit(database.uuid, entry.id, entry.rev, render(entry), language)
 
 
 def _document(exchange: Exchange, doc_id: str) -> Entry | None:

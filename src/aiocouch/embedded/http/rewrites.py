@@ -34,7 +34,8 @@ _depth: ContextVar[int] = ContextVar("depth", default=0)
 async def rewrite(exchange: Exchange) -> web.StreamResponse:
     """Answer as the request would be answered that the rules or the function make of this one."""
     entry = find_design(exchange.database, exchange.segments[2])
-    rules = decode(entry.body).get("rewrites")
+    design = decode(entry.body)
+    rules = design.get("rewrites")
     if rules is None:
         raise _invalid_path()
     depth = _depth.get()
@@ -44,7 +45,7 @@ async def rewrite(exchange: Exchange) -> web.StreamResponse:
     try:
         if isinstance(rules, list):
             return await _by_rules(exchange, rules)
-        return await _by_function(exchange, entry)
+        return await _by_function(exchange, entry, design.get("language", "javascript"))
     finally:
         _depth.reset(token)
 
@@ -63,8 +64,8 @@ async def _by_rules(exchange: Exchange, rules: list[Any]) -> web.StreamResponse:
     return await dispatch(exchange.redirected(exchange.method, target.url))
 
 
-async def _by_function(exchange: Exchange, entry: Entry) -> web.StreamResponse:
-    unit = design_unit(exchange.database.uuid, entry.id, entry.rev, render(entry))
+async def _by_function(exchange: Exchange, entry: Entry, language: str) -> web.StreamResponse:
+    unit = design_unit(exchange.database.uuid, entry.id, entry.rev, render(entry), language)
     request = await request_object(exchange)
     for name in _NOT_TOLD:
         request.pop(name)

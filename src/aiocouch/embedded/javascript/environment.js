@@ -157,7 +157,8 @@
     return id.split("/").reduce(step, relative ? base : []);
   };
   const requireFrom = function (base) {
-    return function (id) {
+    // it has two parameters in CouchDB
+    return function require(id, _module) {
       const path = resolve(String(id), base);
       const name = path.join("/");
       const known = unit.modules.get(name);
@@ -179,7 +180,7 @@
       return module.exports;
     };
   };
-  global.require = requireFrom([]);
+  const require = requireFrom([]);
 
   // ---- compiling ----------------------------------------------------------------------------
 
@@ -261,7 +262,7 @@
     }
     if (isFatal(error)) throw error;
     if (error.name === "InternalError") throw ["fatal", error.name, error.message];
-    if (TOO_DEEP.test(error.message)) throw ["fatal", "InternalError", "stack overflow"];
+    if (TOO_DEEP.test(error.message)) throw ["fatal", "os_process_error", "{exit_status,139}"];
     const where = doc ? " with doc._id " + doc._id : "";
     global.log("function raised exception " + error + where);
   };
@@ -301,6 +302,20 @@
       if (now() > end) break;
     }
     return answer;
+  };
+  // Maps of views may call what those of search indexes call; nothing comes of it.
+  const indexed = function index(name, value, options) {
+    const refuse = (message) => { throw { name: "TypeError", message }; };
+    if (typeof name !== "string") refuse("name must be a string not " + typeof name);
+    if (name.startsWith("_")) {
+      throw { name: "ReservedName", message: "name must not start with an underscore" };
+    }
+    if (!["string", "number", "boolean"].includes(typeof value)) {
+      refuse("value must be a string, a number or boolean not " + typeof value);
+    }
+    if (options && typeof options !== "object") {
+      refuse("options must be an object not " + typeof options);
+    }
   };
   const reduceOne = function (body, call) {
     try {
@@ -437,6 +452,8 @@
 
   const doors = {
     views(input) {
+      global.index = indexed;
+      global.require = require;
       unit = {
         root: { views: { lib: input.lib } },
         modules: new Map(),
@@ -447,18 +464,26 @@
       return true;
     },
     design(input) {
+      global.require = require;
+      input._module_cache = {};
       unit = { root: input, modules: new Map(), functions: new Map() };
       return true;
     },
     check(input) {
+      global.index = indexed;
+      global.require = require;
       unit = { root: {}, modules: new Map() };
       for (const source of input) compile(source);
       return true;
     },
     map(input, budget) {
+      global.index = indexed;
+      global.require = require;
       return mapMany(input, budget);
     },
     reduce(input) {
+      delete global.index;
+      delete global.require;
       const body = unit.reduces[input.view];
       return input.calls.map((call) => reduceOne(body, call));
     },

@@ -10,7 +10,7 @@ import msgspec
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.erlang_text import printed
-from aiocouch.embedded.errors import CouchError, conflict, not_found
+from aiocouch.embedded.errors import CouchError, conflict, internal, not_found
 from aiocouch.embedded.javascript.pool import Limits, Unit, WorkerPool
 
 if TYPE_CHECKING:
@@ -136,8 +136,13 @@ class QueryServer:
         self._pool.close()
 
 
-def design_unit(scope: str, id_: str, rev: str, text: bytes) -> Unit:
-    """Give the context of a design document; `scope` tells databases apart."""
+def design_unit(scope: str, id_: str, rev: str, text: bytes, language: str) -> Unit:
+    """Give the context of a design document; `scope` tells databases apart.
+
+    Raises CouchError(500, "unknown_query_language") where it is not in JavaScript.
+    """
+    if language.lower() != "javascript":
+        raise CouchError(500, "unknown_query_language", language)
     return Unit(f"{scope}/{id_}@{rev}", "design", text.decode())
 
 
@@ -154,14 +159,16 @@ def _verdict(refusal: _Refusal) -> CouchError | None:
     if refusal.error:
         return function_error(refusal.error, refusal.reason)
     thrown = refusal.thrown
-    if thrown is True or (thrown == 1 and thrown is not True) or thrown == "ok":
+    if thrown is True or (type(thrown) is int and thrown == 1):
         return None  # CouchDB takes what is thrown for the answer
     if isinstance(thrown, str):
-        return CouchError(500, "unknown_error", thrown)
+        return internal(thrown)
     if not isinstance(thrown, dict) or len(thrown) != 1:
-        return CouchError(500, "case_clause", printed(thrown))
+        return internal("function_clause")
     ((name, message),) = thrown.items()
-    return function_error(name if name in _REFUSALS else "unknown_error", message)
+    if name in _REFUSALS:
+        return CouchError(_KNOWN[name][0], name, message)
+    return function_error("unknown_error", message)
 
 
 def function_error(error: str, reason: Any) -> CouchError:
