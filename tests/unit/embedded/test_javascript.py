@@ -199,14 +199,14 @@ async def test_modules(queries: QueryServer) -> None:
         lib={"a": "exports.x = require('./b').y + 1", "b": "exports.y = 1"},
         shows={"s": "function () { return String(require('lib/a').x) }"},
     )
-    members = {"name": b'"s"', "doc": b"null", "req": b"{}"}
-    assert await queries.render(unit, "show", members) == {"body": "2", "headers": {}}
+    members = {"name": b'"s"', "doc": b"null", "req": b'{"path":[]}'}
+    assert await queries.render(unit, "show", members) == {"body": "2"}
 
 
 async def test_a_missing_module_is_an_error(queries: QueryServer) -> None:
     unit = design(shows={"s": "function () { return require('no/where').x }"})
     _, error, _ = await refusal(
-        queries.render(unit, "show", {"name": b'"s"', "doc": b"null", "req": b"{}"})
+        queries.render(unit, "show", {"name": b'"s"', "doc": b"null", "req": b'{"path":[]}'})
     )
     assert error == "invalid_require_path"
 
@@ -245,9 +245,9 @@ async def test_lists_read_rows_and_send_chunks(queries: QueryServer) -> None:
         "req": b"{}",
     }
     assert await queries.render(unit, "list", members) == {
-        "code": 201,
-        "headers": {},
+        "head": {"code": 201, "headers": {}},
         "body": "ab/2",
+        "atEnd": True,
     }
 
 
@@ -283,7 +283,7 @@ async def test_what_runs_away_holds_up_nobody(queries: QueryServer) -> None:
 
 async def test_a_killed_process_is_replaced(queries: QueryServer) -> None:
     unit = design(shows={"s": "function () { return 'x' }"})
-    members = {"name": b'"s"', "doc": b"null", "req": b"{}"}
+    members = {"name": b'"s"', "doc": b"null", "req": b'{"path":[]}'}
     await queries.render(unit, "show", members)
     for pid in queries.processes():
         os.kill(pid, 9)
@@ -292,15 +292,19 @@ async def test_a_killed_process_is_replaced(queries: QueryServer) -> None:
         for _ in range(2)
     ]
     assert isinstance(outcomes[0][0], CouchError)
-    assert outcomes[1][0] == {"body": "x", "headers": {}}
+    assert outcomes[1][0] == {"body": "x"}
 
 
 async def test_one_design_document_does_not_see_another(queries: QueryServer) -> None:
-    members = {"name": b'"s"', "doc": b"null", "req": b"{}"}
+    members = {"name": b'"s"', "doc": b"null", "req": b'{"path":[]}'}
     first = design(shows={"s": "function () { leaked = 1; return '' }"})
     await queries.render(first, "show", members)
     second = design_unit(
-        "scope", "_design/e", "1-a", b'{"shows":{"s":"function () { return typeof leaked }"}}'
+        "scope",
+        "_design/e",
+        "1-a",
+        b'{"shows":{"s":"function () { return typeof leaked }"}}',
+        "javascript",
     )
     assert (await queries.render(second, "show", members))["body"] == "undefined"
 
