@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_COMMA = re.compile(r"\s*,\s*")
+
 SERVER_ADMIN_ROLE = "_admin"
 METRICS_ROLE = "_metrics"
 
 #: The part of a security object that matters, as it came from JSON.
 SecurityObject: TypeAlias = "Mapping[str, object]"
+
+#: A name, None without one. A token may bring any other JSON: a number is no rare one.
+UserName: TypeAlias = str | int | float | list[Any] | dict[str, Any] | None
 
 ADMINS_ONLY: dict[str, object] = {
     "members": {"roles": [SERVER_ADMIN_ROLE]},
@@ -29,7 +35,7 @@ class User(msgspec.Struct, frozen=True):
     `"cookie"`, `"default"` (Basic), `"proxy"`, `"jwt"`, or None for anonymous and internal ones.
     """
 
-    name: str | None = None
+    name: UserName = None
     roles: tuple[str, ...] = ()
     handler: str | None = None
 
@@ -78,6 +84,14 @@ def is_valid_security(value: object) -> bool:
         return False
     groups = (value.get("admins", {}), value.get("members", value.get("readers", {})))
     return all(_is_valid_group(group) for group in groups)
+
+
+def split_roles(text: str) -> tuple[str, ...]:
+    """Split roles at commas, as they come in a header or a token; the last ones are not empty."""
+    found = _COMMA.split(text)
+    while len(found) > 1 and not found[-1]:
+        found.pop()
+    return tuple(found)
 
 
 def _strings(group: object, key: str) -> list[object]:

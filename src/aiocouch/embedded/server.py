@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 _LONGEST_LINE = 1 << 20
 
 
+def _in_url(host: str) -> str:
+    """Give a host as it stands in a URL, where an address of IPv6 has brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 class EmbeddedCouchDB:
     """A server that speaks CouchDB 3.5's HTTP API::
 
@@ -27,10 +32,11 @@ class EmbeddedCouchDB:
             couchdb = CouchDB(server.url, *server.admin)
 
     `path` is the folder that keeps the databases, None keeps them in memory. `port` 0 takes any
-    free port. `admin` is the name and password of the server admin, None leaves the server to
-    the admins of its configuration. `settings` are sections of the configuration for this run,
-    such as `{"chttpd_auth": {"iterations": "10"}}`; they win over what the folder keeps and are
-    not written there. Raises FolderInUseError when another process has the folder, StorageError
+    free port; `host` is a name or an address of IPv4 or IPv6 (`::1`). `admin` is the name and
+    password of the server admin, None leaves the server to the admins of its configuration.
+    `settings` are sections of the configuration for this run, such as
+    `{"chttpd_auth": {"iterations": "10"}}`; they win over what the folder keeps and are not
+    written there. Raises FolderInUseError when another process has the folder, StorageError
     when its files cannot be used (FormatError, when a later version has written them), OSError
     when it is no folder, may not be written, or nobody can listen there.
     """
@@ -45,7 +51,7 @@ class EmbeddedCouchDB:
         settings: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
-        self._host = host
+        self._host = host.removeprefix("[").removesuffix("]")
         self._port = port
         self.admin = admin
         self._settings = settings or {}
@@ -54,7 +60,7 @@ class EmbeddedCouchDB:
 
     def __repr__(self) -> str:
         where = "memory" if self._path is None else str(self._path)
-        return f"<EmbeddedCouchDB in {where} on {self._host}:{self._port}>"
+        return f"<EmbeddedCouchDB in {where} on {_in_url(self._host)}:{self._port}>"
 
     async def start(self) -> EmbeddedCouchDB:
         """Open the folder and listen; `url` works from here on."""
@@ -90,7 +96,7 @@ class EmbeddedCouchDB:
         site = web.TCPSite(self._runner, self._host, self._port, backlog=1024)
         await site.start()
         self._port = self._runner.addresses[0][1]
-        server.address = f"{self._host}:{self._port}"
+        server.address = f"{_in_url(self._host)}:{self._port}"
         server.config.override("chttpd", "bind_address", self._host)
         server.config.override("chttpd", "port", str(self._port))
 

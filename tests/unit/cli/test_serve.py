@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -54,6 +55,15 @@ def test_listens_and_stops_cleanly(number: signal.Signals) -> None:
         process.send_signal(number)
         output, errors = process.communicate(timeout=20)
         assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_takes_an_address_of_ipv6() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with serving("--host", "::1") as (_, url):
+        assert re.fullmatch(r"http://\[::1\]:\d+", url)
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            assert answer.status == 200
 
 
 def test_as_many_files_may_be_open_as_the_system_allows() -> None:

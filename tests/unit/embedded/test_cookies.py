@@ -102,6 +102,10 @@ def test_the_header_as_configured() -> None:
     )
 
 
+def test_a_negative_timeout_is_none_for_browsers() -> None:
+    assert "Max-Age=0;" in session_cookie("x", _settings(timeout="-5"), now=NOW, secure=False)
+
+
 @pytest.mark.parametrize(
     ("header", "value"),
     [

@@ -92,13 +92,34 @@ def test_required_claims() -> None:
         with pytest.raises(InvalidTokenError):
             bearer(token(claims), config, NOW)
     assert bearer(token({"sub": "m"}), _config(required_claims=""), NOW).name == "m"
-    with pytest.raises(MisconfiguredError):
-        bearer(token(good), _config(required_claims="123"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("claims", "error", "reason"),
+    [
+        ("123", "misconfigured_server", "JWT is not configured correctly"),
+        ("sub", "unknown_checks", "[sub]"),
+        ("exp, {iss, me}", "unknown_checks", "[me]"),
+        ('exp, {foo, "x"}', "unknown_checks", '[{foo,<<"x">>}]'),
+        ("exp,exp", "duplicate_checks", "[exp]"),
+        ("alg", "duplicate_checks", "[alg]"),
+    ],
+)
+def test_claims_that_cannot_be_checked_let_nobody_in(claims: str, error: str, reason: str) -> None:
+    with pytest.raises(MisconfiguredError) as caught:
+        bearer(token({"sub": "m", "exp": NOW + 1}), _config(required_claims=claims), NOW)
+    assert (caught.value.error, str(caught.value)) == (error, reason)
+
+
+@pytest.mark.parametrize("sub", [5, 5.5, -1, True, None, "", ["a"], {"a": 1}, 10**20])
+def test_a_user_may_be_any_json(sub: Any) -> None:
+    assert bearer(token({"sub": sub, "exp": NOW + 1}), _config(), NOW).name == sub
 
 
 def test_roles_from_elsewhere() -> None:
-    claims = {"sub": "m", "exp": NOW + 1, "r": "a , b", "my.realm": {"roles": ["c"]}}
+    claims = {"sub": "m", "exp": NOW + 1, "r": "a , b,", "n": "", "my.realm": {"roles": ["c"]}}
     assert bearer(token(claims), _config(roles_claim_name="r"), NOW).roles == ("a", "b")
+    assert bearer(token(claims), _config(roles_claim_name="n"), NOW).roles == ("",)
     nested = _config(roles_claim_path="my\\.realm.roles")
     assert bearer(token(claims), nested, NOW).roles == ("c",)
     for path, reason in (("r.x", "json_mismatch"), ("q", "missing json key: q")):

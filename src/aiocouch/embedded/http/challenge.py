@@ -29,7 +29,9 @@ def _challenge(exchange: Exchange) -> str | None:
     config = exchange.server.config
     wanted = exchange.headers.get("X-CouchDB-WWW-Authenticate")
     wanted = wanted or config.get("chttpd", "WWW-Authenticate")
-    if wanted is None and config.flag("chttpd", "require_valid_user", default=False):
+    # under its former name the setting requires nothing any more, but browsers are still asked
+    former = config.flag("httpd", "require_valid_user", default=False)
+    if wanted is None and config.flag("chttpd", "require_valid_user", default=former):
         return 'Basic realm="server"'
     return wanted
 

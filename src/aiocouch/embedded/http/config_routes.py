@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from aiocouch.embedded.config import CLOSED_SECTIONS, InvalidSettingError
 from aiocouch.embedded.errors import bad_request, forbidden, method_not_allowed, not_found
-from aiocouch.embedded.who.passwords import admin_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,9 +73,8 @@ async def _write(exchange: Exchange, section: str, key: str) -> web.StreamRespon
 
 async def _put(exchange: Exchange, section: str, key: str, value: str) -> str:
     server, persist = exchange.server, _is_kept(exchange)
-    if section == "admins" and admin_credentials(value) is None:
-        await server.auth.accounts.hash_admins()
-        return await server.auth.accounts.set_admin(key, value, persist=persist)
+    if section == "admins":
+        return await server.auth.accounts.put_admin(key, value, persist=persist)
     return server.config.put(section, key, value, persist=persist)
 
 

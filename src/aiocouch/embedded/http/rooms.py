@@ -14,6 +14,7 @@ _WHEN_NEEDED = (
     "attachments",
     "bulk",
     "changes",
+    "cluster_setup",
     "database_lists",
     "databases",
     "db_updates",

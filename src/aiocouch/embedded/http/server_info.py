@@ -1,4 +1,4 @@
-"""What the server tells of itself: `/`, `_up`, `_uuids`, tasks, membership, set-up."""
+"""What the server tells of itself: `/`, `_up`, `_uuids`, tasks, membership."""
 
 from __future__ import annotations
 
@@ -113,31 +113,6 @@ async def membership(exchange: Exchange) -> web.StreamResponse:
     if len(exchange.segments) > 1:
         raise internal("function_clause")
     return exchange.answer({"all_nodes": [NODE], "cluster_nodes": [NODE]})
-
-
-@server_route("_cluster_setup", methods=("GET", "POST"), json_post=True)
-async def cluster_setup(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/_cluster_setup`: the node is set up already."""
-    if exchange.method != "POST":
-        return exchange.answer({"state": "single_node_enabled"})
-    value = await exchange.json()
-    if not isinstance(value, dict):
-        raise bad_request("Missing JSON body'")
-    raise _set_up_error(value.get("action"))
-
-
-def _set_up_error(action: object) -> CouchError:
-    if action == "finish_cluster":
-        return bad_request("Cluster is already finished")
-    if action == "enable_single_node":
-        return internal("badarg")
-    if action == "enable_cluster":
-        return internal(
-            "Cluster setup requires a remote bind_address (not 127.0.0.1 nor ::1)", "error"
-        )
-    if action == "add_node":
-        return bad_request("Cluster is not enabled.")
-    return bad_request("Invalid Action'")
 
 
 @server_route("_reload_query_servers", methods=("POST",), json_post=True)

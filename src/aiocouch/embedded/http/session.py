@@ -84,7 +84,8 @@ async def _form(exchange: Exchange) -> dict[str, str]:
     kind = exchange.headers.get("Content-Type", "")
     body = await exchange.body()
     if kind.startswith("application/x-www-form-urlencoded"):
-        return _first(parse_qsl(_text(body), keep_blank_values=True))
+        # a semicolon separates as well
+        return _first(parse_qsl(_text(body).replace(";", "&"), keep_blank_values=True))
     if kind.startswith("application/json"):
         return _first(_strings(decode(body)))
     raise bad_content_type(_WRONG_TYPE)

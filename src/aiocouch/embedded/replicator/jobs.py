@@ -14,6 +14,7 @@ from aiocouch.embedded.tasks import NODE
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from aiocouch.embedded.identity import UserName
     from aiocouch.embedded.replicator.specification import Specification
     from aiocouch.embedded.replicator.worker import Replication
     from aiocouch.embedded.tasks import ActiveTasks
@@ -49,7 +50,7 @@ class Job:
         spec: Specification,
         make: Callable[[Callable[[], None]], Replication],
         *,
-        user: str | None = None,
+        user: UserName = None,
         document: tuple[str, str] | None = None,
         first_pause: float = FIRST_PAUSE,
     ) -> None:

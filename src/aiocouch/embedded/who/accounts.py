@@ -161,6 +161,13 @@ class Accounts:
             if self._config.is_stored("admins", name) and admin_credentials(text) is None:
                 await self.set_admin(name, text, persist=True)
 
+    async def put_admin(self, name: str, text: str, *, persist: bool) -> str:
+        """Keep a password or its hash in the section `admins`; returns the old text."""
+        if admin_credentials(text) is not None:
+            return self._config.put("admins", name, text, persist=persist)
+        await self.hash_admins()
+        return await self.set_admin(name, text, persist=persist)
+
     async def set_admin(self, name: str, password: str, *, persist: bool) -> str:
         """Make a server admin, or change the password; returns the old text of the setting."""
         salt = self._plain_credentials(name, password).salt

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from aiocouch.embedded.errors import bad_request, internal, not_found, unauthorized
-from aiocouch.embedded.identity import ANONYMOUS, User
+from aiocouch.embedded.identity import ANONYMOUS, User, split_roles
 from aiocouch.embedded.who.accounts import PATIENCE, Account, Accounts, Hasher
 from aiocouch.embedded.who.cookies import (
     CookieSettings,
@@ -49,7 +49,6 @@ LOOPBACK = "X-Aiocouch-Loopback"
 _HANDLER = re.compile(r"(\w+?)_authenti(?:fi)?cation_handler")
 _DEFAULT_HANDLERS = ("cookie", "default")
 _NO_BASE64 = re.compile(r"(?![A-Za-z0-9+/=])[\x00-\x7f]")
-_COMMA = re.compile(r"\s*,\s*")
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -193,8 +192,8 @@ class Authenticator:
         if name is None or not self._is_trusted_proxy(request, name):
             return None
         roles = request.headers.get(self._proxy_header("roles", "Roles"))
-        listed = () if roles is None else _listed(roles)
-        return Admission(User(name, listed, "proxy"))
+        listed = () if roles is None else split_roles(_text(roles))
+        return Admission(User(_text(name), listed, "proxy"))
 
     def _proxy_header(self, key: str, default: str) -> str:
         return self._config.text("chttpd_auth", f"x_auth_{key}", f"X-Auth-CouchDB-{default}")
@@ -225,7 +224,7 @@ class Authenticator:
         except MissingClaimError as error:
             raise not_found(str(error)) from error
         except MisconfiguredError as error:
-            raise internal(str(error), "misconfigured_server") from error
+            raise internal(str(error), error.error) from error
         return Admission(User(found.name, found.roles, "jwt"))
 
     def _check_anonymous(self, request: Request) -> None:
@@ -251,13 +250,24 @@ def basic_credentials(header: str | None) -> tuple[str, str] | None:
     if _NO_BASE64.search(encoded, 0, len(encoded) // 4 * 4):
         raise internal("badarg")
     try:
-        text = base64.b64decode(encoded, validate=True).decode(errors="replace")
+        text = _decoded(encoded).decode(errors="replace")
     except ValueError as error:
         raise bad_request("Authorization header has invalid base64 value") from error
     name, colon, password = text.partition(":")
     if not colon or (name, password) == ("_", "_"):
         return None
     return name, password
+
+
+def _text(header: str) -> str:
+    """Give a header as text; bytes that are no UTF-8 are replaced."""
+    return header.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _decoded(encoded: str) -> bytes:
+    if len(encoded) % 4:
+        raise ValueError("too much padding, or too little")
+    return base64.b64decode(encoded, validate=True)
 
 
 async def authenticate(exchange: Exchange) -> User:
@@ -271,11 +281,3 @@ async def authenticate(exchange: Exchange) -> User:
     if admission.renewed_cookie is not None:
         exchange.set_cookie = admission.renewed_cookie
     return admission.user
-
-
-def _listed(roles: str) -> tuple[str, ...]:
-    """Split roles at commas; what ends the list empty is none."""
-    found = _COMMA.split(roles)
-    while found and not found[-1]:
-        found.pop()
-    return tuple(found)

@@ -109,8 +109,9 @@ def is_signed(
     message: str, signature: bytes, keys: Iterable[bytes], settings: CookieSettings
 ) -> bool:
     """Tell whether a text was signed with one of the keys; all are tried, which takes one time."""
+    text = message.encode(errors="surrogateescape")
     genuine = [
-        hmac.compare_digest(hmac.digest(key, message.encode(), digest), signature)
+        hmac.compare_digest(hmac.digest(key, text, digest), signature)
         for key in keys
         for digest in settings.digests
     ]
@@ -130,7 +131,7 @@ def session_cookie(value: str, settings: CookieSettings, *, now: int, secure: bo
 def _attributes(settings: CookieSettings, now: int, secure: bool) -> Iterator[str]:
     if settings.persistent:
         yield f"Expires={_date(now + settings.timeout)}"
-        yield f"Max-Age={settings.timeout}"
+        yield f"Max-Age={max(settings.timeout, 0)}"
     if settings.domain:
         yield f"Domain={settings.domain}"
     yield "Path=/"

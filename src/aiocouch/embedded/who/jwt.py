@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch.embedded.erlang_text import printed
+from aiocouch.embedded.identity import UserName, split_roles
 from aiocouch.embedded.who import signatures
 
 if TYPE_CHECKING:
@@ -28,10 +30,10 @@ _KINDS = {
     },
 }
 _CLAIM = re.compile(r'([a-z]+)|\{([a-z]+)\s*,\s*"([^"]+)"\}')
+_CHECKS = frozenset({"exp", "iat", "iss", "kid", "nbf", "sig", "typ"})
 _UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
-_COMMA = re.compile(r"\s*,\s*")
 
-Claims = dict[str, object]
+Claims = dict[str, Any]
 
 
 class InvalidTokenError(ValueError):
@@ -47,13 +49,17 @@ class MissingClaimError(ValueError):
 
 
 class MisconfiguredError(ValueError):
-    """`required_claims` that cannot be read (status 500)."""
+    """`required_claims` that cannot be read (status 500); `error` says what is wrong with them."""
+
+    def __init__(self, error: str, reason: str) -> None:
+        super().__init__(reason)
+        self.error = error
 
 
 class Bearer(msgspec.Struct, frozen=True):
     """Whom a token stands for."""
 
-    name: str
+    name: UserName
     roles: tuple[str, ...]
 
 
@@ -66,10 +72,9 @@ def bearer(token: str, config: Configuration, now: int) -> Bearer:
     required = _required_claims(config.text("jwt_auth", "required_claims", "exp"))
     claims = _verified_claims(token, config, required, now)
     roles = _roles(claims, config)
-    name = claims.get("sub")
-    if not isinstance(name, str):
+    if "sub" not in claims:
         raise ExpiredTokenError("Token missing sub claim.")
-    return Bearer(name, roles)
+    return Bearer(claims["sub"], roles)
 
 
 def _verified_claims(
@@ -115,12 +120,22 @@ def _check_signature(algorithm: str, key: str, signed: bytes, signature: bytes) 
 
 
 def _required_claims(text: str) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for name, named, value in _CLAIM.findall(text):
-        found[name or named] = value or None
+    """Read what a token must have; what CouchDB cannot check lets nobody in."""
+    found = [(name or named, value or None) for name, named, value in _CLAIM.findall(text)]
     if text and not found:
-        raise MisconfiguredError("JWT is not configured correctly")
-    return found
+        raise MisconfiguredError("misconfigured_server", "JWT is not configured correctly")
+    names = ["alg", *(name for name, _ in found)]
+    repeated = {name: None for name in names if names.count(name) > 1}
+    if repeated:
+        raise MisconfiguredError("duplicate_checks", f"[{','.join(repeated)}]")
+    unknown = [_shown(*claim) for claim in found if claim[0] not in _CHECKS]
+    if unknown:
+        raise MisconfiguredError("unknown_checks", f"[{','.join(unknown)}]")
+    return dict(found)
+
+
+def _shown(name: str, value: str | None) -> str:
+    return name if value is None else f"{{{name},{printed(value)}}}"
 
 
 def _algorithm(header: Claims) -> str:
@@ -176,18 +191,10 @@ def _roles(claims: Claims, config: Configuration) -> tuple[str, ...]:
     else:
         roles = _nested(claims, path)
     if isinstance(roles, str):
-        roles = _split(roles)
+        roles = list(split_roles(roles))
     if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
         raise InvalidTokenError("Malformed token")
     return tuple(roles)
-
-
-def _split(roles: str) -> list[str]:
-    """Split roles at commas; what ends the list empty is none."""
-    found = _COMMA.split(roles)
-    while found and not found[-1]:
-        found.pop()
-    return found
 
 
 def _nested(claims: Claims, path: str) -> object:
