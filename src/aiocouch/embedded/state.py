@@ -72,6 +72,7 @@ class Server:
         self.waiting = Waiting()
         self.broadcasts = Broadcasts()
         self.address = ""
+        self._watched: str | None = None
         self._later: set[asyncio.Task[None]] = set()
         self.tasks = ActiveTasks()
         self.statistics = Statistics()
@@ -116,17 +117,26 @@ class Server:
             await Update(self, database, SYSTEM).write(Edit(AUTH_DESIGN_ID, AUTH_DESIGN_BODY))
 
     def _heard(self, name: str, event: str) -> None:
-        if event == "created" and name == self.users.name:
-            self.later(self.create_system_documents())
+        if event == "deleted" and name == self._watched:
+            self._watched = None
+            self._watch_users()
+        elif event == "created" and self._watched is None:
+            self._watch_users()
 
-    def _configured(self, section: str, key: str) -> None:
-        if (section, key) == ("chttpd_auth", "authentication_db"):
+    def _watch_users(self) -> None:
+        """See that the users' database of the settings has its design document.
+
+        As in CouchDB it is that one until it is deleted: another name in the settings is enough
+        for those who log in, but brings no design document to a database that is in use.
+        """
+        if self.users.name in self.databases:
+            self._watched = self.users.name
             self.later(self.create_system_documents())
 
     def start_watching(self) -> None:
         """Begin what the server does by itself, once it can be reached."""
         self.databases.listen(self._heard)
-        self.config.listen(self._configured)
+        self._watch_users()
         self.replicator_documents.start()
         self.peruser.start()
         self.later(self.auth.accounts.hash_stored_admins())
