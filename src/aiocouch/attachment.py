@@ -127,6 +127,7 @@ class Attachment:
         if not isinstance(content_type, str) or not content_type or not content_type.isprintable():
             raise InvalidInputError(f"{content_type!r} is no content type")
         content = _Content(data)
+        await content.begin()
         response = await self.document.remote.request(
             "PUT",
             path,
@@ -168,7 +169,17 @@ class _Content:
             raise InvalidTypeError(f"an attachment cannot be saved from {type(data).__name__}")
         if isinstance(data, io.TextIOBase):
             raise InvalidTypeError("the file must be opened for bytes, not for text")
-        self._data = data
+        self._data: bytes | os.PathLike[str] | IO[bytes] | _Once = (
+            _Once(data) if isinstance(data, AsyncIterable) else data
+        )
+
+    async def begin(self) -> None:
+        """Get the first of pieces that come from elsewhere.
+
+        They may come from the same session: what they need must have its connection before they go.
+        """
+        if isinstance(self._data, _Once):
+            await self._data.begin()
 
     def length(self) -> dict[str, str]:
         """The `Content-Length` header, where the length is known."""
@@ -182,7 +193,7 @@ class _Content:
             return self._data
         if isinstance(self._data, os.PathLike):
             return _File(Path(self._data))
-        return _Once(self._data if isinstance(self._data, AsyncIterable) else _read(self._data))
+        return self._data if isinstance(self._data, _Once) else _Once(_read(self._data))
 
 
 class _File:
@@ -207,6 +218,13 @@ class _Once:
     def __init__(self, pieces: AsyncIterable[bytes]) -> None:
         self._pieces: AsyncIterable[bytes] | None = pieces
 
+    async def begin(self) -> None:
+        """Get the first piece."""
+        if self._pieces is not None:
+            rest = aiter(self._pieces)
+            first = await anext(rest, b"")
+            self._pieces = _chained(first, rest)
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         pieces, self._pieces = self._pieces, None
         if pieces is None:
@@ -214,6 +232,13 @@ class _Once:
                 "the connection broke, and the content cannot be read a second time"
             )
         return pieces.__aiter__()
+
+
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    if first:
+        yield first
+    async for piece in rest:
+        yield piece
 
 
 async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:

@@ -68,8 +68,13 @@ class Database:
         return found
 
     async def delete(self) -> None:
-        """Delete the database with all its documents (`DELETE /{db}`)."""
+        """Delete the database with all its documents (`DELETE /{db}`).
+
+        Loops over it that have not got everything yet end with `TruncatedError`.
+        """
         await self.remote.request("DELETE", self.endpoint)
+        # CouchDB lets some of them wait for ever.
+        self.remote.cut_streams(self.endpoint, "the database was deleted")
 
     async def security(self) -> SecurityDocument:
         """Who may read and write (`GET /{db}/_security`)."""

@@ -11,7 +11,7 @@ from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundError, TruncatedError
-from aiocouch.remote import silent_for
+from aiocouch.remote import Span, silent_for
 from aiocouch.typing import JsonDict  # noqa: TC001 - msgspec looks it up
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
             with_query(f"{self.database.endpoint}/_changes", options),
             body=self.database.remote.encode(asked) if asked else None,
             timeout=_timeout(options),
+            span=_span(options),
         )
 
 
@@ -180,15 +181,26 @@ def _checked(options: JsonDict) -> JsonDict:
     return given
 
 
+def _span(options: JsonDict) -> Span:
+    """Whether the server ends the feed, now or after its timeout, or never."""
+    if options.get("feed", "normal") == "normal":
+        return Span.ENDS
+    return Span.ENDLESS if _beats(options) else Span.WAITS
+
+
 def _timeout(options: JsonDict) -> Timeout | None:
     """How long a feed may be silent: three heartbeats. None: as other streams."""
     if options.get("feed", "normal") == "normal":
         return None
-    beat = options.get("heartbeat")
     quiet = None
-    if beat and beat != "false" and options.get("timeout") is None:
-        quiet = max(3 * _seconds(beat), _LEAST_PATIENCE)
+    if _beats(options):
+        quiet = max(3 * _seconds(options["heartbeat"]), _LEAST_PATIENCE)
     return silent_for(quiet)
+
+
+def _beats(options: JsonDict) -> bool:
+    beat = options.get("heartbeat")
+    return bool(beat) and beat != "false" and options.get("timeout") is None
 
 
 def _seconds(beat: Any) -> float:

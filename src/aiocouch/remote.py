@@ -12,14 +12,17 @@ import io
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping
 from functools import partial
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
-from aiocouch._transport.stream import FOREIGN, Stream
+from aiocouch._transport.body import FOREIGN, ResponseBody
+from aiocouch._transport.pool import Place, Pool, Span, pool_of
+from aiocouch._transport.stream import Stream
 from aiocouch._transport.watch import SENT_AGAIN, Watch
 from aiocouch._wire.codec import encoder
 from aiocouch._wire.texts import Texts
@@ -33,7 +36,7 @@ from aiocouch.exception import (
     transport_error,
 )
 
-__all__ = ["HTTPResponse", "Remote", "RemoteServer", "Stream", "Timeout", "silent_for"]
+__all__ = ["HTTPResponse", "Remote", "RemoteServer", "Span", "Stream", "Timeout", "silent_for"]
 
 Body = bytes | Texts | AsyncIterable[bytes] | None
 
@@ -54,6 +57,11 @@ def silent_for(seconds: float | None) -> Timeout:
 
 
 _STREAM_TIMEOUT = silent_for(300)
+
+
+class _Session(NamedTuple):
+    client: aiohttp.ClientSession
+    pool: Pool
 
 
 class Remote:
@@ -79,7 +87,9 @@ class Remote:
         self._options = _session_options(kwargs)
         self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
         self._middlewares = tuple(kwargs.get("middlewares") or ())
-        self._session: aiohttp.ClientSession | None = None
+        self._session: _Session | None = None
+        self._feeds: _Session | None = None
+        self._coming: WeakKeyDictionary[ResponseBody, str] = WeakKeyDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._stream_timeout = kwargs.get("timeout") or _STREAM_TIMEOUT
@@ -96,11 +106,17 @@ class Remote:
         options = self._watched_by(watch) if watch else {}
         if headers is None and self._is_to_pack(body):
             body, headers = await _packed(bytes(body))
+        session, pool = self._ready(method, path)
+        pool.busy += 1
         try:
-            response = await self._open(method, path, body, headers, **options)
+            if pool.busy > pool.limit:
+                pool.make_room(facts_of(method, path))
+            response = await self._open(session, method, path, body, headers, **options)
             content = await response.read()
         except FOREIGN as error:
             raise transport_error(error, facts_of(method, path)) from error
+        finally:
+            pool.busy -= 1
         if response.status == 415 and headers is _PACKED:
             self._gzip_above = None
             return await self.request(method, path, body=plain)
@@ -124,10 +140,14 @@ class Remote:
         body: Body = None,
         headers: Mapping[str, str] | None = None,
         timeout: Timeout | None = None,
+        span: Span = Span.ENDS,
     ) -> Stream:
         """An answer that is read while it comes: `async with remote.stream(…) as stream`."""
-        options = (method, path, body, headers, timeout or self._stream_timeout)
-        return Stream(partial(self._open_stream, *options), method, path)
+        patience = timeout or self._stream_timeout
+        opener = partial(
+            self._open_stream, method, path, body, headers, timeout=patience, span=span
+        )
+        return Stream(opener, method, path)
 
     async def _open_stream(
         self,
@@ -135,17 +155,44 @@ class Remote:
         path: str,
         body: Body,
         headers: Mapping[str, str] | None,
+        *,
         timeout: Timeout,
-    ) -> aiohttp.ClientResponse:
-        """The answer's head. An error status raises; the caller closes the response.
+        span: Span,
+    ) -> ResponseBody:
+        """The answer's head. An error status raises; the caller closes the body.
 
         Who asks for an encoding gets the bytes as they are encoded.
         """
-        packed = headers is not None and "Accept-Encoding" in headers
+        session = self._ready(method, path)
+        if span is not Span.ENDS and self._options.get("connector") is None:
+            session = self._for_feeds(session)
+        client, pool = session
+        place = Place(pool, span)
         try:
-            response = await self._open(
-                method, path, body, headers, timeout=timeout, auto_decompress=not packed
-            )
+            if pool.busy > pool.limit:
+                pool.make_room(facts_of(method, path))
+            response = await self._head(client, method, path, body, headers, timeout=timeout)
+        except BaseException:
+            place.leave()
+            raise
+        body_of_answer = ResponseBody(response, place)
+        self._coming[body_of_answer] = path
+        return body_of_answer
+
+    async def _head(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        body: Body,
+        headers: Mapping[str, str] | None,
+        *,
+        timeout: Timeout,
+    ) -> aiohttp.ClientResponse:
+        packed = headers is not None and "Accept-Encoding" in headers
+        options = {"timeout": timeout, "auto_decompress": not packed}
+        try:
+            response = await self._open(session, method, path, body, headers, **options)
             if response.status < 300:
                 return response
             content = await response.read()
@@ -153,14 +200,37 @@ class Remote:
             raise transport_error(error, facts_of(method, path)) from error
         raise refusal(method, path, response, content)
 
+    def cut_streams(self, folder: str, why: str) -> None:
+        """Raise `TruncatedError` in all streams of paths in the folder that have not come whole."""
+        for body, path in list(self._coming.items()):
+            if path.startswith(f"{folder}/") and body.is_coming:
+                body.cut(aiohttp.ClientPayloadError(why))
+
     async def close(self) -> None:
         """Close all connections. Later requests raise `SessionClosedError`."""
         self._closed = True
-        if self._session is not None:
-            await self._session.close()
+        for used in (self._session, self._feeds):
+            if used is not None:
+                await used.client.close()
+
+    def _ready(self, method: str, path: str) -> _Session:
+        """The session for all but feeds. Raises `SessionClosedError`."""
+        session = self._session
+        if session is None or self._closed or self._loop is not asyncio.get_running_loop():
+            return self._start(method, path)
+        return session
+
+    def _for_feeds(self, session: _Session) -> _Session:
+        """Where feeds wait, without a limit of connections: they would take all of the others'."""
+        if self._feeds is None:
+            connector = aiohttp.TCPConnector(limit=0)
+            shared = session.client.cookie_jar
+            self._feeds = self._new_session(connector=connector, cookie_jar=shared)
+        return self._feeds
 
     def _open(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         path: str,
         body: Body,
@@ -168,9 +238,6 @@ class Remote:
         **options: Any,
     ) -> Awaitable[aiohttp.ClientResponse]:
         """The request of aiohttp, not awaited yet."""
-        session = self._session
-        if session is None or self._closed or self._loop is not asyncio.get_running_loop():
-            session = self._start(method, path)
         if method not in _SAFE:
             options["allow_redirects"] = False  # a redirected write would be repeated as a GET
         if type(body) is bytes and len(body) <= _LARGE:
@@ -215,24 +282,33 @@ class Remote:
         # aiohttp warns of large bytes, and would write them at once.
         return _Pieces(body) if isinstance(body, bytes) else body
 
-    def _start(self, method: str, path: str) -> aiohttp.ClientSession:
+    def _start(self, method: str, path: str) -> _Session:
         if self._closed or self._session is not None:
             what = "is closed" if self._closed else "belongs to another event loop"
             facts = facts_of(method, path)
             raise SessionClosedError(f"{method} {facts.path}: the session {what}", facts)
-        options = dict(self._options)
+        self._session = self._new_session()
+        self._loop = asyncio.get_running_loop()
+        return self._session
+
+    def _new_session(self, **different: Any) -> _Session:
+        options = {**self._options, **different}
         own = self.credentials.headers() if self.credentials else {}
         headers = CIMultiDict({"Accept": "application/json", **own})
         headers.update(options.pop("headers"))  # names have no case: none is sent twice
-        self._session = aiohttp.ClientSession(headers=headers, **options)
-        self._loop = asyncio.get_running_loop()
-        return self._session
+        client = aiohttp.ClientSession(headers=headers, **options)
+        connector = client.connector
+        if connector is None:
+            raise RuntimeError("a session of aiohttp without a connector")
+        return _Session(client, pool_of(connector))
 
     def _renew(self, credentials: Credentials, response: aiohttp.ClientResponse) -> None:
         """Keep the cookie that CouchDB pushes to a session that has used some of its time."""
         pushed = response.cookies.get("AuthSession")
-        if pushed and pushed.value and self._session and credentials.renew(pushed.value):
-            self._session.headers.update(credentials.headers())
+        if pushed and pushed.value and credentials.renew(pushed.value):
+            for used in (self._session, self._feeds):
+                if used is not None:
+                    used.client.headers.update(credentials.headers())
 
     @property
     def has_credentials(self) -> bool:

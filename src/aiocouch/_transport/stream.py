@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
-import aiohttp
-
 from aiocouch._transport.answer import HTTPResponse, facts_of, not_json
+from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._wire.codec import DECODE_ERRORS, decode
 from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, error_at_end
 from aiocouch.exception import Facts, TruncatedError, UnexpectedAnswerError, transport_error
@@ -16,19 +14,17 @@ from aiocouch.exception import Facts, TruncatedError, UnexpectedAnswerError, tra
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["FOREIGN", "Stream"]
+__all__ = ["Stream", "SupportsDecode"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_Opener = Callable[[], Awaitable[aiohttp.ClientResponse]]
+_Opener = Callable[[], Awaitable[ResponseBody]]
 
 _SMALL_PIECE = 1 << 15
 _PATIENCE = 8  # small pieces that are taken as they come: short answers must not wait
 _REST_SECONDS = 0.002
 _LONGEST_REST = 0.016  # for a server that finds its rows slowly
-FOREIGN = (aiohttp.ClientError, TimeoutError)
-"""What aiohttp raises when no whole answer comes."""
 
 
 class Stream:
@@ -41,14 +37,14 @@ class Stream:
         self.meta: dict[str, Any] = {}
         self._open = open
         self._asked = facts_of(method, path)
-        self._response: aiohttp.ClientResponse | None = None
+        self._body: ResponseBody | None = None
         self._rows = RowSplitter()
         self._small_pieces = 0
         self._rest_seconds = _REST_SECONDS
         self._lines = LineSplitter()
 
     async def __aenter__(self) -> Self:
-        self._response = await self._open()
+        self._body = await self._open()
         return self
 
     async def __aexit__(
@@ -57,19 +53,19 @@ class Stream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._response is not None:
-            self._response.close()
+        if self._body is not None:
+            await self._body.close()
 
     @property
     def response(self) -> HTTPResponse:
         """Status and headers."""
-        return HTTPResponse(self._opened())
+        return HTTPResponse(self._opened().response)
 
     async def chunk(self) -> bytes:
         """The next piece of the content, of any size; empty at the end."""
         try:
-            return await self._opened().content.readany()
-        except FOREIGN as error:
+            return await self._opened().chunk()
+        except (*FOREIGN, OSError) as error:
             raise transport_error(error, self._facts()) from error
 
     async def gathered(self) -> bytes:
@@ -82,15 +78,10 @@ class Stream:
         if len(chunk) >= _SMALL_PIECE:
             return chunk
         self._small_pieces += 1
-        connection = self._opened().connection
-        if (
-            self._small_pieces > _PATIENCE
-            and connection is not None
-            and connection.transport is not None
-        ):
+        if self._small_pieces > _PATIENCE:
             if len(chunk) < _SMALL_PIECE >> 2:
                 self._rest_seconds = min(2 * self._rest_seconds, _LONGEST_REST)
-            await _rest(connection.transport, self._rest_seconds)
+            await self._opened().rest(self._rest_seconds)
         return chunk
 
     async def batch(self, decoder: SupportsDecode[list[T]]) -> list[T]:
@@ -154,17 +145,17 @@ class Stream:
         raise TruncatedError(f"{facts.method} {facts.path}: {error}", facts) from error
 
     def _facts(self) -> Facts:
-        if self._response is None:
+        if self._body is None:
             return self._asked
+        response = self._body.response
         return self._asked._replace(
-            status=self._response.status,
-            request_id=self._response.headers.get("X-Couch-Request-ID"),
+            status=response.status, request_id=response.headers.get("X-Couch-Request-ID")
         )
 
-    def _opened(self) -> aiohttp.ClientResponse:
-        if self._response is None:
+    def _opened(self) -> ResponseBody:
+        if self._body is None:
             raise RuntimeError("a stream is read inside of 'async with'")
-        return self._response
+        return self._body
 
 
 class SupportsDecode(Protocol[T_co]):
@@ -173,12 +164,3 @@ class SupportsDecode(Protocol[T_co]):
     def decode(self, buf: bytes, /) -> T_co:
         """The value of a JSON text."""
         ...
-
-
-async def _rest(transport: asyncio.Transport, seconds: float) -> None:
-    """Let the kernel gather what comes."""
-    transport.pause_reading()
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        transport.resume_reading()
