@@ -13,11 +13,9 @@ from aiocouch.embedded.attachment import (
     read_members,
 )
 from aiocouch.embedded.errors import CouchError, bad_request
-from aiocouch.embedded.revision import Rev, parse_hash, parse_revision
+from aiocouch.embedded.revision import Rev, check_generation, parse_hash, parse_revision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiocouch.embedded.attachment import Compression, Follows
 
 DESIGN = "_design/"
@@ -90,15 +88,18 @@ def read_edit(value: object, compression: Compression, *, doc_id: str | None = N
 def _read_special(
     value: dict[str, Any], special: list[str], edit: Edit, compression: Compression
 ) -> Edit:
+    has_path = False
     for name in special:
         if name == "_rev":
             # behind `_revisions` it says nothing new
-            if not edit.revs:
+            if not has_path:
                 edit.revs = (read_rev(value[name]),)
+        elif name == "_revisions":
+            has_path = _read_revisions(edit, value[name])
         elif name == "_attachments":
             edit.members = read_attachments(value[name], compression)
-        elif name in _READERS:
-            _READERS[name](edit, value[name])
+        elif name == "_deleted":
+            _read_deleted(edit, value[name])
         elif name not in _IGNORED and name not in _KEPT:
             raise _invalid(f"Bad special document member: {name}")
     edit.body = {k: v for k, v in value.items() if k[:1] != "_" or k in _KEPT}
@@ -125,7 +126,8 @@ def _read_deleted(edit: Edit, value: object) -> None:
     edit.deleted = value
 
 
-def _read_revisions(edit: Edit, value: object) -> None:
+def _read_revisions(edit: Edit, value: object) -> bool:
+    """Read the member `_revisions`, and tell whether it says anything."""
     if not isinstance(value, dict):
         raise _invalid("Bad special document member: _revisions")
     start, ids = value.get("start"), value.get("ids")
@@ -137,13 +139,14 @@ def _read_revisions(edit: Edit, value: object) -> None:
     # generations below 1 there are none, though some say so
     known = hashes[: max(start, 1)]
     edit.revs = tuple((start - n, item) for n, item in enumerate(known))
+    return bool(start or ids)
 
 
 def _read_hash(start: int, value: object) -> bytes:
-    if not isinstance(value, str | list) or (start < 0 and len(value) != _HEX_LENGTH):
-        raise _invalid("RevId isn't a string")
     try:
-        return parse_hash(start, _bytes_of(value))
+        if not isinstance(value, str | list) or (start < 0 and len(value) != _HEX_LENGTH):
+            raise _invalid("RevId isn't a string")
+        return parse_hash(check_generation(start), _bytes_of(value))
     except ValueError:
         raise _invalid("RevId isn't a valid hexadecimal") from None
 
@@ -159,19 +162,15 @@ def _bytes_of(value: object) -> bytes:
     raise ValueError("no text")
 
 
-_READERS: dict[str, Callable[[Edit, Any], None]] = {
-    "_deleted": _read_deleted,
-    "_revisions": _read_revisions,
-}
-
-
 def read_rev(value: object) -> Rev:
     """Read a revision; anything else is the 400 that CouchDB answers."""
-    if isinstance(value, str):
-        try:
+    try:
+        if isinstance(value, list):
+            value = _bytes_of(value).decode(errors="surrogateescape")
+        if isinstance(value, str):
             return parse_revision(value)
-        except ValueError:
-            pass
+    except ValueError:
+        pass
     raise bad_request("Invalid rev format")
 
 

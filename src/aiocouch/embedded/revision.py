@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AttachmentDigest",
     "Rev",
+    "check_generation",
     "encode_term",
     "format_revision",
     "next_revision",
@@ -51,6 +52,7 @@ AttachmentDigest: TypeAlias = tuple[str, str, bytes]
 _REVISION = re.compile(r"\+?([0-9]+)-(.*)", re.DOTALL)
 _HEX = re.compile(r"[0-9A-Fa-f]{32}")
 _HEX_BYTES = re.compile(rb"[0-9A-Fa-f]{32}")
+_GENERATIONS = 1 << 63
 _HEX_LENGTH = 32
 _RAW_LENGTH = 16
 
@@ -65,8 +67,16 @@ def parse_revision(text: str) -> Rev:
         raise ValueError("Invalid rev format")
     generation, digest = match.groups()
     if len(digest) == _HEX_LENGTH and generation != "0" and _HEX.fullmatch(digest):
-        return int(generation), bytes.fromhex(digest)
-    return int(generation), parse_hash(int(generation), digest.encode("utf-8", "surrogatepass"))
+        return check_generation(int(generation)), bytes.fromhex(digest)
+    number = check_generation(int(generation))
+    return number, parse_hash(number, digest.encode("utf-8", "surrogateescape"))
+
+
+def check_generation(number: int) -> int:
+    """Give the number; ValueError for one that no tree here can hold, unlike those of CouchDB."""
+    if not 0 <= number < _GENERATIONS:
+        raise ValueError("Invalid rev format")
+    return number
 
 
 def parse_hash(generation: int, digest: bytes) -> bytes:
@@ -84,7 +94,7 @@ def parse_hash(generation: int, digest: bytes) -> bytes:
 def format_revision(rev: Rev) -> str:
     """Write a revision as CouchDB does. Sixteen bytes come out as hex, whatever they were."""
     generation, digest = rev
-    if len(digest) == _RAW_LENGTH:
+    if len(digest) == _RAW_LENGTH and generation:
         return f"{generation}-{digest.hex()}"
     return f"{generation}-{digest.decode('utf-8', 'replace')}"
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from aiocouch.embedded.http.app import application
+from aiocouch.embedded.http.listener import Listener
 from aiocouch.embedded.state import Server
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class EmbeddedCouchDB:
         return {**self._settings, "admins": {**self._settings.get("admins", {}), name: password}}
 
     async def _listen(self, server: Server) -> None:
-        web_server = web.Server(
+        web_server = Listener(
             application(server),
             handler_cancellation=True,
             auto_decompress=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch.embedded.attachment import (
@@ -15,9 +16,11 @@ from aiocouch.embedded.attachment import (
 from aiocouch.embedded.codec import decode, encode_body
 from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
 from aiocouch.embedded.identity import SYSTEM, is_database_admin
-from aiocouch.embedded.incoming import DESIGN, LOCAL
+from aiocouch.embedded.incoming import DESIGN, LOCAL, check_id
+from aiocouch.embedded.partitioning import check_partition as check_partition_name
 from aiocouch.embedded.revision import format_revision, next_revision_of
 from aiocouch.embedded.store.edits import NewRevision, base_of, read_entry, store, store_local
+from aiocouch.embedded.store.partition_sizes import full_partitions, makes_larger
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.who.access import not_database_admin
 
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     Resolved = list[tuple[Attachment, bytes | None]]
 
 _SLICE = 500
+_DIGITS = re.compile(rb"[+-]?[0-9]+")
+_NO_NUMBER = 1 << 62
+_PARTITION_SIZE = 10 << 30
 
 
 class Outcome(NamedTuple):
@@ -76,6 +82,11 @@ class Update:
         self._longest_id = None if user == SYSTEM else longest
         self._before_write = server.hooks.of(server.hooks.before_write, database.name)
         self._must_check = server.hooks.must_check(database)
+        self._largest_partition = (
+            server.config.limit("couchdb", "max_partition_size", _PARTITION_SIZE) or 0
+            if database.partitioned and not replicated
+            else 0
+        )
         self._is_strict = False
 
     async def run(self, edits: Sequence[Edit]) -> list[Outcome]:
@@ -134,11 +145,23 @@ class Update:
         ready = await self._ready(edits)
 
         def job(connection: sqlite3.Connection) -> list[Outcome]:
+            fitting = ready
+            if self._largest_partition > 0:
+                full = self._full_partitions(connection, edits)
+                pairs = zip(edits, ready, strict=True)
+                fitting = [_within(connection, edit, item, full) for edit, item in pairs]
             return [
-                self._store(connection, edit, item) for edit, item in zip(edits, ready, strict=True)
+                self._store(connection, edit, item)
+                for edit, item in zip(edits, fitting, strict=True)
             ]
 
         return await self._database.write(job)
+
+    def _full_partitions(
+        self, connection: sqlite3.Connection, edits: Sequence[Edit]
+    ) -> frozenset[str]:
+        ids = [edit.id for edit in edits]
+        return full_partitions(self._database, connection, ids, self._largest_partition)
 
     async def _ready(self, edits: Sequence[Edit]) -> list[_Ready]:
         # All at once: validate functions are asked about many documents in one call.
@@ -297,21 +320,27 @@ class Update:
         return ready if isinstance(ready, NewRevision) else conflict()
 
 
+def _within(
+    connection: sqlite3.Connection, edit: Edit, ready: _Ready, full: frozenset[str]
+) -> _Ready:
+    """Refuse a revision that takes more room in a partition that is full."""
+    if not isinstance(ready, NewRevision) or edit.id.partition(":")[0] not in full:
+        return ready
+    if not makes_larger(connection, ready):
+        return ready
+    reason = f"Partition limit exceeded due to update on '{edit.id}'"
+    return CouchError(403, "partition_overflow", reason)
+
+
 def check_partition(doc_id: str) -> None:
     """Raise 400 unless the id says which partition a document belongs to."""
     if doc_id.startswith((LOCAL, DESIGN)):
         return
     partition, colon, rest = doc_id.partition(":")
     if not colon:
-        raise _illegal("Doc id must be of form partition:id")
-    if not partition:
-        raise bad_request("Partition must not be empty", "illegal_partition")
-    if not rest:
-        raise _illegal("Document id must not be empty")
-
-
-def _illegal(reason: str) -> CouchError:
-    return bad_request(reason, "illegal_docid")
+        raise bad_request("Doc id must be of form partition:id", "illegal_docid")
+    check_partition_name(partition)
+    check_id(rest)
 
 
 def _resolve(edit: Edit, parent: Revision | None, generation: int | None) -> Resolved:
@@ -341,10 +370,16 @@ def _local_revision(edit: Edit) -> _LocalRevision | CouchError:
     number = 0
     if edit.revs:
         generation, digits = edit.revs[0]
-        if generation or not digits.isdigit():
-            return CouchError(400, "error", "Invalid rev format")
-        number = int(digits)
+        if generation or (counted := _number(digits)) is None:
+            return CouchError(500, "error", "Invalid rev format")
+        number = counted
     return _LocalRevision(edit.id, number + 1, encode_body(edit.body))
+
+
+def _number(digits: bytes) -> int | None:
+    """Read a whole number that SQLite can hold, and that can be counted up."""
+    number = int(digits) if _DIGITS.fullmatch(digits) else _NO_NUMBER
+    return number if abs(number) < _NO_NUMBER else None
 
 
 def _whole(new: NewRevision, edit: Edit) -> dict[str, Any]:

@@ -65,10 +65,11 @@ async def _answer(exchange: Exchange, rows: Rows) -> web.StreamResponse:
         return await _answer_attachment(exchange)
     if exchange.method not in _METHODS:
         raise method_not_allowed(_METHODS)
-    options = options_of_query(exchange.query)
     if exchange.method == "POST":
         exchange.require_json_type()
-        options = options_of_query(exchange.query, options_of_body(await exchange.json_object()))
+        options = options_of_body(await exchange.json_object(), exchange.query)
+    else:
+        options = options_of_query(exchange.query)
     _check(exchange, options)
     return await exchange.answer_stream(_ended(rows(exchange.database, options)))
 

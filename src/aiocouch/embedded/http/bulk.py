@@ -91,7 +91,7 @@ def _docs(body: dict[str, Any]) -> list[Any]:
 def _is_replicated(body: dict[str, Any]) -> bool:
     new_edits = body.get("new_edits", True)
     if not isinstance(new_edits, bool):
-        raise internal("function_clause")
+        raise bad_request("`new_edits` parameter must be a boolean.")
     return not new_edits
 
 
@@ -171,6 +171,9 @@ def _wish(exchange: Exchange, value: object, options: ReadOptions) -> _Wish:
         check_id(doc_id)
         if exchange.database.partitioned:
             check_partition(doc_id)
+    except CouchError as error:
+        return _Wish(doc_id, None, options, error)
+    try:
         wanted = (read_rev(rev),) if "rev" in value else None
     except CouchError as error:
         return _Wish(doc_id, rev, options, error)
@@ -192,6 +195,8 @@ def _with_since(wish: _Wish, since: object) -> _Wish:
             revs.append(read_rev(text))
         except CouchError as error:
             return wish._replace(rev=text, error=error)
+    if not revs:
+        return wish
     return wish._replace(options=replace(wish.options, atts_since=tuple(revs)))
 
 
@@ -309,7 +314,7 @@ async def missing_revs(exchange: Exchange) -> web.StreamResponse:
 async def _asked(exchange: Exchange) -> list[tuple[str, list[Rev]]]:
     body = await exchange.json_object()
     for doc_id, revs in body.items():
-        if not isinstance(revs, list) or not all(isinstance(rev, str) for rev in revs):
+        if not isinstance(revs, list) or not all(isinstance(rev, str | list) for rev in revs):
             raise internal("function_clause")
         if exchange.database.partitioned:
             check_partitioned_id(doc_id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aiocouch.embedded.errors import bad_request, query_parse_error
+from aiocouch.embedded.errors import bad_request, not_found, query_parse_error
 from aiocouch.embedded.http.databases import info
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.http.server_info import etag_of
@@ -85,6 +85,7 @@ def _bound(query: Query, *names: str) -> tuple[int, str] | None:
 @server_route("_all_dbs", methods=("GET", "HEAD"))
 async def all_dbs(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_all_dbs`."""
+    _allow_no_more(exchange)
     wanted, etag = _wanted(exchange)
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
@@ -94,6 +95,7 @@ async def all_dbs(exchange: Exchange) -> web.StreamResponse:
 @server_route("_dbs_info", methods=("GET", "HEAD", "POST"), json_post=True)
 async def dbs_info(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_dbs_info`: of all databases, or of those in the body."""
+    _allow_no_more(exchange)
     if exchange.method == "POST":
         keys = _keys(await exchange.json_object(), exchange)
         return exchange.answer(await _infos(exchange, keys))
@@ -101,6 +103,11 @@ async def dbs_info(exchange: Exchange) -> web.StreamResponse:
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
     return exchange.answer(await _infos(exchange, wanted), 200, {"ETag": etag})
+
+
+def _allow_no_more(exchange: Exchange) -> None:
+    if len(exchange.segments) > 1:
+        raise not_found()
 
 
 def _wanted(exchange: Exchange) -> tuple[list[str], str]:

@@ -17,11 +17,13 @@ from aiocouch.embedded.writing import Update
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.http.query import Query
     from aiocouch.embedded.store.database import Database
 
 _OPEN_TO_ALL = frozenset({"everyone", "admin_local"})
+_SYSTEM = frozenset({"_dbs", "_global_changes", "_metadata", "_nodes", "_replicator", "_users"})
 _POSITIVE = re.compile(r"0*[1-9]\d*")
 _PLACEMENT = re.compile(r"[^:,]+:\d+(,[^:,]+:\d+)*")
 _MOST_SHARDS = 100_000
@@ -33,12 +35,12 @@ async def database(exchange: Exchange) -> web.StreamResponse:
     """Answer `/db`."""
     if exchange.method == "PUT":
         return await _create(exchange)
+    if exchange.method == "DELETE":
+        return await _delete(exchange)
     if not exchange.has_database:
         raise no_database()
     if exchange.method in {"GET", "HEAD"}:
         return exchange.answer(info(exchange.database))
-    if exchange.method == "DELETE":
-        return await _delete(exchange)
     if exchange.method == "POST":
         return await _post(exchange)
     raise method_not_allowed(_METHODS)
@@ -47,14 +49,23 @@ async def database(exchange: Exchange) -> web.StreamResponse:
 async def _create(exchange: Exchange) -> web.StreamResponse:
     name, server = exchange.segments[0], exchange.server
     _check_options(exchange.query)
+    partitioned = exchange.query.is_true("partitioned")
+    if partitioned and _is_system(name, server.config):
+        raise bad_request("Cannot partition a system database")
     database = server.databases.create(
         name,
-        partitioned=exchange.query.is_true("partitioned"),
+        partitioned=partitioned,
         q=int(exchange.query.text("q") or server.config.integer("cluster", "q", DEFAULT_Q)),
     )
     if server.config.text("couchdb", "default_security") in _OPEN_TO_ALL:
         await database.set_security({})
     return exchange.answer({"ok": True}, 201, {"Location": exchange.url(quote(name, safe=""))})
+
+
+def _is_system(name: str, config: Configuration) -> bool:
+    last = name.rpartition("/")[2]
+    users = config.text("couchdb", "users_db_suffix", "_users")
+    return name in _SYSTEM or last in {"_replicator", "_users", users}
 
 
 def _check_options(query: Query) -> None:

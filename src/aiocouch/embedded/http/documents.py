@@ -311,7 +311,8 @@ async def _copy(exchange: Exchange, doc_id: str) -> web.StreamResponse:
         edit.members = [*map(_again, decode_list(source.attachments))]
     check_id(target)
     outcome = await Update(exchange.server, exchange.database, exchange.user).write(edit)
-    headers = {"ETag": _etag(edit, outcome), "Location": location(exchange, target)}
+    # unlike all others this one is the revision, of `_local` documents as well
+    headers = {"ETag": f'"{outcome.rev}"', "Location": location(exchange, target)}
     return exchange.answer({"ok": True, "id": target, "rev": outcome.rev}, 201, headers)
 
 

@@ -9,7 +9,7 @@ from aiocouch.embedded.codec import decode
 from aiocouch.embedded.erlang_text import written
 from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route
-from aiocouch.embedded.incoming import Edit
+from aiocouch.embedded.incoming import Edit, check_id
 from aiocouch.embedded.mango.catalog import list_indexes
 from aiocouch.embedded.mango.definition import LANGUAGE, NewIndex, design_id, plan_index
 from aiocouch.embedded.mango.options import read_bulk_delete, read_index
@@ -86,6 +86,7 @@ def _number(exchange: Exchange, name: str, default: int, lowest: int) -> int:
 
 async def _create(exchange: Exchange) -> web.StreamResponse:
     new = plan_index(read_index(await exchange.json_object()))
+    check_id(new.ddoc)
     body, edit = _open_design(exchange, new.ddoc)
     changed = _with_option(new.add_to(body), new, is_new=not edit.revs)
     result = "exists"

@@ -8,11 +8,11 @@ from aiocouch.embedded.errors import bad_request, internal, method_not_allowed, 
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.identity import is_database_admin
 from aiocouch.embedded.incoming import read_rev
+from aiocouch.embedded.partitioning import check_partitioned_id
 from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.purging import purge, purges
 from aiocouch.embedded.who.access import not_database_admin
-from aiocouch.embedded.writing import check_partition
 
 if TYPE_CHECKING:
     import sqlite3
@@ -123,7 +123,7 @@ def _wanted(exchange: Exchange, body: dict[str, Any]) -> dict[str, list[Rev]]:
         raise bad_request("Exceeded maximum number of revisions.")
     if exchange.database.partitioned:
         for doc_id in wanted:
-            check_partition(doc_id)
+            check_partitioned_id(doc_id)
     return wanted
 
 

@@ -15,15 +15,27 @@ if TYPE_CHECKING:
     from aiocouch.embedded.http.query import Query
 
 
-def options_of_query(query: Query, given: ViewOptions | None = None) -> ViewOptions:
-    """Read the options of the query, on top of `given`; later ones win."""
-    options = given or ViewOptions()
-    options.apply_text((name, text) for name, text in query.pairs if name != "keys")
+def options_of_query(query: Query) -> ViewOptions:
+    """Read the options of the query; later ones win. A list of one key is a range as well."""
+    keys = None
     if "keys" in query:
-        refusal = bad_request("`keys` parameter must be an array.")
-        options.keys = _keys(query.json("keys"), refusal)
-    if options.keys is not None and len(options.keys) == 1:
-        _forget_range(options, options.keys[0])
+        keys = _keys(query.json("keys"), bad_request("`keys` parameter must be an array."))
+    return _of_keys(ViewOptions().apply_text(query.pairs), keys)
+
+
+def options_of_body(body: dict[str, Any], query: Query) -> ViewOptions:
+    """Read the options of the body of a request, and of the query on top of them."""
+    keys = None
+    if "keys" in body:
+        keys = _keys(body["keys"], bad_request("`keys` body member must be an array."))
+    return _of_keys(ViewOptions().apply_json(body).apply_text(query.pairs), keys)
+
+
+def _of_keys(options: ViewOptions, keys: list[Any] | None) -> ViewOptions:
+    if keys is not None:
+        options.keys = keys
+        if len(keys) == 1:
+            _forget_range(options, keys[0])
     return options
 
 
@@ -33,14 +45,6 @@ def _forget_range(options: ViewOptions, key: object) -> None:
         options.start = UNSET
     if options.end == key:
         options.end = UNSET
-
-
-def options_of_body(body: dict[str, Any]) -> ViewOptions:
-    """Read the options of the body of a request."""
-    options = ViewOptions()
-    if "keys" in body:
-        options.keys = _keys(body["keys"], bad_request("`keys` body member must be an array."))
-    return options.apply_json({name: value for name, value in body.items() if name != "keys"})
 
 
 def options_of_member(query: Query, member: dict[str, Any]) -> ViewOptions:

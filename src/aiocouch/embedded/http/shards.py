@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiocouch.embedded.errors import internal
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.incoming import DESIGN
+from aiocouch.embedded.partitioning import check_partitioned_id
 from aiocouch.embedded.tasks import NODE
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ async def shards(exchange: Exchange) -> web.StreamResponse:
     if len(exchange.segments) > 3:
         raise internal("function_clause")
     if len(exchange.segments) == 3:
+        if exchange.database.partitioned:
+            check_partitioned_id(exchange.segments[2])
         place = _place(exchange.database, exchange.segments[2])
         return exchange.answer({"range": _ranges(exchange.database.q)[place], "nodes": [NODE]})
     ranges = _ranges(exchange.database.q)
