@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
 
+from aiocouch._former.resources import RemoteAttachment
 from aiocouch._wire.content import ContentReader
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import with_query
@@ -63,14 +64,14 @@ class Owner(Protocol):
         ...
 
 
-class Attachment:
+class Attachment(RemoteAttachment):
     """An attachment of a document. Building one sends no request.
 
     `id` is its name. `content_type` is None until `exists`, `fetch`, `stream` or `save` has told it.
     """
 
     def __init__(self, document: Owner, id: str) -> None:
-        self.document = document
+        self.document: Owner = document
         self.id = id
         self.content_type: str | None = None
         self.endpoint = f"{document.endpoint}/{quote_name(id, 'attachment name')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
+from aiocouch._renamed import JSON_DICT, Renamed, door
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
 from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from aiocouch.typing import BulkRow
 
 __all__ = ["BulkCreateOperation", "BulkOperation", "BulkUpdateOperation"]
+
+if not TYPE_CHECKING:
+    __getattr__ = door(__name__, JSON_DICT)
 
 
 _MOST_DOCUMENTS = 1_000
@@ -43,6 +47,8 @@ class BulkOperation:
         self.error: list[Document] | None = None
         self._docs: list[Document] = []
         self._known: set[str] = set()
+
+    _database = Renamed("database")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self._docs)} documents in {self.database!r}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from aiocouch._renamed import JSON_DICT, Renamed, door
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth
 from aiocouch.database import Database
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from aiocouch.typing import DatabaseOptions, JsonDict, ListOptions
 
 __all__ = ["CouchDB"]
+
+if not TYPE_CHECKING:
+    __getattr__ = door(__name__, JSON_DICT)
 
 
 class CouchDB:
@@ -48,6 +52,8 @@ class CouchDB:
         self.remote = Remote(
             server, user=user, password=password, cookie=cookie, gzip_above=gzip_above, **kwargs
         )
+
+    _server = Renamed("remote")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.remote.url}>"

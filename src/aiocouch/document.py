@@ -20,6 +20,8 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
+from aiocouch._former.resources import RemoteDocument
+from aiocouch._renamed import JSON_DICT, door
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
@@ -46,12 +48,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Document", "SecurityDocument"]
 
+if not TYPE_CHECKING:
+    __getattr__ = door(__name__, JSON_DICT)
+
 _NEVER_SEEN = b""
 _IDENTITY = frozenset({"_id", "_rev"})
 SupportsUpdate: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
-class Document(MutableMapping[str, Any]):
+class Document(RemoteDocument, MutableMapping[str, Any]):
     """The local representation of a document: a dict of its content that can be fetched and saved.
 
     `data` is the initial content; it is copied, and an `_id` in it is replaced by `id`. Building a
@@ -63,20 +68,7 @@ class Document(MutableMapping[str, Any]):
     Raises `InvalidTypeError` (a TypeError) when `data` is no mapping, or another document.
     """
 
-    # With __dict__, so that programs can keep attributes of their own, and tests can patch methods.
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_content",
-        "_seen",
-        "_seen_rev",
-        "_text",
-        "database",
-        "id",
-    )
-
-    database: Database
-    id: str
+    __slots__ = ("_content", "_seen", "_seen_rev", "_text")
 
     def __init__(self, database: Database, id: str, data: Mapping[str, Any] | None = None) -> None:
         check_document_id(id)

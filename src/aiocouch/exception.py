@@ -17,6 +17,8 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from aiocouch._renamed import door
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
@@ -40,6 +42,23 @@ __all__ = [
     "UnexpectedAnswerError",
     "UnsupportedMediaTypeError",
 ]
+
+if TYPE_CHECKING:
+    from aiocouch._former.raising import Endpoint as Endpoint
+    from aiocouch._former.raising import generator_raises as generator_raises
+    from aiocouch._former.raising import raise_for_endpoint as raise_for_endpoint
+    from aiocouch._former.raising import raises as raises
+else:
+    _RAISING = "aiocouch._former.raising"
+    __getattr__ = door(
+        __name__,
+        {
+            "Endpoint": (_RAISING, "a protocol of your own"),
+            "generator_raises": (_RAISING, "except clauses: the status decides about the class"),
+            "raise_for_endpoint": (_RAISING, "except clauses: the status decides about the class"),
+            "raises": (_RAISING, "except clauses: the status decides about the class"),
+        },
+    )
 
 
 class Facts(NamedTuple):

@@ -12,13 +12,15 @@ import io
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from aiocouch._former.server import RemoteServer
+from aiocouch._renamed import JSON_DICT, door
 from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
 from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._transport.pool import Place, Pool, Span, pool_of
@@ -64,7 +66,7 @@ class _Session(NamedTuple):
     pool: Pool
 
 
-class Remote:
+class Remote(RemoteServer):
     """One server, by its URL. The aiohttp session opens at the first request, in the running loop.
 
     Raises `InvalidInputError` for what is no http or https URL, `InvalidTypeError` for an option
@@ -266,6 +268,13 @@ class Remote:
         except CouchDBError:
             return None
 
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The session of aiohttp, which is opened if it was not yet."""
+        if self._session is None or self._closed:
+            return self._start("GET", "/")
+        return self._session
+
     def _is_to_pack(self, body: Body) -> TypeGuard[bytes | Texts]:
         above = self._gzip_above
         return above is not None and isinstance(body, bytes | Texts) and len(body) > above
@@ -317,7 +326,27 @@ class Remote:
         return bool(self.credentials or given)
 
 
-RemoteServer = Remote  # its name of old
+if TYPE_CHECKING:
+    from aiocouch._former.resources import RemoteAttachment as RemoteAttachment
+    from aiocouch._former.resources import RemoteDatabase as RemoteDatabase
+    from aiocouch._former.resources import RemoteDocument as RemoteDocument
+    from aiocouch._former.resources import RemoteView as RemoteView
+    from aiocouch._former.server import RequestResult as RequestResult
+else:
+    _RESOURCES, _SERVER = "aiocouch._former.resources", "aiocouch._former.server"
+    __getattr__ = door(
+        __name__,
+        {
+            **JSON_DICT,
+            "RemoteAttachment": (_RESOURCES, "aiocouch.Attachment"),
+            "RemoteDatabase": (_RESOURCES, "aiocouch.Database"),
+            "RemoteDocument": (_RESOURCES, "aiocouch.Document"),
+            "RemoteView": (_RESOURCES, "aiocouch.View"),
+            "RequestResult": (_SERVER, "aiocouch.HTTPResponse"),
+            "_quote_id": (_SERVER, "the public methods, which quote ids"),
+            "_stringify_params": (_SERVER, "the options of the public methods"),
+        },
+    )
 
 
 async def _packed(body: bytes) -> tuple[bytes, Mapping[str, str] | None]:

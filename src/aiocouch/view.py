@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
+from aiocouch._former.resources import RemoteView
+from aiocouch._renamed import JSON_DICT, Renamed, door
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     from aiocouch.typing import JsonDict, ViewOptions
 
 __all__ = ["AllDocsView", "View", "ViewResponse", "ViewRow"]
+
+if not TYPE_CHECKING:
+    __getattr__ = door(__name__, JSON_DICT)
 
 
 class ViewRow(msgspec.Struct, frozen=True):
@@ -89,6 +94,8 @@ class ViewResponse:
     update_seq: str | None = None
     database: Database | None = field(default=None, repr=False, compare=False)
 
+    _database = Renamed("database")
+
     def _good(self) -> Generator[JsonDict, None, None]:
         return (row for row in self.rows if "error" not in row)
 
@@ -121,7 +128,7 @@ class ViewResponse:
                 yield _document(self.database, found, create)
 
 
-class View:
+class View(RemoteView):
     """A view of a design document. Building one sends no request.
 
     `design_doc` is the name of the design document, with or without `_design/`; `id` that of the view.

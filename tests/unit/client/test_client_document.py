@@ -328,7 +328,7 @@ def test_what_is_no_json_is_printed_all_the_same(db: Database) -> None:
 class Slotted(MutableMapping[str, Any]):
     """A document as it would be without attributes of its own."""
 
-    __slots__ = tuple(name for name in Document.__slots__ if name != "__dict__")
+    __slots__ = (*Document.__slots__, "__weakref__", "database", "id")
 
 
 def size_of(kind: Any, count: int = 10_000) -> float:
