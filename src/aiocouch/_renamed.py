@@ -66,7 +66,3 @@ def door(module: str, names: Mapping[str, tuple[str, str]]) -> Callable[[str], A
         return getattr(importlib.import_module(home), name)
 
     return find
-
-
-JSON_DICT = {"JsonDict": ("aiocouch.typing", "aiocouch.typing.JsonDict")}
-"""The name that almost every module of aiocouch 4 had imported, and programs imported from there."""

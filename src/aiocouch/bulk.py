@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from aiocouch._renamed import JSON_DICT, Renamed, door
+from aiocouch._renamed import Renamed
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
 from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from aiocouch.typing import BulkRow
 
 __all__ = ["BulkCreateOperation", "BulkOperation", "BulkUpdateOperation"]
-
-if not TYPE_CHECKING:
-    __getattr__ = door(__name__, JSON_DICT)
 
 
 _MOST_DOCUMENTS = 1_000

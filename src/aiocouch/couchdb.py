@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from aiocouch._renamed import JSON_DICT, Renamed, door
+from aiocouch._renamed import Renamed
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth
 from aiocouch.database import Database
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from aiocouch.typing import DatabaseOptions, JsonDict, ListOptions
 
 __all__ = ["CouchDB"]
-
-if not TYPE_CHECKING:
-    __getattr__ = door(__name__, JSON_DICT)
 
 
 class CouchDB:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch._former.resources import RemoteDatabase
-from aiocouch._renamed import JSON_DICT, door
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["Database"]
-
-if not TYPE_CHECKING:
-    __getattr__ = door(__name__, JSON_DICT)
 
 _PAGE = 10_000
 _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])

@@ -21,7 +21,6 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from aiocouch._former.resources import RemoteDocument
-from aiocouch._renamed import JSON_DICT, door
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
@@ -47,9 +46,6 @@ if TYPE_CHECKING:
     from aiocouch.typing import DocumentOptions, JsonDict
 
 __all__ = ["Document", "SecurityDocument"]
-
-if not TYPE_CHECKING:
-    __getattr__ = door(__name__, JSON_DICT)
 
 _NEVER_SEEN = b""
 _IDENTITY = frozenset({"_id", "_rev"})

@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from aiocouch._former.server import RemoteServer
-from aiocouch._renamed import JSON_DICT, door
+from aiocouch._renamed import door
 from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
 from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._transport.pool import Place, Pool, Span, pool_of
@@ -337,7 +337,6 @@ else:
     __getattr__ = door(
         __name__,
         {
-            **JSON_DICT,
             "RemoteAttachment": (_RESOURCES, "aiocouch.Attachment"),
             "RemoteDatabase": (_RESOURCES, "aiocouch.Database"),
             "RemoteDocument": (_RESOURCES, "aiocouch.Document"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._hints import complete
 from aiocouch._renamed import warn
 
 if TYPE_CHECKING:
@@ -29,3 +30,6 @@ class FindRequest:
 
     def __aiter__(self) -> AsyncGenerator[Document, None]:
         return self.database.find(self.selector, self.limit, **self.params)
+
+
+complete(__name__.partition(".")[0])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from aiocouch._former.resources import RemoteView
-from aiocouch._renamed import JSON_DICT, Renamed, door
+from aiocouch._renamed import Renamed
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from aiocouch.typing import JsonDict, ViewOptions
 
 __all__ = ["AllDocsView", "View", "ViewResponse", "ViewRow"]
-
-if not TYPE_CHECKING:
-    __getattr__ = door(__name__, JSON_DICT)
 
 
 class ViewRow(msgspec.Struct, frozen=True):

@@ -1,6 +1,7 @@
 """The private names of aiocouch 3 and 4 that programs use: they work, and warn with the public way."""
 # ruff: noqa: SLF001 - private names are what this is about
 
+import importlib
 import json
 import warnings
 from collections.abc import AsyncGenerator, Iterator
@@ -304,15 +305,13 @@ async def test_find_request(db: Database, doc: Document) -> None:
 # -- names of modules
 
 
-@pytest.mark.parametrize("module", ["bulk", "couchdb", "database", "document", "remote", "view"])
+@pytest.mark.parametrize(
+    "module", ["bulk", "couchdb", "database", "document", "event", "remote", "view"]
+)
 def test_json_dict(module: str) -> None:
     import aiocouch.typing
 
-    with warned("aiocouch.typing.JsonDict"):
-        space: dict[str, object] = {"__file__": __file__}
-        code = compile(f"from aiocouch.{module} import JsonDict", __file__, "exec")
-        exec(code, space)
-    assert space["JsonDict"] is aiocouch.typing.JsonDict
+    assert importlib.import_module(f"aiocouch.{module}").JsonDict is aiocouch.typing.JsonDict
 
 
 def test_names_of_types() -> None:
