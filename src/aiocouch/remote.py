@@ -173,7 +173,7 @@ class Remote(RemoteServer):
         try:
             if pool.busy > pool.limit:
                 pool.make_room(facts_of(method, path))
-            response = await self._head(client, method, path, body, headers, timeout=timeout)
+            response = await self._begin(client, method, path, body, headers, timeout=timeout)
         except BaseException:
             place.leave()
             raise
@@ -181,7 +181,7 @@ class Remote(RemoteServer):
         self._coming[body_of_answer] = path
         return body_of_answer
 
-    async def _head(
+    async def _begin(
         self,
         session: aiohttp.ClientSession,
         method: str,
@@ -271,9 +271,7 @@ class Remote(RemoteServer):
     @property
     def session(self) -> aiohttp.ClientSession:
         """The session of aiohttp, which is opened if it was not yet."""
-        if self._session is None or self._closed:
-            return self._start("GET", "/")
-        return self._session
+        return self._ready("GET", "/").client
 
     def _is_to_pack(self, body: Body) -> TypeGuard[bytes | Texts]:
         above = self._gzip_above
