@@ -190,14 +190,15 @@ class Database(Owner):
     def sizes(self) -> dict[str, int]:
         """Give sizes in bytes: of the file, of the documents as JSON, of what is in use.
 
-        Where nothing was ever written nothing is in use, whatever SQLite needs for itself.
+        Where nothing was ever written nothing is in use, whatever SQLite needs for itself. What is
+        in use is less than the file, as in CouchDB: SQLite's first page holds no documents.
         """
         pages, size, free = (
             self.reader.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size", "freelist_count")
         )
         external = self.committed.external_size
-        active = (pages - free) * size if self.update_seq else 0
+        active = (pages - free - 1) * size if self.update_seq else 0
         return {"file": pages * size, "external": external, "active": active}
 
     def sequence(self, number: int) -> str:

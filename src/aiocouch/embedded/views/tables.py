@@ -270,12 +270,12 @@ class Tables:
             return 0
 
     def file_size(self) -> tuple[int, int]:
-        """Give the size of the file and of what is in use in it, in bytes."""
+        """Give the size of the file and of what is in use in it (not its first page), in bytes."""
         pages, size, free = (
             self.connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size", "freelist_count")
         )
-        return pages * size, (pages - free) * size
+        return pages * size, (pages - free - 1) * size
 
     def close(self) -> None:
         """Close all connections."""
