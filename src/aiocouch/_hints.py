@@ -15,6 +15,7 @@ import types
 import typing
 
 import aiohttp
+from yarl import URL
 
 __all__ = ["complete"]
 
@@ -25,7 +26,13 @@ _ABSTRACT = (
 _STANDARD: dict[str, object] = {
     **{name: getattr(collections.abc, name) for name in _ABSTRACT},
     **{name: getattr(typing, name) for name in ("Any", "Self", "Unpack")},
-    **{"TracebackType": types.TracebackType, "aiohttp": aiohttp, "asyncio": asyncio, "os": os},
+    **{
+        "TracebackType": types.TracebackType,
+        "aiohttp": aiohttp,
+        "asyncio": asyncio,
+        "os": os,
+        "URL": URL,
+    },
 }
 
 

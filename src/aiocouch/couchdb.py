@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from aiocouch._renamed import Renamed
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
@@ -19,6 +19,8 @@ from aiocouch.remote import Remote
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
+
+    from yarl import URL
 
     from aiocouch.typing import DatabaseOptions, JsonDict, ListOptions
 
@@ -38,12 +40,12 @@ class CouchDB:
 
     def __init__(
         self,
-        server: str,
+        server: str | URL | None,
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
         *,
-        gzip_above: int | None = None,
+        gzip_above: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         self.remote = Remote(
@@ -113,7 +115,13 @@ class CouchDB:
                 raise
         return database
 
-    async def keys(self, **params: Unpack[ListOptions]) -> list[str]:
+    @overload
+    async def keys(self, **params: Unpack[ListOptions]) -> list[str]: ...
+
+    @overload  # only `**options`, a dict of any types, can give what is required
+    async def keys(self, *, _: object, **params: object) -> list[str]: ...
+
+    async def keys(self, **params: Any) -> list[str]:
         """The names of all databases (`GET /_all_dbs`)."""
         path = with_query("/_all_dbs", checked(params, LIST))
         response = await self.remote.request("GET", path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
@@ -194,7 +194,10 @@ class Database(RemoteDatabase):
         return self.all_docs.docs(**params)
 
     async def find(
-        self, selector: JsonDict, limit: int | None = None, **params: Unpack[FindOptions]
+        self,
+        selector: Mapping[str, Any],
+        limit: int | None = None,
+        **params: Unpack[FindOptions],
     ) -> AsyncGenerator[Document, None]:
         """The documents that match a Mango selector (`POST /{db}/_find`), read as they come.
 
@@ -217,20 +220,38 @@ class Database(RemoteDatabase):
             query["bookmark"] = stream.meta["bookmark"]
             query.pop("skip", None)
 
-    async def index(self, index: JsonDict, **kwargs: Unpack[IndexOptions]) -> JsonDict:
+    @overload
+    async def index(self, index: Mapping[str, Any], **kwargs: Unpack[IndexOptions]) -> JsonDict: ...
+
+    @overload  # only `**options`, a dict of any types, can give what is required
+    async def index(self, index: Mapping[str, Any], *, _: object, **kwargs: object) -> JsonDict: ...
+
+    async def index(self, index: Mapping[str, Any], **kwargs: Any) -> JsonDict:
         """Create a Mango index (`POST /{db}/_index`). `index` is such as `{"fields": ["name"]}`."""
-        body = self.remote.encode({"index": index, **checked(kwargs, INDEX)})
+        options = checked(kwargs, INDEX)
+        if "partial_filter_selector" in options:
+            options["partial_filter_selector"] = dict(options["partial_filter_selector"])
+        body = self.remote.encode({"index": dict(index), **options})
         response = await self.remote.request("POST", f"{self.endpoint}/_index", body=body)
         created: JsonDict = response.json()
         return created
 
+    @overload
     def changes(
         self, last_event_id: str | None = None, **params: Unpack[ChangesOptions]
-    ) -> ChangesFeed:
+    ) -> ChangesFeed: ...
+
+    @overload  # its function reads whatever options it likes
+    def changes(
+        self, last_event_id: str | None = None, *, filter: str | None, **params: Any
+    ) -> ChangesFeed: ...
+
+    def changes(self, last_event_id: str | None = None, **params: Any) -> ChangesFeed:
         """What happened to documents since `last_event_id`, or ever (`/{db}/_changes`).
 
         The feed "normal" (the default) ends with the last event, "longpoll" waits for one when there
-        is none, "continuous" goes on. `doc_ids` and `selector` choose documents.
+        is none, "continuous" goes on. `doc_ids` and `selector` choose documents. With a `filter` function,
+        options that CouchDB does not know are for it.
         """
         options: JsonDict = dict(params)
         if last_event_id is not None:
@@ -300,10 +321,10 @@ class Database(RemoteDatabase):
     _bulk_docs, _bulk_get, _purge = bulk_docs, bulk_get, purge
 
 
-def _find_query(selector: JsonDict, limit: int | None, params: Any) -> JsonDict:
-    if not isinstance(selector, dict):
+def _find_query(selector: Mapping[str, Any], limit: int | None, params: Any) -> JsonDict:
+    if not isinstance(selector, Mapping):
         raise InvalidTypeError(f"the selector must be a dict, not {type(selector).__name__}")
     options = checked(params, FIND)
     if "fields" in options:
         raise InvalidInputError("find() gives whole documents: fields= is not supported")
-    return {**options, "selector": selector, "limit": _PAGE if limit is None else limit}
+    return {**options, "selector": dict(selector), "limit": _PAGE if limit is None else limit}

@@ -400,6 +400,14 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
     def __contains__(self, key: object) -> bool:
         return key in self._loaded()
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a member, or `default` where there is none."""
+        return self._loaded().get(key, default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of a member, which becomes `default` where there is none."""
+        return self._loaded().setdefault(key, default)
+
     def keys(self) -> KeysView[str]:
         """The names of the members, a view that follows changes."""
         return self._loaded().keys()

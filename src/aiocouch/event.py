@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -172,8 +172,10 @@ def _checked(options: JsonDict) -> JsonDict:
     feed = given.get("feed", "normal")
     if feed not in _FEEDS:
         raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")
-    if not isinstance(given.get("selector", {}), dict):
-        raise InvalidTypeError("the selector of a feed must be a dict")
+    if "selector" in given:
+        if not isinstance(given["selector"], Mapping):
+            raise InvalidTypeError("the selector of a feed must be a dict")
+        given["selector"] = dict(given["selector"])
     if "doc_ids" in given:
         given["doc_ids"] = listed(given["doc_ids"], "doc_ids")
     if feed == "continuous" and "timeout" not in given:

@@ -75,15 +75,15 @@ class Remote(RemoteServer):
 
     def __init__(
         self,
-        server: str,
+        server: str | URL | None,
         *,
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
-        gzip_above: int | None = None,
+        gzip_above: int | str | None = None,
         **kwargs: Any,
     ) -> None:
-        self._gzip_above = gzip_above
+        self._gzip_above = _number_of_bytes(gzip_above)
         url, self.credentials = _split(server, credentials(user, password, cookie))
         self.url = url
         self._options = _session_options(kwargs)
@@ -363,8 +363,17 @@ class _Pieces:
             yield self._body[start : start + _PIECE]
 
 
-def _split(server: str, given: Credentials | None) -> tuple[str, Credentials | None]:
+def _number_of_bytes(given: int | str | None) -> int | None:
+    try:
+        return None if given is None else int(given)
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"gzip_above={given!r} is no number of bytes") from None
+
+
+def _split(server: str | URL | None, given: Credentials | None) -> tuple[str, Credentials | None]:
     """The URL without its credentials and without a slash at its end, and who we are."""
+    if server is None:
+        raise InvalidTypeError("the server is None: is the variable that has its URL not set?")
     if not isinstance(server, str | URL):
         raise InvalidTypeError(f"the server must be a URL, not {type(server).__name__}")
     try:

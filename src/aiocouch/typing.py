@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Required, TypeAlias, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
 
 __all__ = [
     "BulkRow",
@@ -33,35 +33,41 @@ Feed: TypeAlias = Literal["normal", "longpoll", "continuous", "live"]
 """How a changes feed goes on. "live" is another name of "continuous"."""
 
 
+# What CouchDB reads out of a query is text: "5" is 5 and "true" is True. None is left out.
+Flag: TypeAlias = bool | str | None
+Number: TypeAlias = int | str | None
+Text: TypeAlias = str | None
+
+
 class DatabaseOptions(TypedDict, total=False):
     """Options of `PUT /{db}`."""
 
-    q: int
-    n: int
-    partitioned: bool
-    placement: str
-    engine: str
-    w: int
-    extra: Mapping[str, Any]
+    q: Number
+    n: Number
+    partitioned: Flag
+    placement: Text
+    engine: Text
+    w: Number
+    extra: Mapping[str, Any] | None
 
 
 class DocumentOptions(TypedDict, total=False):
     """Options of `GET /{db}/{docid}`."""
 
-    attachments: bool
-    att_encoding_info: bool
-    atts_since: list[str]
-    conflicts: bool
-    deleted: bool
-    deleted_conflicts: bool
-    latest: bool
-    local_seq: bool
-    meta: bool
-    r: int
-    revs: bool
-    revs_info: bool
-    w: int
-    extra: Mapping[str, Any]
+    attachments: Flag
+    att_encoding_info: Flag
+    atts_since: Sequence[str] | None
+    conflicts: Flag
+    deleted: Flag
+    deleted_conflicts: Flag
+    latest: Flag
+    local_seq: Flag
+    meta: Flag
+    r: Number
+    revs: Flag
+    revs_info: Flag
+    w: Number
+    extra: Mapping[str, Any] | None
 
 
 class ViewOptions(DocumentOptions, total=False):
@@ -70,30 +76,30 @@ class ViewOptions(DocumentOptions, total=False):
     Those of a document are for the documents of `include_docs`; CouchDB passes over some of them.
     """
 
-    descending: bool
+    descending: Flag
     endkey: Any
     end_key: Any
-    endkey_docid: str
-    end_key_doc_id: str
-    group: bool
-    group_level: int
-    include_docs: bool
-    inclusive_end: bool
+    endkey_docid: Text
+    end_key_doc_id: Text
+    group: Flag
+    group_level: Number
+    include_docs: Flag
+    inclusive_end: Flag
     key: Any
     keys: Any
-    limit: int | None
-    partition: str
-    reduce: bool
-    skip: int
-    sorted: bool
-    stable: bool
-    stale: Literal["ok", "update_after"]
+    limit: Number
+    partition: Text
+    reduce: Flag
+    skip: Number
+    sorted: Flag
+    stable: Flag
+    stale: Text
     startkey: Any
     start_key: Any
-    startkey_docid: str
-    start_key_doc_id: str
-    update: Literal["true", "false", "lazy"] | bool
-    update_seq: bool
+    startkey_docid: Text
+    start_key_doc_id: Text
+    update: Flag
+    update_seq: Flag
 
 
 class ListOptions(ViewOptions, total=False):
@@ -103,65 +109,58 @@ class ListOptions(ViewOptions, total=False):
 class FindOptions(TypedDict, total=False):
     """Members of the body of `POST /{db}/_find`, beside `selector` and `limit`."""
 
-    allow_fallback: bool
-    bookmark: str
-    conflicts: bool
-    execution_stats: bool
-    partition: str
-    r: int
-    skip: int
-    sort: list[Any]
-    stable: bool
-    stale: str
-    update: bool | str
-    use_index: str | list[str]
-    extra: Mapping[str, Any]
+    allow_fallback: bool | None
+    bookmark: str | None
+    conflicts: bool | None
+    execution_stats: bool | None
+    partition: str | None
+    r: int | None
+    skip: int | None
+    sort: Sequence[Any] | None
+    stable: bool | None
+    stale: str | None
+    update: bool | str | None
+    use_index: str | Sequence[str] | None
+    extra: Mapping[str, Any] | None
 
 
 class IndexOptions(TypedDict, total=False):
     """Members of the body of `POST /{db}/_index`, beside `index`."""
 
-    ddoc: str
-    name: str
-    type: Literal["json", "text", "nouveau"]
-    w: int
-    partitioned: bool
-    partial_filter_selector: JsonDict
-    extra: Mapping[str, Any]
+    ddoc: str | None
+    name: str | None
+    type: str | None
+    w: int | None
+    partitioned: bool | None
+    partial_filter_selector: Mapping[str, Any] | None
+    extra: Mapping[str, Any] | None
 
 
 ChangesOptions = TypedDict(
     "ChangesOptions",
     {
-        "attachments": bool,
-        "att_encoding_info": bool,
-        "conflicts": bool,
-        "descending": bool,
-        "doc_ids": list[str],
-        "feed": Feed,
-        "filter": str,
-        "heartbeat": "int | bool",
-        "include_docs": bool,
-        "last-event-id": "str | int",
-        "limit": int,
-        "selector": JsonDict,
-        "seq_interval": int,
-        "since": "str | int",
-        "style": Literal["main_only", "all_docs"],
-        "timeout": int,
-        "view": str,
-        "extra": Mapping[str, Any],
+        "attachments": Flag,
+        "att_encoding_info": Flag,
+        "conflicts": Flag,
+        "descending": Flag,
+        "doc_ids": "Iterable[str] | None",
+        "feed": Text,
+        "filter": Text,
+        "heartbeat": Number,
+        "include_docs": Flag,
+        "last-event-id": Number,
+        "limit": Number,
+        "selector": Mapping[str, Any] | None,
+        "seq_interval": Number,
+        "since": Number,
+        "style": Text,
+        "timeout": Number,
+        "view": Text,
+        "extra": Mapping[str, Any] | None,
     },
     total=False,
 )
-"""Options of `GET /{db}/_changes`. Parameters of an own filter function go into `extra`."""
+"""Options of `GET /{db}/_changes`. With a `filter` all others are for its function."""
 
-
-class BulkRow(TypedDict, total=False):
-    """One row of the answer of `POST /{db}/_bulk_docs`."""
-
-    id: Required[str]
-    ok: bool
-    rev: str
-    error: str
-    reason: str
+BulkRow: TypeAlias = dict[str, Any]
+"""One row of the answer of `POST /{db}/_bulk_docs`: `id`, and `ok` and `rev`, or `error` and `reason`."""

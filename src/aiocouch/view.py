@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sized
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import msgspec
 
@@ -85,9 +85,10 @@ _NULL = b"null"
 class ViewResponse:
     """The whole answer of a view. `offset` and `total_rows` are None for a reduced one."""
 
-    offset: int | None = None
+    # Any is that None: who asks a view that is not reduced need not look for it.
+    offset: int | Any = None
     rows: list[JsonDict] = field(default_factory=list)
-    total_rows: int | None = None
+    total_rows: int | Any = None
     update_seq: str | None = None
     database: Database | None = field(default=None, repr=False, compare=False)
 
@@ -149,7 +150,13 @@ class View(RemoteView):
 
     # -- whole answers ----------------------------------------------------------------------------
 
-    async def get(self, **params: Unpack[ViewOptions]) -> ViewResponse:
+    @overload
+    async def get(self, **params: Unpack[ViewOptions]) -> ViewResponse: ...
+
+    @overload  # only `**options`, a dict of any types, can give what is required
+    async def get(self, *, _: object, **params: object) -> ViewResponse: ...
+
+    async def get(self, **params: Any) -> ViewResponse:
         """The whole answer (`GET /{db}/_design/{ddoc}/_view/{view}`)."""
         path = with_query(self.endpoint, checked(params, VIEW))
         response = await self.database.remote.request("GET", path)
@@ -159,7 +166,7 @@ class View(RemoteView):
         self,
         keys: Iterable[Any] | None = None,
         *,
-        ids: Iterable[Any] | None = None,
+        ids: Any = None,
         **params: Any,
     ) -> ViewResponse:
         """The rows of these keys, whole (`POST /{db}/_design/{ddoc}/_view/{view}`).
@@ -219,8 +226,18 @@ class View(RemoteView):
             async for id in found:
                 yield id
 
-    async def aitems(
+    @overload
+    def aitems(
         self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
+    ) -> AsyncGenerator[tuple[Any, Any], None]: ...
+
+    @overload
+    def aitems(
+        self, *, _: object, prefix: Any = None, **params: object
+    ) -> AsyncGenerator[tuple[Any, Any], None]: ...
+
+    async def aitems(
+        self, *, prefix: str | None = None, **params: Any
     ) -> AsyncGenerator[tuple[Any, Any], None]:
         """The keys and values of the rows."""
         async with self._stream(None, prefix, params) as stream:
@@ -229,8 +246,18 @@ class View(RemoteView):
                     if row.error is None:
                         yield row.key, row.value
 
-    async def avalues(
+    @overload
+    def avalues(
         self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
+    ) -> AsyncGenerator[Any, None]: ...
+
+    @overload
+    def avalues(
+        self, *, _: object, prefix: Any = None, **params: object
+    ) -> AsyncGenerator[Any, None]: ...
+
+    async def avalues(
+        self, *, prefix: str | None = None, **params: Any
     ) -> AsyncGenerator[Any, None]:
         """The values of the rows."""
         async with aclosing(self.aitems(prefix=prefix, **params)) as items:

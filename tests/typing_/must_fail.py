@@ -11,7 +11,9 @@ async def session(couchdb: CouchDB) -> None:
     CouchDB("http://h", user=5)  # error
     await couchdb.create("db", partitoned=True)  # error
     await couchdb.create(5)  # error
-    await couchdb.keys(limit="1")  # error
+    CouchDB("http://h", gzip_above=[1])  # error
+    await couchdb.keys(limt=1)  # error
+    await couchdb.keys(limit=[1])  # error
     await couchdb[5]  # error
 
 
@@ -22,16 +24,22 @@ async def database(db: Database) -> None:
     await db.create("x", data="text")  # error
     await db.docs()  # error
     db.docs(include_dcos=True)  # error
-    db.docs(limit="5")  # error
+    db.docs(limit=[5])  # error
+    db.docs(ids=["a"], extra=5)  # error
     db.find("name")  # error
     db.find({}, limit="5")  # error
+    db.find({}, skip="5")  # error
+    db.find({}, bookmark=5)  # error
     db.find({}, sorted=["a"])  # error
     db.find({}, fields=["a"])  # error
-    db.changes(feed="eventsource")  # error
+    db.changes(feed=5)  # error
+    db.changes(heartbeat=5.5)  # error
     db.changes(include_doc=True)  # error
+    db.changes(include_doc=True, since="now")  # error
     db.update_docs(5)  # error
     await db.index(["a"])  # error
-    await db.index({"fields": ["a"]}, type="tree")  # error
+    await db.index({"fields": ["a"]}, type=5)  # error
+    await db.index({"fields": ["a"]}, partitoned=True)  # error
     for key in db.akeys():  # error
         len(key)
 
@@ -54,5 +62,9 @@ async def rest(security: SecurityDocument, view: View) -> None:
     security.add_member(5)  # error
     security.members.append("x")  # error
     await view.get(descnding=True)  # error
-    await view.get(stale="yes")  # error
+    await view.get(limit=[5])  # error
+    await view.get(5)  # error
+    view.aitems(descnding=True)  # error
+    view.avalues(prefix=5)  # error
+    view.ids(descnding=True)  # error
     view.docs(["a"], prefix=5)  # error

@@ -1,6 +1,8 @@
 """What the type checkers must know about the public names. Checked, never run."""
 
 import io
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -114,7 +116,7 @@ async def view(found: View) -> None:
     response = await found.get(key=["a", 1], descending=True)
     assert_type(response, ViewResponse)
     assert_type(response.rows, list[dict[str, Any]])
-    assert_type(response.total_rows, int | None)
+    assert_type(response.total_rows, int | Any)
     assert_type(list(response.keys()), list[str])
     assert_type(list(response.docs()), list[Document])
     assert_type(await found.post(["a"], include_docs=True), ViewResponse)
@@ -141,7 +143,7 @@ async def bulk(db: Database) -> None:
     assert_type(operation.ok, list[Document] | None)
     assert_type(operation.error, list[Document] | None)
     for row in operation.response or []:
-        assert_type(row["id"], str)
+        assert_type(row, dict[str, Any])
     async with BulkOperation(db) as other:
         assert_type(other, BulkOperation)
 
@@ -159,6 +161,82 @@ async def changes(db: Database) -> None:
         assert_type(await event.doc(), Document)
         assert_type(event.database, Database)
         assert_type(base.id, str)
+
+
+async def as_before_session() -> None:
+    """What mypy took against aiocouch 4 is taken, in these and the following functions."""
+    optional: str | None = os.getenv("COUCHDB_USER")
+    texts: dict[str, str] = {"user": "u", "password": "p"}
+    CouchDB(os.getenv("URL"), user=optional, password=os.getenv("PASSWORD"), cookie=optional)
+    CouchDB("http://h", **texts)
+    couchdb = CouchDB("http://h", gzip_above=os.getenv("GZIP_ABOVE"))
+    mixed = {"limit": 5, "startkey": "a"}
+    assert_type(await couchdb.keys(**mixed), list[str])
+    await couchdb.keys(limit="3", startkey=None, endkey=optional)
+    await couchdb.create("db", q="3", n=None, partitioned="true")
+
+
+async def as_before_options(db: Database, found: View, text: str) -> None:
+    texts = {"limit": "5", "descending": "true"}
+    numbers, mixed = {"limit": 5, "skip": 1}, {"limit": 5, "startkey": "a"}
+    anything: dict[str, Any] = {}
+    db.docs(limit="5", skip="5", descending="true", stale=text, update=text, startkey=None)
+    db.docs(limit=None, skip=None, conflicts=None, inclusive_end=None, key="x", keys=["x"])
+    db.docs(["a"], **anything)
+    db.akeys(**mixed)
+    db.values(**mixed)
+    for options in (texts, numbers):
+        assert_type(await found.get(**options), ViewResponse)
+    assert_type(await found.get(**mixed), ViewResponse)
+    await found.get(group=None, group_level=None, reduce="false", stale=None, endkey_docid=None)
+    await found.post(["a"], **mixed)
+    async for item in found.aitems(**mixed):
+        assert_type(item, tuple[Any, Any])
+    async for value in found.avalues(**mixed):
+        assert_type(value, Any)
+    found.aitems(limit="5", reduce=None)
+    found.ids(limit="5")
+    found.docs(["a"], limit="5", prefix=os.getenv("PREFIX"))
+
+
+async def as_before_queries(
+    db: Database, some: Mapping[str, Any], text: str, texts: dict[str, str]
+) -> None:
+    optional, fields = os.getenv("BOOKMARK"), ("a", "b")
+    db.find(some, limit=None, sort=None, bookmark=None, use_index=None, skip=None)
+    db.find({}, bookmark=optional, sort=fields, use_index=fields, update=None, r=None)
+    await db.index(some, name=None, ddoc=optional, type=text, partial_filter_selector=some)
+    await db.index({"fields": ["a"]}, **texts)
+    db.changes(limit=None, since=None, heartbeat=None, timeout=None, doc_ids=None, filter=None)
+    db.changes(limit="5", feed=text, since=optional, heartbeat="true", timeout="5", style=text)
+    db.changes(filter="d/f", key="x")
+    db.changes("1-a", filter=optional, key="x", other=5)
+    db.changes(**texts)
+    db.changes(doc_ids=fields, selector=some, include_docs="true")
+
+
+async def as_before_results(
+    doc: Document, response: ViewResponse, operation: BulkOperation
+) -> None:
+    doc.get("x").lower()
+    doc.get("x", None).lower()
+    doc.get("x", default=[]).append(1)
+    doc.get(key="x").lower()
+    number: int = doc.get("x")
+    names: list[str] = doc.setdefault("names", [])
+    doc.setdefault("x").lower()
+    doc.setdefault("x", default={})["a"] = 1
+    doc.update(data={"a": number, "b": names})
+    for one in doc.get("x"):
+        one.lower()
+    total: int = response.total_rows
+    offset: int = response.offset
+    assert_type(response.total_rows + total + offset, int | Any)
+    if operation.response is not None:
+        rows: list[dict[str, Any]] = operation.response
+        rows[0]["anything"].lower()
+    maybe: list[dict[str, Any]] | None = operation.response
+    assert_type(maybe, list[dict[str, Any]] | None)
 
 
 async def errors(db: Database) -> None:

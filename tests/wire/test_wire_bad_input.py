@@ -171,7 +171,7 @@ async def test_find_with_fields_is_refused(canned: CannedServer, base: Database)
 
 async def test_option_of_a_wrong_type_is_refused(canned: CannedServer, base: Database) -> None:
     with pytest.raises((TypeError, ValueError)):
-        await base.view("d", "v").get(limit=object())  # type: ignore[arg-type]
+        await base.view("d", "v").get(limit=object())  # type: ignore[call-overload]
     assert canned.requests == []
 
 
