@@ -1,7 +1,8 @@
 """`python -m benchmarks.embedded`: the embedded server beside Apache CouchDB, in one run.
 
 Both are asked by the same plain client over one connection, in turn, each with a folder on the same
-disk.
+disk. `--saves` compares one thing only: documents saved one by one, each on disk when it is
+acknowledged, in rounds that take turns.
 """
 
 from __future__ import annotations
@@ -103,6 +104,39 @@ def view(running: Running, stored: int) -> float:
     return stored / _taken(lambda: Wire(running).ask("GET", path))
 
 
+def saves(running: Running, count: int) -> float:
+    """Seconds for documents that are saved one after the other."""
+    running.recreate(DATABASE)
+    wire = Wire(running)
+    (batch,) = batches(count)
+    bodies = [(f"{DATABASE}/{doc['_id']}", json.dumps(doc).encode()) for doc in batch]
+    wire.ask("GET", DATABASE)
+
+    def save() -> None:
+        for path, body in bodies:
+            wire.ask("PUT", path, body)
+
+    return _taken(save)
+
+
+def compare_saves(couchdb: str, rounds: int, count: int = 300) -> str:
+    """Save on both servers in turn; say what one write takes, and the ratio."""
+    taken: dict[str, list[float]] = {"embedded": [], couchdb: []}
+    with serving("embedded") as ours, serving(couchdb) as theirs:
+        servers = {"embedded": ours, couchdb: theirs}
+        for _ in range(rounds):
+            for name, running in servers.items():
+                taken[name].append(saves(running, count) / count * 1000)
+        titles = [running.title() for running in servers.values()]
+    pairs = zip(*taken.values(), strict=True)
+    medians = [statistics.median(found) for found in taken.values()]
+    ratio = statistics.median(mine / other for mine, other in pairs)
+    body = [["saved one by one, ms each", *(f"{one:.2f}" for one in medians), f"{ratio:.2f}"]]
+    about = report.machine(titles[1], rounds)
+    table = report.table(["", "embedded", "Apache CouchDB", "ratio"], body)
+    return f"{table}\n{report.said(about)} {count} documents a round.\n"
+
+
 def memory(running: Running, count: int) -> tuple[float, float]:
     """The memory in MB before a large database is read whole, and the most while it is."""
     seed(running, LARGE, count)
@@ -168,6 +202,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--couchdb", metavar="URL", help="Apache CouchDB (default: a private one)")
     parser.add_argument("--count", type=int, default=100_000, help="documents (default: 100000)")
     parser.add_argument("--large", type=int, default=0, help="also read so many, for the memory")
+    parser.add_argument("--saves", type=int, metavar="ROUNDS", help="only compare single saves")
     parser.add_argument("--out", type=Path, default=report.FOLDER, help="where the table goes")
     return parser.parse_args()
 
@@ -176,6 +211,12 @@ def main() -> None:
     """Measure both, and write the table."""
     given = _arguments()
     compile_ours()
+    if given.saves:
+        text = compare_saves(given.couchdb or "couchdb", given.saves)
+        print(text)
+        given.out.mkdir(parents=True, exist_ok=True)
+        (given.out / "saves.md").write_text(text)
+        return
     figures: dict[str, Figures] = {"embedded": {}, "couchdb": {}}
     titles = {"embedded": "embedded", "couchdb": "no Apache CouchDB"}
     kinds = ["embedded"]

@@ -43,9 +43,12 @@ def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.Str
 async def _handle(server: Server, request: web.BaseRequest) -> web.StreamResponse:
     begun = time.perf_counter()
     exchange = Exchange(request, server)
+    traffic = server.databases.traffic
+    traffic.requests += 1
     try:
         response = await _answer(exchange)
     finally:
+        traffic.requests -= 1
         exchange.leave()
     server.statistics.count(request.method, response.status, time.perf_counter() - begun)
     return response

@@ -23,7 +23,7 @@ from aiocouch.embedded.store.faults import explained
 from aiocouch.embedded.store.ranks import Ranks
 from aiocouch.embedded.store.records import Entry, Local, Revision
 from aiocouch.embedded.store.snapshots import Snapshots
-from aiocouch.embedded.store.writer import Owner, Writer, to_the_end
+from aiocouch.embedded.store.writer import Owner, Traffic, Writer, to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,6 +64,7 @@ class Database(Owner):
         folder: Path | None,
         executor: Executor | None,
         origin: schema.Origin | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         """Open a database, or create it when `origin` is given."""
         self.name = name
@@ -73,7 +74,7 @@ class Database(Owner):
         """How many requests are at work in it; while there are any, it does not rest."""
         self._path = None if folder is None else folder / "database.sqlite"
         self._reader: sqlite3.Connection | None = None
-        self.writer = Writer(self._connect, None if folder is None else executor, self)
+        self.writer = Writer(self._connect, None if folder is None else executor, self, traffic)
         self.compacting = False
         self.ranks = Ranks()
         self.behind = Behind()

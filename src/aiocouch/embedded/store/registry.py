@@ -19,6 +19,7 @@ from aiocouch.embedded.errors import CouchError, precondition_failed
 from aiocouch.embedded.store import schema
 from aiocouch.embedded.store.database import Database
 from aiocouch.embedded.store.faults import StorageError, sync_folder
+from aiocouch.embedded.store.writer import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +85,8 @@ class Databases:
         self.folder = folder
         self.most_awake = most_awake()
         """Databases that hold files open; more where more are in use."""
+        self.traffic = Traffic()
+        """How many requests are being answered now."""
         self._open: dict[str, Database] = {}
         self._listeners: list[Listener] = []
         self._executor = ThreadPoolExecutor(4, "aiocouch-commit") if folder else None
@@ -181,7 +184,7 @@ class Databases:
         try:
             if folder is not None and origin is not None:
                 sync_folder(folder.parent)
-            database = Database(name, folder, self._executor, origin)
+            database = Database(name, folder, self._executor, origin, self.traffic)
         except BaseException:
             if folder is not None and origin is not None:
                 shutil.rmtree(folder, ignore_errors=True)  # or the name would not be free again

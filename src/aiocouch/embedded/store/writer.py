@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from aiocouch.embedded.store.faults import explained
@@ -17,6 +18,9 @@ T = TypeVar("T")
 
 _PATIENCE = 0.01
 """Seconds for which jobs may run before others in the event loop get their turn."""
+
+_SHORT = 0.005
+"""Seconds of a commit that may be waited for where nobody else is served."""
 
 _LONGEST_LOCK = 10.0
 """Seconds to wait for another program that has locked the file."""
@@ -40,6 +44,15 @@ class _Order(Generic[T]):
             self.future.set_exception(explained(error))
 
 
+class Traffic:
+    """How many requests a server is at work on, whoever writes among them."""
+
+    __slots__ = ("requests",)
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+
 class Writer:
     """Runs jobs inside transactions on one connection.
 
@@ -52,6 +65,9 @@ class Writer:
 
     `connect` opens the connection, when it is first needed and again after a rest.
 
+    A commit waits for the disk in a thread, meanwhile others are served. Where `traffic` knows of no
+    others, and the disk is quick, the way to the thread and back is saved.
+
     What SQLite cannot store raises StorageError; the next transaction is tried all the same.
     """
 
@@ -60,14 +76,19 @@ class Writer:
         connect: Callable[[], sqlite3.Connection],
         executor: Executor | None,
         owner: Owner,
+        traffic: Traffic | None = None,
     ) -> None:
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
         self._executor = executor
         self._owner = owner
         self._orders: list[_Order[Any]] = []
-        self._task: asyncio.Task[None] | None = None
-        self._pause: asyncio.Future[None] | None = None
+        self._pauses: list[_Pause] = []
+        self._idle: list[asyncio.Future[None]] = []
+        self._is_busy = False
+        self._traffic = traffic
+        self.took = _LONGEST_LOCK
+        """Seconds that the latest commit has waited for the disk."""
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -81,7 +102,7 @@ class Writer:
     @property
     def is_idle(self) -> bool:
         """Tell whether nothing is being written."""
-        return self._task is None and self._pause is None and not self._orders
+        return not self._is_busy
 
     @property
     def is_resting(self) -> bool:
@@ -99,70 +120,115 @@ class Writer:
         loop = asyncio.get_running_loop()
         order: _Order[T] = _Order(job, loop.create_future())
         self._orders.append(order)
-        if self._executor is None:
+        if self._executor is None or self._is_alone():
             self._work_now()
-        elif self._task is None:
-            self._start(self._executor)
+        else:
+            self._wake(loop)
         return await order.future
 
     async def pause(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Do something between two transactions, in a thread where there is one."""
+        """Do something between two transactions, in a thread where there is one.
+
+        It is done, and no transaction begins before its end, though the caller is cancelled.
+        """
         if self._executor is None:
             work(self.connection)
             return
-        await self.wait()
         loop = asyncio.get_running_loop()
-        done = self._pause = loop.run_in_executor(self._executor, work, self.connection)
-        self._start(self._executor)
-        # it goes on though nobody waits for it: no transaction may begin before its end
-        await asyncio.shield(done)
+        pause = _Pause(work, loop.create_future())
+        self._pauses.append(pause)
+        self._wake(loop)
+        await pause.future
 
     async def wait(self) -> None:
         """Wait until everything that was asked for is committed."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._is_busy:
+            idle = asyncio.get_running_loop().create_future()
+            self._idle.append(idle)
+            await idle
+
+    def _is_alone(self) -> bool:
+        """Tell whether a commit may hold up the event loop: it is short, and nobody else waits."""
+        alone = self._traffic is not None and self._traffic.requests <= 1 and not self._is_busy
+        return alone and self.took < _SHORT
 
     def _work_now(self) -> None:
         orders, self._orders = self._orders, []
-        transaction = _Transaction(lambda: self.connection, self._owner)
-        transaction.begin()
+        commit = _Commit(self, _Transaction(lambda: self.connection, self._owner), orders)
+        commit.transaction.begin()
+        if self._executor is not None and commit.transaction.is_locked_out:
+            self._orders = orders
+            self._wake(asyncio.get_running_loop())
+            return
         for order in orders:
-            transaction.execute(order)
-        transaction.finish()
-        self._answer(orders, transaction.error)
+            commit.transaction.execute(order)
+        commit.do(self)
+        commit.answer()
 
-    def _start(self, executor: Executor) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._work(executor))
-        self._task.add_done_callback(lambda _: self._ended(executor))
+    # These are callbacks of the loop, not a task: nobody can cancel them, and each step less is
+    # felt by who writes one document after the other.
 
-    def _ended(self, executor: Executor) -> None:
-        self._task = None
-        # where it was cancelled before it began
-        if self._pause is not None or any(not order.future.done() for order in self._orders):
-            self._start(executor)
+    def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_busy:
+            self._is_busy = True
+            # whoever is ready now adds his job first
+            loop.call_soon(self._next, loop)
 
-    async def _work(self, executor: Executor) -> None:
-        if self._pause is not None:
-            await _wait_for(self._pause)
-            self._pause = None
-        while self._orders:
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin what is next: a pause, a transaction, or doing nothing."""
+        if self._pauses:
+            self._in_thread(loop, self._pauses.pop(0))
+        elif self._orders:
             orders, self._orders = self._orders, []
-            await self._commit(executor, orders)
-
-    async def _commit(self, executor: Executor, orders: list[_Order[Any]]) -> None:
-        """Run jobs in a transaction, to its end even where the task is cancelled: others wait."""
-        transaction = _Transaction(lambda: self.connection, self._owner)
-        await _begin(transaction)
-        await _execute_all(transaction, orders)
-        try:
-            finishing = asyncio.get_running_loop().run_in_executor(executor, transaction.finish)
-        except RuntimeError as error:  # the server is closed, and so are its threads
-            transaction.fail(error)
+            transaction = _Transaction(lambda: self.connection, self._owner)
+            self._begin(loop, _Commit(self, transaction, orders), loop.time() + _LONGEST_LOCK)
         else:
-            await _wait_for(finishing)
-        self._answer(orders, transaction.error)
+            self._is_busy = False
+            waiting, self._idle = self._idle, []
+            for idle in waiting:
+                _settle(idle, None)
 
-    def _answer(self, orders: list[_Order[Any]], error: Exception | None) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop, commit: _Commit, end: float) -> None:
+        """Begin a transaction; wait where another program has locked the file, such as a backup."""
+        commit.transaction.begin()
+        if commit.transaction.is_locked_out and loop.time() < end:
+            loop.call_later(_PATIENCE, self._begin, loop, commit, end)
+        else:
+            self._execute(loop, commit)
+
+    def _execute(self, loop: asyncio.AbstractEventLoop, commit: _Commit, first: int = 0) -> None:
+        since = loop.time()
+        for place in range(first, len(commit.orders)):
+            commit.transaction.execute(commit.orders[place])
+            if loop.time() - since > _PATIENCE:
+                # others want to be served, too
+                loop.call_soon(self._execute, loop, commit, place + 1)
+                return
+        self._in_thread(loop, commit)
+
+    def _in_thread(self, loop: asyncio.AbstractEventLoop, work: _Commit | _Pause) -> None:
+        """Let a thread do the part that waits for the disk, and go on when it is done."""
+
+        def do() -> None:
+            work.do(self)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there any more
+                loop.call_soon_threadsafe(self._done, loop, work)
+
+        assert self._executor is not None
+        try:
+            self._executor.submit(do)
+        except RuntimeError as error:  # the server is closed, and so are its threads
+            work.fail(error)
+            self._done(loop, work)
+
+    def _done(self, loop: asyncio.AbstractEventLoop, work: _Commit | _Pause) -> None:
+        try:
+            work.answer()
+        finally:
+            self._next(loop)
+
+    def answer(self, orders: list[_Order[Any]], error: Exception | None) -> None:
+        """Tell the owner, and those who wait, how a transaction ended."""
         try:
             if error is None:
                 self._owner.after_commit()
@@ -172,39 +238,63 @@ class Writer:
                     order.answer(error)
 
 
-async def _begin(transaction: _Transaction) -> None:
-    """Begin a transaction; wait where another program has locked the file, such as a backup."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _LONGEST_LOCK
-    transaction.begin()
-    while transaction.is_locked_out and loop.time() < end:
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(_PATIENCE)
-        transaction.begin()
-
-
-async def _execute_all(transaction: _Transaction, orders: list[_Order[Any]]) -> None:
-    loop = asyncio.get_running_loop()
-    since = loop.time()
-    for order in orders:
-        if loop.time() - since > _PATIENCE:
-            # others want to be served, too
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-            since = loop.time()
-        transaction.execute(order)
-
-
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Do something wholly, though the one who waits for it is cancelled."""
     return await asyncio.shield(asyncio.ensure_future(work))
 
 
-async def _wait_for(work: asyncio.Future[None]) -> None:
-    """Wait for what a thread does, whoever cancels us."""
-    while not work.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([work])
+def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+class _Pause:
+    """Something to do between two transactions."""
+
+    def __init__(
+        self, work: Callable[[sqlite3.Connection], None], future: asyncio.Future[None]
+    ) -> None:
+        self.future = future
+        self._work = work
+        self._error: Exception | None = None
+
+    def do(self, writer: Writer) -> None:
+        try:
+            self._work(writer.connection)
+        except Exception as error:  # noqa: BLE001 - the one who asked for it gets it
+            self._error = error
+
+    def fail(self, error: Exception) -> None:
+        self._error = error
+
+    def answer(self) -> None:
+        _settle(self.future, self._error)
+
+
+class _Commit:
+    """A transaction and the jobs that share it."""
+
+    def __init__(
+        self, writer: Writer, transaction: _Transaction, orders: list[_Order[Any]]
+    ) -> None:
+        self.transaction = transaction
+        self.orders = orders
+        self._writer = writer
+
+    def do(self, writer: Writer) -> None:
+        begun = time.perf_counter()
+        self.transaction.finish()
+        writer.took = time.perf_counter() - begun
+
+    def fail(self, error: Exception) -> None:
+        self.transaction.fail(error)
+
+    def answer(self) -> None:
+        self._writer.answer(self.orders, self.transaction.error)
 
 
 class _Transaction:
