@@ -120,12 +120,12 @@ def _read_revision(exchange: Exchange, doc_id: str) -> Entry | Revision:
         revision = None if entry is None else exchange.database.revision(entry, rev)
         if revision is None:
             raise not_found()
-        return revision
+        return exchange.shown(revision)
     if entry is None:
         raise not_found()
     if entry.deleted:
         raise not_found("deleted")
-    return entry
+    return exchange.shown(entry)
 
 
 def _find(stored: bytes | None, name: str) -> Attachment:

@@ -52,18 +52,26 @@ def _function(exchange: Exchange, member: str, name: str) -> tuple[Entry, Unit]:
 
 
 def _document(exchange: Exchange, doc_id: str) -> Entry | None:
+    """Give a document as the user may see it; one that he may not see is none."""
     entry = exchange.database.get(doc_id)
-    return None if entry is None or entry.deleted else entry
+    if entry is None or entry.deleted:
+        return None
+    try:
+        return exchange.shown(entry)
+    except CouchError as error:
+        if error.status != 404:
+            raise
+        return None
 
 
-def _shown(exchange: Exchange, entry: Entry | None) -> bytes:
+def _shown(entry: Entry | None) -> bytes:
     """Give a document as functions see it, with its revisions; `null` where there is none."""
     if entry is None:
         return b"null"
     path = entry.tree.ancestry(parse_revision(entry.rev))
     ids = [format_revision(node.rev).partition("-")[2] for node in path]
     revisions = {"start": path[0].rev[0], "ids": ids}
-    return render(exchange.shown(entry), [("_revisions", revisions)])
+    return render(entry, [("_revisions", revisions)])
 
 
 # _show
@@ -83,7 +91,7 @@ async def show(exchange: Exchange) -> web.StreamResponse:
         return exchange.not_modified(etag)
     given = {
         "name": encode(rest[0]),
-        "doc": _shown(exchange, entry),
+        "doc": _shown(entry),
         "req": encode(await request_object(exchange, doc_id)),
     }
     result = await exchange.server.javascript.render(unit, "show", given)
@@ -196,7 +204,7 @@ async def update(exchange: Exchange) -> web.StreamResponse:
         "update",
         {
             "name": encode(rest[0]),
-            "doc": _shown(exchange, entry),
+            "doc": _shown(entry),
             "req": encode(await request_object(exchange, doc_id)),
         },
     )

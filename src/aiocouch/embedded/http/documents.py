@@ -323,7 +323,7 @@ def _copied(exchange: Exchange, doc_id: str, options: ReadOptions) -> Entry | Re
             raise not_found()
         return local
     entry, revision = find(exchange.database, doc_id, options)
-    return entry if revision is None else revision
+    return exchange.shown(entry) if revision is None else exchange.shown(revision)
 
 
 def _again(item: Any) -> Incoming:

@@ -23,6 +23,8 @@ _METRICS = frozenset({"_stats", "_system", "_prometheus"})
 _SYSTEM_DATABASES = frozenset({"_users", "_replicator"})
 _ADMIN_READS = frozenset({"_all_docs", "_changes"})
 _MANY = frozenset({"_design_docs", "_explain", "_find", "_index", "_local_docs", "_partition"})
+_FUNCTIONS = frozenset({"_info", "_rewrite", "_show", "_update"})
+"""What users may ask of a design document in `_users`; the functions see what the user sees."""
 _ADMIN_TASKS = frozenset({"_sync_shards", "_purge", "_purged_infos_limit"})
 
 
@@ -131,21 +133,22 @@ def _check_database_request(
     if security is None:
         raise no_database()
     check_member(user, security)
-    if (segments[0] == "_users" or segments[0].endswith("/_users")) and _reads_many(segments):
-        # CouchDB shows of each document what is public; here those who may not see all see none.
-        check_database_admin(user, security)
+    if segments[0] == "_users" or segments[0].endswith("/_users"):
+        _check_users_request(segments, user, security)
     if segments[0] in _SYSTEM_DATABASES or not _is_upkeep(segments):
         return
     if not is_database_admin(user, security):
         raise unauthorized("You are not a server or db admin.")
 
 
-def _reads_many(segments: Sequence[str]) -> bool:
-    if len(segments) < 2:
-        return False
+def _check_users_request(segments: Sequence[str], user: User, security: SecurityObject) -> None:
+    if len(segments) < 2 or is_database_admin(user, security):
+        return
     if segments[1] in _MANY or segments[1] in _ADMIN_READS:
-        return True
-    return segments[1] == "_design" and len(segments) > 3
+        # CouchDB shows of each document what is public; here those who may not see all see none.
+        raise not_database_admin(user)
+    if segments[1] == "_design" and len(segments) > 3 and segments[3] not in _FUNCTIONS:
+        raise forbidden("Only administrators can view design docs in the users database.")
 
 
 def _is_upkeep(segments: Sequence[str]) -> bool:
