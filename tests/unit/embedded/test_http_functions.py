@@ -173,7 +173,7 @@ async def test_local_paths_that_no_method_makes_good(client: ServerClient, metho
         ("POST", "/db/_design/f/_search_info/x", 405),
         ("GET", "/db/_design/f/_nouveau/x", 404),
         ("POST", "/db/_nouveau_cleanup", 202),
-        ("POST", "/db/_search_cleanup", 500),
+        ("POST", "/db/_search_cleanup", 202),
         ("POST", "/_search_analyze", 503),
         ("POST", "/_nouveau_analyze", 404),
     ],

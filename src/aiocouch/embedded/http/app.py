@@ -15,6 +15,7 @@ from aiocouch.embedded.http.challenge import challenged
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.dispatch import dispatch
 from aiocouch.embedded.http.exchange import Exchange
+from aiocouch.embedded.http.policies import frame_policy
 from aiocouch.embedded.store.faults import explained
 from aiocouch.embedded.who.auth import authenticate
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("aiocouch.embedded")
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PORT = re.compile(r":[0-9]+$")
 _OVERRIDES = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "COPY"})
 
 rooms.load_first()
@@ -111,17 +113,28 @@ async def _dispatch(exchange: Exchange) -> web.StreamResponse:
     if preflight is not None:
         return exchange.answer_bytes(b"", None, 204, preflight)
     exchange.added_headers.update(answer_headers(exchange.headers, config))
+    exchange.added_headers.update(frame_policy(exchange))
     exchange.user = await authenticate(exchange)
     return await dispatch(exchange)
 
 
 def _check_url(exchange: Exchange) -> None:
+    _check_host(exchange)
     url = exchange.request.raw_path
     longest = exchange.server.config.limit("chttpd", "max_uri_length", None)
     if longest is not None and len(url) > longest:
         raise CouchError(414, "too_long", "the request uri is too long")
     if "%" in url and _BAD_ESCAPE.search(url):
         raise bad_request("invalid_url_encoding")
+
+
+def _check_host(exchange: Exchange) -> None:
+    config = exchange.server.config
+    if not config.flag("chttpd", "validate_host", default=False):
+        return
+    name = _PORT.sub("", exchange.headers.get("Host", ""))
+    if name not in config.text("chttpd", "valid_hosts").split(","):
+        raise bad_request("Invalid host header")
 
 
 def _use_override(exchange: Exchange) -> None:

@@ -32,6 +32,7 @@ from aiocouch.embedded.errors import (
     not_found,
 )
 from aiocouch.embedded.http.accept import accepts_gzip, accepts_no_encoding
+from aiocouch.embedded.http.policies import content_policy
 from aiocouch.embedded.http.ranges import read_ranges
 from aiocouch.embedded.http.routes import default_route
 from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_rev
@@ -98,7 +99,7 @@ async def _answer(exchange: Exchange, found: Attachment) -> web.StreamResponse:
     headers = {
         "ETag": etag,
         "Accept-Ranges": "none" if found.compressed else "bytes",
-        "Content-Security-Policy": "sandbox",
+        **content_policy(exchange.server.config, "attachments", "sandbox"),
     }
     ranges = read_ranges(exchange.headers.get("Range"), found.length)
     if found.compressed:

@@ -13,6 +13,7 @@ from aiocouch.embedded.erlang_text import flattened, printed
 from aiocouch.embedded.errors import CouchError, internal, method_not_allowed, not_found
 from aiocouch.embedded.http.all_docs import all_docs_rows
 from aiocouch.embedded.http.attachments import compression
+from aiocouch.embedded.http.policies import content_policy
 from aiocouch.embedded.http.request_object import request_object
 from aiocouch.embedded.http.routes import design_route
 from aiocouch.embedded.http.views import find_design, view_query
@@ -259,7 +260,7 @@ def _send(exchange: Exchange, shape: _Shape, headers: Mapping[str, str]) -> web.
     types = [value for name, value in shape.headers.items() if name.lower() == "content-type"]
     sent = {**given, **headers}
     if shape.json is None:
-        sent["Content-Security-Policy"] = "sandbox"
+        _add_policy(exchange, sent)
     body = shape.body if shape.json is None else shape.json
     if exchange.method == "HEAD":
         body = b""
@@ -268,6 +269,13 @@ def _send(exchange: Exchange, shape: _Shape, headers: Mapping[str, str]) -> web.
     if shape.json is None and "cache-control" not in map(str.lower, sent):
         response.headers.pop("Cache-Control", None)
     return response
+
+
+def _add_policy(exchange: Exchange, headers: dict[str, str]) -> None:
+    """Add the policy of the server; one of the function can but restrict it further."""
+    for name, value in content_policy(exchange.server.config, "showlist", "sandbox").items():
+        own = [headers.pop(given) for given in list(headers) if given.lower() == name.lower()]
+        headers[name] = ", ".join([value, *own])
 
 
 def _shape(result: Any) -> _Shape:

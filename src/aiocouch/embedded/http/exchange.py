@@ -392,7 +392,7 @@ class Exchange:
         """Give the headers that every answer has."""
         headers = {
             "Cache-Control": "must-revalidate",
-            "Server": SERVER_NAME,
+            "Server": self._server_name(),
             "X-Couch-Request-ID": self.request_id,
             "X-CouchDB-Body-Time": "0",
             **self.added_headers,
@@ -400,6 +400,10 @@ class Exchange:
         if self.set_cookie is not None:
             headers["Set-Cookie"] = self.set_cookie
         return headers
+
+    def _server_name(self) -> str:
+        told = self.server.config.flag("chttpd", "server_header_versions", default=True)
+        return SERVER_NAME if told else "CouchDB"
 
     def has_etag(self, etag: str) -> bool:
         """Tell whether the client holds this version; `etag` with its quotes. `*` is none."""

@@ -14,6 +14,7 @@ from aiocouch.embedded.errors import (
     internal,
 )
 from aiocouch.embedded.http.exchange import SERVER_NAME
+from aiocouch.embedded.http.policies import content_policy
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.tasks import NODE
 
@@ -129,9 +130,7 @@ async def utils(exchange: Exchange) -> web.StreamResponse:
         location = {"Location": exchange.url("_utils/")}
         return exchange.answer_bytes(b"", None, 301, location)
     headers = {"Cache-Control": "private, must-revalidate"}
-    if exchange.server.config.flag("csp", "utils_enable", default=True):
-        policy = exchange.server.config.text("csp", "utils_header_value", _POLICY)
-        headers["Content-Security-Policy"] = policy
+    headers |= content_policy(exchange.server.config, "utils", _POLICY)
     return _no_file(exchange, headers)
 
 
