@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
     from aiocouch.embedded.views.service import Indexes
 
+_WATCH_AGAIN = 1.0
+"""Seconds from the end of a users' database until its successor gets the design document.
+
+CouchDB looks again after five. A program finds a new database empty, as it expects.
+"""
 
 _log = logging.getLogger("aiocouch.embedded")
 
@@ -73,6 +78,7 @@ class Server:
         self.broadcasts = Broadcasts()
         self.address = ""
         self._watched: str | None = None
+        self._watching_again: asyncio.TimerHandle | None = None
         self._later: set[asyncio.Task[None]] = set()
         self.tasks = ActiveTasks()
         self.statistics = Statistics()
@@ -119,9 +125,15 @@ class Server:
     def _heard(self, name: str, event: str) -> None:
         if event == "deleted" and name == self._watched:
             self._watched = None
-            self._watch_users()
+            self._watch_again()
         elif event == "created" and self._watched is None:
-            self._watch_users()
+            self._watch_again()
+
+    def _watch_again(self) -> None:
+        if self._watching_again is not None:
+            self._watching_again.cancel()
+        loop = asyncio.get_running_loop()
+        self._watching_again = loop.call_later(_WATCH_AGAIN, self._watch_users)
 
     def _watch_users(self) -> None:
         """See that the users' database of the settings has its design document.
@@ -179,6 +191,8 @@ class Server:
             await self.stop_waiting()
 
     async def _finish(self) -> None:
+        if self._watching_again is not None:
+            self._watching_again.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)
 
     async def _rewrite_user(self, document: dict[str, Any]) -> None:
