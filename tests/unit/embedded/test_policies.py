@@ -120,3 +120,20 @@ async def test_policies_of_content(client: ServerClient) -> None:
     assert await _header(client, name, utils) == "old"
     await _set(client, "csp/enable", "false")
     assert await _header(client, name, utils) is None
+
+
+async def test_functions_do_not_learn_how_a_client_proves_who_it_is(client: ServerClient) -> None:
+    source = (
+        "function (doc, req) { var h = req.headers; return JSON.stringify([req.cookie, "
+        "h.Authorization, h.Cookie, h['X-Auth-Couchdb-Token'], h['X-Foo']]); }"
+    )
+    await client("PUT", "/db")
+    await client("PUT", "/db/_design/d", {"shows": {"s": source}})
+    sent = {"Cookie": 'a=b; c="d"; a=e; f', "X_Auth_CouchDB_Token": "t", "X_Foo": "1"}
+    answer = await client("GET", "/db/_design/d/_show/s", auth=ADMIN, **sent)
+    assert answer.json == [{}, None, None, None, "1"]
+    await _set(client, "chttpd/scrub_json_request", "false")
+    told = (await client("GET", "/db/_design/d/_show/s", auth=ADMIN, **sent)).json
+    assert told[0] == {"a": "e", "c": "d", "f": ""}
+    assert told[1].startswith("Basic ")
+    assert told[2:] == [sent["Cookie"], "t", "1"]

@@ -567,3 +567,13 @@ async def test_replicator_documents_that_are_refused(
     answer = await client("POST", "/_replicator/_bulk_docs", {"docs": docs})
     assert (answer.status, answer.json["reason"]) == (403, reason)
     assert (await client("GET", "/_replicator/good")).status == 404
+
+
+async def test_a_node_answers_for_itself_what_the_server_answers(client: ServerClient) -> None:
+    assert (await client("GET", f"{NODE}/_session")).json["userCtx"]["name"] == "admin"
+    assert (await client("GET", f"{NODE}/_active_tasks")).json == []
+    assert (await client("POST", f"{NODE}/_all_dbs", {})).headers["Allow"] == "GET,HEAD"
+    gone = await client("GET", f"{NODE}/_utils")
+    assert (gone.status, gone.json["error"]) == (410, "no_node_local_fauxton")
+    hashes = (await client("GET", f"{NODE}/_versions")).json["erlang"]["supported_hashes"]
+    assert {"sha", "sha256", "sha3_512", "blake2b"} <= set(hashes)

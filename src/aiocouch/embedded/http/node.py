@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from hashlib import algorithms_guaranteed
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.errors import bad_request, method_not_allowed, not_found
+from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
 from aiocouch.embedded.http.config_routes import config
 from aiocouch.embedded.http.figures import levels, system_figures
 from aiocouch.embedded.http.prometheus import prometheus
 from aiocouch.embedded.http.routes import server_route
-from aiocouch.embedded.http.server_info import VERSION, uuids
+from aiocouch.embedded.http.server_info import VERSION, active_tasks, uuids
+from aiocouch.embedded.http.session import session
 from aiocouch.embedded.statistics import nested
 from aiocouch.embedded.store.registry import check_name
 from aiocouch.embedded.tasks import NODE
+from aiocouch.embedded.who.cookies import HASHES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,13 +60,13 @@ async def _part(exchange: Exchange, path: list[str]) -> web.StreamResponse:
         if path[0].startswith("_"):
             check_name(path[0])
         raise not_found("no_db_file")
-    _allow_only(exchange, "POST" if path[0] == "_restart" else "GET")
+    _allow_only(exchange, *_METHODS.get(path[0], ("GET",)))
     return await handler(exchange)
 
 
-def _allow_only(exchange: Exchange, method: str) -> None:
-    if ("GET" if exchange.method == "HEAD" else exchange.method) != method:
-        raise method_not_allowed((method,))
+def _allow_only(exchange: Exchange, *methods: str) -> None:
+    if methods and ("GET" if exchange.method == "HEAD" else exchange.method) not in methods:
+        raise method_not_allowed(methods)
 
 
 def _local_welcome(exchange: Exchange) -> web.StreamResponse:
@@ -100,7 +101,7 @@ async def _versions(exchange: Exchange) -> web.StreamResponse:
     version = ".".join(str(part) for part in sys.version_info[:3])
     value = {
         "javascript_engine": {"name": "quickjs"},
-        "erlang": {"version": "none", "supported_hashes": sorted(algorithms_guaranteed)},
+        "erlang": {"version": "none", "supported_hashes": list(HASHES)},
         "python": {"version": version},
         "collation_driver": {"name": "libicu"},
     }
@@ -116,6 +117,12 @@ async def _smoosh(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer({"channels": dict.fromkeys(_CHANNELS, idle)})
 
 
+async def _utils(exchange: Exchange) -> web.StreamResponse:
+    del exchange
+    reason = "The web interface is no longer available on the node-local port."
+    raise CouchError(410, "no_node_local_fauxton", reason)
+
+
 async def _restart(exchange: Exchange) -> web.StreamResponse:
     # There is no node to restart apart from the process that holds us.
     await exchange.server.reload_javascript()
@@ -123,11 +130,23 @@ async def _restart(exchange: Exchange) -> web.StreamResponse:
 
 
 _PARTS: dict[str, Callable[[Exchange], Awaitable[web.StreamResponse]]] = {
+    "_active_tasks": active_tasks,
     "_all_dbs": _all_dbs,
+    "_session": session,
+    "_utils": _utils,
     "_versions": _versions,
     "_system": _system,
     "_prometheus": _prometheus,
     "_smoosh/status": _smoosh,
     "_restart": _restart,
     "_uuids": uuids,
+}
+
+_METHODS: dict[str, tuple[str, ...]] = {
+    "_active_tasks": ("GET", "HEAD"),
+    "_all_dbs": ("GET", "HEAD"),
+    "_restart": ("POST",),
+    # these look themselves
+    "_session": (),
+    "_utils": (),
 }

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.http.databases import info
 from aiocouch.embedded.http.query import read_pairs
+from aiocouch.embedded.who.cookies import read_cookies
 
 if TYPE_CHECKING:
     from aiocouch.embedded.http.exchange import Exchange
@@ -16,7 +17,7 @@ _FORM = "application/x-www-form-urlencoded"
 _JSON = frozenset({"descending", "endkey", "key", "startkey"})
 # what CouchDB makes of a request that has no body at all
 _NO_BODY = "undefined"
-_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "x-auth-couchdb-token"})
 
 
 async def request_object(
@@ -42,7 +43,7 @@ async def request_object(
         "body": text,
         "peer": exchange.peer,
         "form": _form(exchange, text),
-        "cookie": {},
+        "cookie": _cookies(exchange),
         "userCtx": user_context(exchange),
         "secObj": exchange.database.security,
     }
@@ -73,8 +74,17 @@ def user_context(exchange: Exchange) -> dict[str, Any]:
 
 def _headers(exchange: Exchange) -> dict[str, str]:
     # A design document could send away what a client proves its identity with.
+    secret = _SECRET if _is_scrubbed(exchange) else frozenset()
     return {
         name.title(): exchange.headers[name]
         for name in sorted(exchange.headers, key=str.lower)
-        if name.lower() not in _SECRET
+        if name.lower() not in secret
     }
+
+
+def _cookies(exchange: Exchange) -> dict[str, str]:
+    return {} if _is_scrubbed(exchange) else dict(read_cookies(exchange.headers.get("Cookie")))
+
+
+def _is_scrubbed(exchange: Exchange) -> bool:
+    return exchange.server.config.flag("chttpd", "scrub_json_request", default=True)

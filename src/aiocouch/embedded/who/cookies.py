@@ -24,6 +24,9 @@ _DIGESTS = {"sha": "sha1", "blake2b": "blake2b", "blake2s": "blake2s", "md5": "m
     for family in ("", "3_")
     for size in (224, 256, 384, 512)
 }
+HASHES = tuple(_DIGESTS)
+"""The names of hashes, as CouchDB writes them."""
+
 _RENEW_BELOW = 0.9
 
 
@@ -72,11 +75,15 @@ class CookieSettings(msgspec.Struct, frozen=True):
 
 def find_cookie(header: str | None) -> str | None:
     """Give the value of the session cookie in a `Cookie` header; None when it has none."""
-    for part in (header or "").split(";"):
-        name, separator, value = part.strip().partition("=")
-        if separator and name == COOKIE:
-            return value.strip('"') or None
-    return None
+    return next((value for name, value in read_cookies(header) if name == COOKIE), None) or None
+
+
+def read_cookies(header: str | None) -> list[tuple[str, str]]:
+    """Give the names and values in a `Cookie` header."""
+    if not header:
+        return []
+    parts = (part.strip().partition("=") for part in header.split(";"))
+    return [(name, value.strip('"')) for name, _, value in parts if name]
 
 
 def parse_session(value: str) -> Session:
