@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import operator
 import re
 import socket
 import sys
 import types
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 import quickjs  # type: ignore[import-untyped]
@@ -96,6 +97,10 @@ def _why(error: Exception) -> str:
     return TIMED_OUT if "interrupted" in str(error) else OUT_OF_MEMORY
 
 
+#: (key as JSON, value as JSON)
+Pair: TypeAlias = tuple[msgspec.Raw, msgspec.Raw]
+
+
 class Mapper:
     """Turns what map functions emitted into rows with sort keys.
 
@@ -107,12 +112,13 @@ class Mapper:
         self._printed: Callable[[bytes], bytes] = bytes if plain else numerals.reprinted
         collation = importlib.import_module("aiocouch.embedded.collation")
         self._mapping = mapping
+        self._term: Callable[[Any], bytes] = collation.raw_sort_key
         self._keys: list[Callable[[Any], bytes]] = [
-            collation.raw_sort_key if raw else collation.sort_key for raw in mapping.raw
+            self._term if raw else collation.sort_key for raw in mapping.raw
         ]
         self._rows: list[list[Row]] = [[] for _ in mapping.raw]
 
-    def rows(self, documents: list[list[list[tuple[msgspec.Raw, msgspec.Raw]]]]) -> Mapped:
+    def rows(self, documents: list[list[list[Pair]]]) -> Mapped:
         """Give the rows of all views for the documents that were mapped."""
         protocol = importlib.import_module("aiocouch.embedded.javascript.protocol")
         ids = self._mapping.ids
@@ -120,7 +126,7 @@ class Mapper:
         mapped: Mapped = protocol.Mapped(len(documents), self._rows, references)
         return mapped
 
-    def _add(self, id_: str, views: list[list[tuple[msgspec.Raw, msgspec.Raw]]]) -> bytes:
+    def _add(self, id_: str, views: list[list[Pair]]) -> bytes:
         partition = id_.partition(":")[0] if self._mapping.partitioned else None
         printed = self._printed
         keys: list[tuple[int, bytes]] = []
@@ -128,11 +134,35 @@ class Mapper:
             sort_key = self._keys[view]
             rows = self._rows[view]
             prefix = b"" if partition is None else sort_key(partition)
-            for number, (key, value) in enumerate(emitted):
+            pairs = self._in_order(emitted, sort_key) if len(emitted) > 1 else emitted
+            for number, (key, value) in enumerate(pairs):
                 order = prefix + sort_key(DECODE(key))
                 rows.append((order, id_, number, printed(bytes(key)), printed(bytes(value))))
                 keys.append((view, order))
         return ENCODE(keys)
+
+    def _in_order(self, emitted: list[Pair], sort_key: Callable[[Any], bytes]) -> list[Pair]:
+        """Sort what a document emitted under one key as Erlang sorts terms.
+
+        Of keys that differ and sort as one CouchDB keeps the last, with all its values.
+        """
+        texts = {bytes(key) for key, _ in emitted}
+        if len(texts) == len(emitted) and len({sort_key(DECODE(text)) for text in texts}) == len(
+            texts
+        ):
+            return emitted
+        terms = [
+            (
+                sort_key(DECODE(key)),
+                self._term(DECODE(key)),
+                self._term(DECODE(value)),
+                (key, value),
+            )
+            for key, value in emitted
+        ]
+        terms.sort(key=operator.itemgetter(0, 1, 2))
+        last = {order: key for order, key, _, _ in terms}
+        return [pair for order, key, _, pair in terms if last[order] == key]
 
 
 DECODE = msgspec.json.Decoder().decode

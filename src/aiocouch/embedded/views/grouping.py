@@ -10,6 +10,7 @@ import msgspec
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.collation import raw_sort_key, sort_key
 from aiocouch.embedded.views.pages import SIZE, cut
+from aiocouch.embedded.views.tables import backwards
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -129,7 +130,7 @@ async def reduce_parts(
 
 
 def _turned(group: Sequence[bytes | list[IndexRow]]) -> list[bytes | list[IndexRow]]:
-    return [part[::-1] if isinstance(part, list) else part for part in reversed(group)]
+    return [backwards(part) if isinstance(part, list) else part for part in reversed(group)]
 
 
 async def reduce_range(
@@ -214,7 +215,7 @@ class _GroupReader:
             yield self._group()
 
     def _group(self) -> _Parts:
-        rows = self._rows[::-1] if self._range.descending else self._rows
+        rows = backwards(self._rows) if self._range.descending else self._rows
         self._rows = []
         return _Parts(self._head.key, [rows])
 

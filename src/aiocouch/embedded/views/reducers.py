@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.numerals import reprinted
 from aiocouch.embedded.views.reduce import builtin
+from aiocouch.embedded.views.tables import backwards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -126,8 +127,9 @@ class ScriptReducer:
 
 
 def _reduce_call(rows: Sequence[IndexRow]) -> bytes:
-    keys = b",".join([b"[%b,%b]" % (row.json, encode(row.id)) for row in reversed(rows)])
-    values = b",".join([row.value for row in reversed(rows)])
+    turned = backwards(rows)
+    keys = b",".join([b"[%b,%b]" % (row.json, encode(row.id)) for row in turned])
+    values = b",".join([row.value for row in turned])
     return b"[[%b],[%b],false]" % (keys, values)
 
 

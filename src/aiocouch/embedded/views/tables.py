@@ -7,6 +7,8 @@ document apart. A range is two places, the first included, the last not.
 from __future__ import annotations
 
 import contextlib
+import itertools
+import operator
 import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,7 +29,7 @@ LAST: Place = (b"\xff", "", 0)
 """After every row."""
 LAST_NUMBER = (1 << 62) - 1
 
-FORMAT = 1
+FORMAT = 2
 _FIRST_BATCH = 64
 _BATCH = 512
 _BATCH_BYTES = 1 << 20
@@ -68,6 +70,14 @@ class IndexRow(NamedTuple):
     def place(self) -> Place:
         """Give the place of the row."""
         return self.key, self.id, self.n
+
+
+def backwards(rows: Sequence[IndexRow]) -> list[IndexRow]:
+    """Give rows in the other order; what one document emitted under one key keeps its order."""
+    if not any(row.n for row in rows):
+        return [*reversed(rows)]
+    groups = [[*group] for _, group in itertools.groupby(rows, operator.itemgetter(0, 1))]
+    return [row for group in reversed(groups) for row in group]
 
 
 class State(msgspec.Struct):
