@@ -102,9 +102,11 @@ class Server:
     def indexes(self) -> Indexes:
         """All view indexes. What they need is imported with the first query, not at the start."""
         from aiocouch.embedded.mango.mapper import FieldMapper
+        from aiocouch.embedded.views.reducers import read_limit
         from aiocouch.embedded.views.service import Indexes
 
         indexes = Indexes(self.javascript, self.tasks)
+        indexes.reduce_limit = lambda: read_limit(self.config)
         indexes.languages["query"] = FieldMapper
         return indexes
 

@@ -22,7 +22,7 @@ from aiocouch.embedded.views.grouping import EXACT, Grouping, Range, reduce_grou
 from aiocouch.embedded.views.index import Index
 from aiocouch.embedded.views.pages import SIZE, count
 from aiocouch.embedded.views.reduce import builtin
-from aiocouch.embedded.views.reducers import BuiltinReducer, ReduceFunction
+from aiocouch.embedded.views.reducers import BuiltinReducer, ReduceFunction, ReduceLimit
 from aiocouch.embedded.views.tables import FIRST, LAST, StaleIndexError, Tables
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def index_of(database: FakeDatabase, path: Path | None = None, mapper: Any = emi
 
 def function(name: str) -> ReduceFunction:
     native = builtin(name)
-    return ReduceFunction(0, BuiltinReducer(native), native)
+    return ReduceFunction(0, BuiltinReducer(native, ReduceLimit), native)
 
 
 async def all_rows(index: Index, range_: Range = WHOLE) -> list[tuple[str, Any, Any]]:

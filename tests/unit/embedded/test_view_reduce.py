@@ -13,7 +13,7 @@ from aiocouch.embedded.codec import encode
 from aiocouch.embedded.collation import sort_key
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.views.reduce import builtin
-from aiocouch.embedded.views.reducers import checked
+from aiocouch.embedded.views.reducers import ReduceLimit
 from aiocouch.embedded.views.tables import IndexRow
 
 
@@ -146,6 +146,12 @@ def test_any_cut_gives_the_same_result(values: list[int], name: str, data: st.Da
 
 
 def test_an_overflow_replaces_the_value() -> None:
-    assert checked(b"x" * 6000, 20_000) == b"x" * 6000
-    assert checked(b"x" * 6000, 100).startswith(b"!")
-    assert checked(b"x" * 4000, 100) == b"x" * 4000
+    limit = ReduceLimit()
+    assert limit.overflow(20_000, 6000) is None
+    assert limit.overflow(100, 4000) is None
+    reason = "Reduce output must shrink more rapidly: input size: 100 output size: 6000 context: "
+    assert limit.overflow(100, 6000) == reason
+    assert ReduceLimit("false").overflow(100, 6000) is None
+    assert ReduceLimit("log").overflow(100, 6000) is None
+    assert ReduceLimit(threshold=7000).overflow(100, 6000) is None
+    assert ReduceLimit(ratio=1.5).overflow(9500, 6000) is None

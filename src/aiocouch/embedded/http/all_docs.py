@@ -14,6 +14,7 @@ from aiocouch.embedded.http.row_options import (
     options_of_body,
     options_of_member,
     options_of_query,
+    row_limit,
     span_of,
 )
 from aiocouch.embedded.incoming import DESIGN, LOCAL
@@ -104,6 +105,7 @@ def _query(exchange: Exchange, query: object) -> ViewOptions:
 
 
 def _check(exchange: Exchange, options: ViewOptions) -> None:
+    options.cap(row_limit(exchange, in_partition=options.partition is not None))
     options.check(has_reduce=False)
     if exchange.database.partitioned:
         _check_keys(exchange, options.keys or ())

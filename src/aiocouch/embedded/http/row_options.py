@@ -12,7 +12,14 @@ from aiocouch.embedded.views.options import UNSET, ViewOptions
 
 if TYPE_CHECKING:
     from aiocouch.embedded.errors import CouchError
+    from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.http.query import Query
+
+
+def row_limit(exchange: Exchange, *, in_partition: bool) -> int | None:
+    """Give how many rows one query may give at most, None where the configuration sets no limit."""
+    name = "partition_query_limit" if in_partition else "query_limit"
+    return exchange.server.config.limit("query_server_config", name, None)
 
 
 def options_of_query(query: Query) -> ViewOptions:

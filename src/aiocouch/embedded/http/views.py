@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route, design_route
+from aiocouch.embedded.http.row_options import row_limit
 from aiocouch.embedded.views.options import ViewOptions
 from aiocouch.embedded.views.query import ViewQuery
 
@@ -61,8 +62,10 @@ def view_query(exchange: Exchange, design: str, name: str, options: ViewOptions)
     database = exchange.database
     definition = exchange.server.indexes.definition(database, find_design(database, design))
     definition.view(name)
+    options.cap(row_limit(exchange, in_partition=definition.partitioned))
     index = exchange.server.indexes.views(database, definition, f"_design/{design}")
-    return ViewQuery(database, definition, index, name, options)
+    context = f"{database.name}/_design/{design}/_view/{name}"
+    return ViewQuery(database, definition, index, name, options, context=context)
 
 
 async def _options(exchange: Exchange) -> ViewOptions:

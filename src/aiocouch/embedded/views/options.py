@@ -96,6 +96,15 @@ class ViewOptions(msgspec.Struct):
         else:
             self.keys = values
 
+    def cap(self, most: int | None) -> None:
+        """Ask for `most` rows where no limit is asked for; a larger one raises 400."""
+        if most is None:
+            return
+        if self.limit == _LARGEST_LIMIT:
+            self.limit = most
+        elif self.limit > most:
+            raise query_parse_error(f"Limit is too large, must not exceed {most}")
+
     def check(self, *, has_reduce: bool) -> None:
         """Raise 400 query_parse_error for options that do not go together."""
         if self.limit > _LARGEST_LIMIT:

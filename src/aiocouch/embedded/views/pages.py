@@ -26,6 +26,10 @@ _IN_RANGE = "(key, id, n) >= (?, ?, ?) AND (key, id, n) < (?, ?, ?)"
 class Reducer(Protocol):
     """Reduces rows to values that are kept as bytes and combined later."""
 
+    def check(self, rows: Sequence[IndexRow], /) -> None:
+        """Raise CouchError for rows that CouchDB cannot build an index of."""
+        ...
+
     async def reduce(self, chunks: Sequence[Sequence[IndexRow]], /) -> list[bytes]:
         """Reduce each chunk of rows to a value."""
         ...
@@ -157,7 +161,10 @@ class Pages:
         with self._tables.transaction():
             for at in range(0, len(missing), _PAGES_AT_ONCE):
                 some = missing[at : at + _PAGES_AT_ONCE]
-                values = await reducer.reduce([self._rows(tree, page[:3]) for page in some])
+                chunks = [self._rows(tree, page[:3]) for page in some]
+                for chunk in chunks:
+                    reducer.check(chunk)
+                values = await reducer.reduce(chunks)
                 connection.executemany(
                     f"INSERT INTO partials_{tree} VALUES (?, ?, ?)",
                     [(page[3], number, value) for page, value in zip(some, values, strict=True)],

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.definition import Definition
     from aiocouch.embedded.views.options import ViewOptions
+    from aiocouch.embedded.views.reducers import ReduceFunction
     from aiocouch.embedded.views.service import ViewIndex
     from aiocouch.embedded.views.tables import Snapshot
 
@@ -54,7 +55,11 @@ class ViewQuery:
         index: ViewIndex,
         name: str,
         options: ViewOptions,
+        *,
+        context: str = "",
     ) -> None:
+        """Read the options; `context` tells in errors which view it is."""
+        self._context = context
         view = definition.view(name)
         options.check(has_reduce=view.reduce is not None)
         _check_partition(definition, options)
@@ -84,7 +89,9 @@ class ViewQuery:
     async def _make_pages(self) -> None:
         rows = self._index.state.rows[self._tree]
         if self._function is not None:
-            if rows > SIZE:
+            if rows <= SIZE:
+                self._check_build(self._function)
+            else:
                 async with self._index.writing():
                     pages = self._index.pages
                     function = self._function
@@ -92,6 +99,16 @@ class ViewQuery:
         elif rows > _COUNTED and any(range_.first != FIRST for range_ in self._ranges):
             async with self._index.writing():
                 await self._index.pages.ensure(self._tree)
+
+    def _check_build(self, function: ReduceFunction) -> None:
+        """Raise what CouchDB raises for rows that it could not build the index of."""
+        seq = self._index.state.seq
+        if not function.is_native or function.checked == (self._tree, seq):
+            return
+        with self._index.snapshot() as snapshot:
+            for rows in snapshot.rows(self._tree):
+                function.reducer.check(rows)
+        function.checked = self._tree, seq
 
     async def answer(self) -> AsyncGenerator[bytes, None]:
         """Give the answer as JSON text, in pieces, from one moment of the index."""
@@ -176,7 +193,7 @@ class ViewQuery:
                 if skip:
                     skip -= 1
                     continue
-                chunk.append(group_row(group))
+                chunk.append(group_row(group, self._context))
                 limit -= 1
                 if len(chunk) == SIZE:
                     yield chunk

@@ -9,18 +9,19 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from hashlib import sha1
-from math import exp, log
+from math import exp, isinf, log
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.erlang_text import printed, written
 from aiocouch.embedded.errors import CouchError, bad_request
 from aiocouch.embedded.revision import encode_term
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from aiocouch.embedded.views.tables import IndexRow
 
@@ -38,10 +39,19 @@ _NUMBER_BEGINS = b"-0123456789"
 
 
 class Builtin(Protocol):
-    """A built-in reduce function."""
+    """A built-in reduce function; `is_limited`: its results must not grow without end."""
+
+    is_limited: bool
 
     def one(self, row: IndexRow) -> bytes:
         """Reduce one row to a partial value."""
+        ...
+
+    def check(self, rows: Sequence[IndexRow]) -> None:
+        """Raise CouchError for rows that CouchDB cannot build an index of.
+
+        It reduces them from the first to the last then, and backwards when it answers.
+        """
         ...
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
@@ -69,11 +79,16 @@ def _values(partials: Sequence[bytes]) -> list[Any]:
 
 
 class _Function(ABC):
+    is_limited = False
+
     @abstractmethod
     def reduce(self, rows: Sequence[IndexRow]) -> bytes: ...
 
     def one(self, row: IndexRow) -> bytes:
         return self.reduce([row])
+
+    def check(self, rows: Sequence[IndexRow]) -> None:
+        del rows
 
 
 class _Json(_Function):
@@ -103,85 +118,130 @@ class Count(_Json):
 # _sum
 
 
-class _NotSummableError(Exception):
-    def __init__(self, value: object) -> None:
+class _ErrorValueError(Exception):
+    """What a reduction gives instead of a sum: an object that tells why."""
+
+    def __init__(self, value: dict[str, Any]) -> None:
         super().__init__(value)
         self.value = value
+
+
+def _not_summable(cause: object) -> _ErrorValueError:
+    told = {"error": "builtin_reduce_error", "reason": _SUM_REASON, "caused_by": cause}
+    return _ErrorValueError(told)
 
 
 def _is_number(value: object) -> bool:
     return type(value) is int or type(value) is float
 
 
-def _add(left: Any, right: Any) -> Any:
-    if _is_number(left) and _is_number(right):
-        return left + right
-    if isinstance(left, dict) or isinstance(right, dict):
-        return _add_objects(left, right)
-    return _add_arrays(_as_array(left), _as_array(right))
+def _sum_of_two(left: float, right: float) -> float:
+    """Add numbers; a float that overflows is an error, as it is in Erlang."""
+    try:
+        total = left + right
+    except OverflowError:
+        raise _badarith() from None
+    if isinf(total):
+        raise _badarith()
+    return total
+
+
+def _badarith() -> CouchError:
+    return CouchError(500, "badarith", "a number is too large for a float")
+
+
+def _add(value: Any, total: Any) -> Any:
+    if _is_number(value) and _is_number(total):
+        return _sum_of_two(total, value)
+    if isinstance(value, dict):
+        return _add_object(value, total)
+    if _is_addend(value) and _is_addend(total):
+        return _add_arrays(_as_array(total), _as_array(value))
+    raise _not_summable(value)
+
+
+def _is_addend(value: Any) -> bool:
+    return isinstance(value, list) or _is_number(value)
 
 
 def _as_array(value: Any) -> list[Any]:
-    if isinstance(value, list):
+    return value if isinstance(value, list) else [value]
+
+
+def _add_arrays(total: list[Any], value: list[Any]) -> list[Any]:
+    shared = min(len(total), len(value))
+    for place in range(shared):
+        if not (_is_number(total[place]) and _is_number(value[place])):
+            raise _not_summable(total[place:])
+    longer = total if len(total) > shared else value
+    added = [_sum_of_two(a, b) for a, b in zip(total, value, strict=False)]
+    return added + longer[shared:]
+
+
+def _add_object(value: dict[str, Any], total: Any) -> Any:
+    if value.get("error") == "builtin_reduce_error":
+        raise _ErrorValueError(value)
+    if "error" in value:
+        raise _NoClauseError(f'{{<<"error">>,{printed(value["error"])}}}')
+    if type(total) is int and total == 0:
         return value
-    if _is_number(value):
-        return [value]
-    raise _NotSummableError(value)
+    if not isinstance(total, dict):
+        raise _NoClauseError(printed(total))
+    merged = {**total, **value}
+    for name in total.keys() & value.keys():
+        merged[name] = _add(value[name], total[name])
+    return {name: merged[name] for name in sorted(merged, key=str.encode)}
 
 
-def _add_arrays(left: list[Any], right: list[Any]) -> list[Any]:
-    shared = min(len(left), len(right))
-    for value in (*left[:shared], *right[:shared]):
-        if not _is_number(value):
-            raise _NotSummableError(value)
-    longer = left if len(left) > len(right) else right
-    return [a + b for a, b in zip(left, right, strict=False)] + longer[shared:]
+class _NoClauseError(Exception):
+    """Erlang has no clause for a value: CouchDB crashes. `text` prints the value."""
 
-
-def _add_objects(left: Any, right: Any) -> Any:
-    if left == 0 and _is_number(left):
-        return right
-    if right == 0 and _is_number(right):
-        return left
-    if not (isinstance(left, dict) and isinstance(right, dict)):
-        other = right if isinstance(left, dict) else left
-        if _is_number(other) or isinstance(other, list):
-            raise CouchError(500, "case_clause", encode(other).decode())
-        raise _NotSummableError(other)
-    for each in (left, right):
-        if each.get("error") == "builtin_reduce_error":
-            raise _NotSummableError(each.get("caused_by"))
-    merged = dict(left)
-    for name, value in right.items():
-        merged[name] = _add(merged[name], value) if name in merged else value
-    return merged
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
 
 
 def sum_values(values: Sequence[Any]) -> Any:
     """Add values as `_sum` does, from the last to the first.
 
-    What cannot be added gives an object that tells why.
+    What cannot be added gives an object that tells why. CouchError(500) for a float that
+    overflows, and for objects that CouchDB chokes on.
     """
-    if set(map(type, values)) <= {int, float}:
+    if set(map(type, values)) == {int}:
         return sum(values)
+    try:
+        return _folded(reversed(values))
+    except _NoClauseError as error:
+        raise CouchError(500, "case_clause", error.text) from error
+
+
+def _folded(values: Iterable[Any]) -> Any:
     total: Any = 0
     try:
-        for value in reversed(values):
-            total = _add(total, value)
-    except _NotSummableError as error:
-        return {
-            "error": "builtin_reduce_error",
-            "reason": _SUM_REASON,
-            "caused_by": error.value,
-        }
+        for value in values:
+            total = _add(value, total)
+    except _ErrorValueError as error:
+        return error.value
     return total
 
 
 class Sum(_Json):
     """`_sum`: numbers, arrays by place, objects by member."""
 
+    is_limited = True
+
     def one(self, row: IndexRow) -> bytes:
         return row.value if row.value[0] in _NUMBER_BEGINS else self.reduce([row])
+
+    def check(self, rows: Sequence[IndexRow]) -> None:
+        values = values_of(rows)
+        if set(map(type, values)) == {int}:
+            return
+        try:
+            _folded(values)
+        except _NoClauseError as error:
+            reason = "couch_query_servers:sum_values/2"
+            raise CouchError(500, f"{{case_clause,{error.text}}}", reason) from error
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
         return encode(sum_values(values_of(rows)))
@@ -194,56 +254,78 @@ class Sum(_Json):
 
 
 def _stats_of(value: Any) -> Any:
+    """Give the numbers of a value: `[sum, count, min, max, sumsqr]`, an array has several."""
     if _is_number(value):
-        return [value, 1, value, value, value * value]
+        return [value, 1, value, value, _square(value)]
     if isinstance(value, list):
         return {"each": [_stats_of(item) for item in value]}
     if isinstance(value, dict):
         return [_stats_member(value, name) for name in _STATS]
-    raise _bad_stats(value)
+    raise CouchError(500, "invalid_value", f"non-numeric _stats input: {written(value)}")
+
+
+def _square(value: float) -> float:
+    square = value * value
+    if isinf(square):
+        raise _badarith()
+    return square
 
 
 def _stats_member(value: dict[str, Any], name: str) -> Any:
     if name not in value:
-        raise CouchError(
-            500,
-            "invalid_value",
-            f"user _stats input missing required field {name} ({encode(value).decode()})",
-        )
+        given = printed(value)[1:-1]
+        reason = f"user _stats input missing required field {name} ({given})"
+        raise CouchError(500, "invalid_value", reason)
     if not _is_number(value[name]):
-        raise _bad_stats(value[name])
+        reason = f"non-numeric _stats input received for {name}: {written(value[name])}"
+        raise CouchError(500, "invalid_value", reason)
     return value[name]
 
 
-def _bad_stats(value: Any) -> CouchError:
-    shown = encode(value).decode()
-    if isinstance(value, str):
-        shown = "<<" + ",".join(str(byte) for byte in value.encode()) + ">>"
-    return CouchError(500, "invalid_value", f"non-numeric _stats input: {shown}")
+def _add_stats(value: Any, total: Any) -> Any:
+    """Add a value to the numbers of others."""
+    if isinstance(value, list) and isinstance(total, dict):
+        return {"each": _zipped(_add_stats, value, total["each"])}
+    if isinstance(value, dict) or _is_number(value):
+        value = _stats_of(value)
+        if isinstance(total, list):
+            return _merge_stats(value, total)
+        shown = "{" + ",".join(map(printed, value)) + "}"
+    else:
+        shown = printed(value)
+    raise CouchError(
+        500,
+        "invalid_value",
+        "The _stats function requires that map values be numbers or arrays of numbers, "
+        f"not '{shown}'",
+    )
 
 
-def _merge_stats(left: Any, right: Any) -> Any:
-    if isinstance(left, dict) and isinstance(right, dict):
-        if len(left["each"]) != len(right["each"]):
-            raise CouchError(500, "function_clause", "lists:zipwith/3")
-        pairs = zip(left["each"], right["each"], strict=True)
-        return {"each": [_merge_stats(a, b) for a, b in pairs]}
-    if isinstance(left, dict) or isinstance(right, dict):
-        raise CouchError(500, "function_clause", "stats")
+def _stats_of_all(values: list[Any]) -> Any:
+    total = _stats_of(values[0])
+    for value in values[1:]:
+        total = _add_stats(value, total)
+    return total
+
+
+def _zipped(add: Callable[[Any, Any], Any], values: list[Any], totals: list[Any]) -> list[Any]:
+    if len(values) != len(totals):
+        raise CouchError(500, "function_clause", "lists:zipwith/3")
+    return [add(value, total) for value, total in zip(values, totals, strict=True)]
+
+
+def _merge_stats(value: Any, total: Any) -> Any:
+    if isinstance(value, dict) and isinstance(total, dict):
+        return {"each": _zipped(_merge_stats, value["each"], total["each"])}
+    if isinstance(value, dict) or isinstance(total, dict):
+        raise CouchError(500, "function_clause", "couch_query_servers:stat_values/2")
     return [
-        left[0] + right[0],
-        left[1] + right[1],
-        min(left[2], right[2]),
-        max(left[3], right[3]),
-        left[4] + right[4],
+        _sum_of_two(value[0], total[0]),
+        value[1] + total[1],
+        min(value[2], total[2]),
+        max(value[3], total[3]),
+        _sum_of_two(value[4], total[4]),
     ]
-
-
-def _merge_all(stats: Sequence[Any]) -> bytes:
-    total = stats[0]
-    for each in stats[1:]:
-        total = _merge_stats(total, each)
-    return encode(total)
 
 
 def _show_stats(stats: Any) -> Any:
@@ -257,13 +339,24 @@ class Stats(_Function):
 
     def reduce(self, rows: Sequence[IndexRow]) -> bytes:
         values = values_of(rows)
-        if set(map(type, values)) <= {int, float}:
+        if set(map(type, values)) == {int}:
             squares = sum(value * value for value in values)
             return encode([sum(values), len(values), min(values), max(values), squares])
-        return _merge_all([_stats_of(value) for value in values])
+        return encode(_stats_of_all(values[::-1]))
+
+    def check(self, rows: Sequence[IndexRow]) -> None:
+        values = values_of(rows)
+        if set(map(type, values)) != {int}:
+            _stats_of_all(values)
 
     def combine(self, partials: Sequence[bytes]) -> bytes:
-        return partials[0] if len(partials) == 1 else _merge_all(_values(partials))
+        if len(partials) == 1:
+            return partials[0]
+        values = _values(partials)
+        total = values.pop()
+        for value in reversed(values):
+            total = _merge_stats(value, total)
+        return encode(total)
 
     def finish(self, partial: bytes) -> bytes:
         return encode(_show_stats(_decode(partial)))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import logging
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
 
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.numerals import reprinted
+from aiocouch.embedded.revision import encode_term
 from aiocouch.embedded.views.reduce import builtin
 from aiocouch.embedded.views.tables import backwards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.javascript.pool import Unit
     from aiocouch.embedded.javascript.queryserver import QueryServer
     from aiocouch.embedded.views.definition import Definition
@@ -19,10 +24,50 @@ if TYPE_CHECKING:
     from aiocouch.embedded.views.reduce import Builtin
     from aiocouch.embedded.views.tables import IndexRow
 
+_LOG = logging.getLogger("aiocouch.embedded.views")
 _OVERFLOW = b"!"
-_OVERFLOW_SIZE = 5000
-_OVERFLOW_RATIO = 2
 _CALL_BYTES = 1 << 20
+_FLOAT = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+# a value takes at most so many bytes in Erlang for each byte of its JSON
+_TERM_BYTES = 2.5
+
+
+class ReduceLimit(msgspec.Struct, frozen=True):
+    """`[query_server_config] reduce_limit` and what belongs to it.
+
+    `mode` is `true`, `log` or something that switches the limit off. A result of more than
+    `threshold` bytes that is more than 1/`ratio` of its input overflows.
+    """
+
+    mode: str = "true"
+    threshold: int = 5000
+    ratio: float = 2.0
+
+    def overflow(self, size: int, result: int) -> str | None:
+        """Give the reason of an overflow, None where there is none or it is only logged."""
+        if self.mode not in {"true", "log"}:
+            return None
+        if result <= self.threshold or result * self.ratio <= size:
+            return None
+        reason = (
+            f"Reduce output must shrink more rapidly: input size: {size} output size: {result}"
+            " context: "
+        )
+        if self.mode == "true":
+            return reason
+        _LOG.error("%s", reason)
+        return None
+
+
+def read_limit(config: Configuration) -> ReduceLimit:
+    """Read the limit of the section `[query_server_config]`."""
+    section = "query_server_config"
+    ratio = config.text(section, "reduce_limit_ratio")
+    return ReduceLimit(
+        config.text(section, "reduce_limit", "true"),
+        config.integer(section, "reduce_limit_threshold", 5000),
+        float(ratio) if _FLOAT.fullmatch(ratio) else 2.0,
+    )
 
 
 class Outcome(NamedTuple):
@@ -38,6 +83,8 @@ class ReduceFunction:
     def __init__(self, number: int, reducer: Reducer, native: Builtin | None) -> None:
         self.number = number
         self.reducer = reducer
+        self.checked = (0, -1)
+        """The tree, and the sequence of the index as of which CouchDB could have built it."""
         self._native = native
 
     @property
@@ -53,7 +100,7 @@ class ReduceFunction:
 
 
 def reduce_functions(
-    definition: Definition, queries: QueryServer, unit: Unit
+    definition: Definition, queries: QueryServer, unit: Unit, limit: Callable[[], ReduceLimit]
 ) -> dict[str, ReduceFunction]:
     """Give the reduce functions of all views by source; equal sources share their values."""
     custom = definition.custom_reduces()
@@ -62,9 +109,9 @@ def reduce_functions(
     for number, source in enumerate(sources):
         if source.startswith("_"):
             native = builtin(source)
-            functions[source] = ReduceFunction(number, BuiltinReducer(native), native)
+            functions[source] = ReduceFunction(number, BuiltinReducer(native, limit), native)
         else:
-            script = ScriptReducer(queries, unit, custom.index(source))
+            script = ScriptReducer(queries, unit, custom.index(source), source, limit)
             functions[source] = ReduceFunction(number, script, None)
     return functions
 
@@ -72,8 +119,13 @@ def reduce_functions(
 class BuiltinReducer:
     """A built-in reduce function."""
 
-    def __init__(self, native: Builtin) -> None:
+    def __init__(self, native: Builtin, limit: Callable[[], ReduceLimit]) -> None:
         self._native = native
+        self._limit = limit
+
+    def check(self, rows: Sequence[IndexRow]) -> None:
+        """Raise CouchError for rows that CouchDB cannot build an index of."""
+        self._native.check(rows)
 
     async def reduce(self, chunks: Sequence[Sequence[IndexRow]]) -> list[bytes]:
         """Reduce each chunk of rows to a value."""
@@ -88,42 +140,82 @@ class BuiltinReducer:
         return [group[0] if len(group) == 1 else self._combine(group) for group in groups]
 
     def _combine(self, group: Sequence[bytes]) -> bytes:
-        return _first_overflow(group) or self._native.combine(group)
+        value = self._native.combine(group)
+        if not self._may_overflow(value):
+            return value
+        return self._limited(value, [[[], decode(partial)] for partial in group])
 
     def _checked(self, value: bytes, rows: Sequence[IndexRow]) -> bytes:
-        if len(value) <= _OVERFLOW_SIZE:
+        if not self._may_overflow(value):
             return value
-        return checked(value, sum(len(row.json) + len(row.value) for row in rows))
+        given = [[[decode(row.json), row.id], decode(row.value)] for row in rows]
+        return self._limited(value, given)
+
+    def _may_overflow(self, value: bytes) -> bool:
+        return self._native.is_limited and len(value) * _TERM_BYTES > self._limit().threshold
+
+    def _limited(self, value: bytes, given: list[Any]) -> bytes:
+        size, result = len(encode_term(given)), len(encode_term(decode(value)))
+        reason = self._limit().overflow(size, result)
+        if reason is None:
+            return value
+        return encode({"error": "builtin_reduce_error", "reason": reason})
 
 
 class ScriptReducer:
     """A reduce function in JavaScript; its rows come in the reverse order, as in CouchDB."""
 
-    def __init__(self, queries: QueryServer, unit: Unit, number: int) -> None:
+    def __init__(
+        self,
+        queries: QueryServer,
+        unit: Unit,
+        number: int,
+        source: str,
+        limit: Callable[[], ReduceLimit],
+    ) -> None:
         self._queries = queries
         self._unit = unit
         self._number = number
+        self._limit = limit
+        # CouchDB measures the line that goes to the function, without the function itself
+        self._escapes = len(encode(source)) - len(source.encode())
+
+    def check(self, rows: Sequence[IndexRow]) -> None:
+        """Do nothing: only built-in functions refuse rows."""
 
     async def reduce(self, chunks: Sequence[Sequence[IndexRow]]) -> list[bytes]:
         """Reduce each chunk of rows to a value."""
-        return await self._call([_reduce_call(chunk) for chunk in chunks])
+        extra = [_REDUCE_LINE + 2 * len(chunk) for chunk in chunks]
+        return await self._call([_reduce_call(chunk) for chunk in chunks], extra)
 
     async def combine(self, groups: Sequence[Sequence[bytes]]) -> list[bytes]:
         """Reduce each group of values to one value, always by calling the function again."""
         results = [_first_overflow(group) or b"" for group in groups]
         open_ = [at for at, result in enumerate(results) if not result]
-        values = await self._call([_rereduce_call(groups[at]) for at in open_])
+        calls = [_rereduce_call(groups[at]) for at in open_]
+        values = await self._call(calls, [_REREDUCE_LINE] * len(calls))
         for at, value in zip(open_, values, strict=True):
             results[at] = value
         return results
 
-    async def _call(self, calls: list[bytes]) -> list[bytes]:
+    async def _call(self, calls: list[bytes], extra: list[int]) -> list[bytes]:
+        """Call the function; its line in CouchDB is so many bytes longer than our call."""
         results: list[bytes] = []
         for some in _portions(calls):
-            values = await self._queries.reduce(self._unit, self._number, some)
-            pairs = zip(values, some, strict=True)
-            results += [checked(reprinted(bytes(value)), len(call)) for value, call in pairs]
-        return results
+            results += map(bytes, await self._queries.reduce(self._unit, self._number, some))
+        sizes = [len(call) + more for call, more in zip(calls, extra, strict=True)]
+        return [self._checked(*pair) for pair in zip(results, sizes, strict=True)]
+
+    def _checked(self, value: bytes, size: int) -> bytes:
+        limit = self._limit()
+        if len(value) + 2 <= limit.threshold:
+            return value
+        reason = limit.overflow(size + self._escapes, len(value) + 2)
+        return value if reason is None else _OVERFLOW + encode(reason)
+
+
+_REDUCE_LINE = 8
+_REREDUCE_LINE = 7
 
 
 def _reduce_call(rows: Sequence[IndexRow]) -> bytes:
@@ -148,17 +240,6 @@ def _portions(calls: list[bytes]) -> Iterator[list[bytes]]:
         size += len(call)
     if portion:
         yield portion
-
-
-def checked(value: bytes, size: int) -> bytes:
-    """Give the value, or what stands for an overflow when it is hardly smaller than its input.
-
-    `size` is that of the input in bytes.
-    """
-    if len(value) <= _OVERFLOW_SIZE or len(value) * _OVERFLOW_RATIO <= size:
-        return value
-    reason = f"Reduce output must shrink more rapidly: input size: {size} output size: {len(value)}"
-    return _OVERFLOW + encode(reason)
 
 
 def _first_overflow(values: Sequence[bytes]) -> bytes | None:

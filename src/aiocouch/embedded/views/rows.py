@@ -117,12 +117,12 @@ def map_rows_with(batch: Sequence[IndexRow], documents: DocumentTexts) -> Iterat
         yield rows
 
 
-def group_row(group: Group) -> bytes:
-    """Give a reduced row as JSON text."""
+def group_row(group: Group, context: str = "") -> bytes:
+    """Give a reduced row as JSON text; `context` says which view it is of."""
     value, overflow = group.outcome
     if overflow is None:
         return b'{"key":%b,"value":%b}' % (group.key, value)
-    reason = encode(overflow)
+    reason = encode(overflow + context)
     return b'{"key":null,"error":"reduce_overflow_error","reason":%b}' % reason
 
 

@@ -15,7 +15,7 @@ from aiocouch.embedded.tasks import ActiveTasks
 from aiocouch.embedded.views.definition import define, unknown_language
 from aiocouch.embedded.views.index import Index, Options
 from aiocouch.embedded.views.mappers import ScriptMapper
-from aiocouch.embedded.views.reducers import ReduceFunction, reduce_functions
+from aiocouch.embedded.views.reducers import ReduceFunction, ReduceLimit, reduce_functions
 from aiocouch.embedded.views.tables import StaleIndexError, Tables
 from aiocouch.embedded.views.vacuum import vacuum
 
@@ -44,6 +44,7 @@ class Indexes:
     """The indexes of all databases of a server, by signature.
 
     `languages` makes the mapper of views in a language; JavaScript is there from the start.
+    `reduce_limit` gives how fast reduce functions have to shrink what they get.
     """
 
     def __init__(self, queries: QueryServer, tasks: ActiveTasks | None = None) -> None:
@@ -56,6 +57,7 @@ class Indexes:
             WeakKeyDictionary()
         )
         self._closing: set[asyncio.Task[None]] = set()
+        self.reduce_limit: Callable[[], ReduceLimit] = ReduceLimit
         self.compacting: set[Index] = set()
         """The indexes that are being compacted."""
 
@@ -88,7 +90,9 @@ class Indexes:
                 options=options,
                 design_id=design_id,
             )
-            functions = reduce_functions(definition, self._queries, _unit(definition))
+            functions = reduce_functions(
+                definition, self._queries, _unit(definition), self.reduce_limit
+            )
             self._views[index] = ViewIndex(index, functions)
         return self._views[index]
 
