@@ -12,7 +12,7 @@ from aiocouch.embedded.attachment import (
     InvalidMembersError,
     read_members,
 )
-from aiocouch.embedded.errors import CouchError, bad_request
+from aiocouch.embedded.errors import CouchError, bad_request, internal
 from aiocouch.embedded.revision import Rev, check_generation, parse_hash, parse_revision
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DESIGN = "_design/"
 LOCAL = "_local/"
 
+_LUCENE_VERSION = 10
 _IGNORED = frozenset({"_id", "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq"})
 _KEPT = frozenset(
     {
@@ -172,6 +173,23 @@ def read_rev(value: object) -> Rev:
     except ValueError:
         pass
     raise bad_request("Invalid rev format")
+
+
+def with_lucene_versions(body: dict[str, Any]) -> dict[str, Any]:
+    """Give a new design document with the version of Lucene in each index of `nouveau`.
+
+    CouchDB stores it there whether or not Nouveau runs.
+    """
+    indexes = body.get("nouveau")
+    if not isinstance(indexes, dict) or not indexes:
+        return body
+    if not all(isinstance(index, dict) for index in indexes.values()):
+        raise internal("function_clause")
+    versions = {
+        name: {**index, "lucene_version": index.get("lucene_version", _LUCENE_VERSION)}
+        for name, index in indexes.items()
+    }
+    return {**body, "nouveau": versions}
 
 
 def check_id(value: object) -> None:

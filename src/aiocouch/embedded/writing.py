@@ -16,7 +16,7 @@ from aiocouch.embedded.attachment import (
 from aiocouch.embedded.codec import decode, encode_body
 from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
 from aiocouch.embedded.identity import SYSTEM, is_database_admin
-from aiocouch.embedded.incoming import DESIGN, LOCAL, check_id
+from aiocouch.embedded.incoming import DESIGN, LOCAL, check_id, with_lucene_versions
 from aiocouch.embedded.partitioning import check_partition as check_partition_name
 from aiocouch.embedded.revision import format_revision, next_revision_of
 from aiocouch.embedded.store.edits import NewRevision, base_of, read_entry, store, store_local
@@ -258,6 +258,8 @@ class Update:
         return ready
 
     async def _let_change(self, edit: Edit) -> None:
+        if edit.is_design and not edit.revs and not self._replicated:
+            edit.body = with_lucene_versions(edit.body)
         if self._before_write is not None:
             edit.body = await self._before_write(
                 self._database, self._user, edit.id, edit.body, edit.deleted

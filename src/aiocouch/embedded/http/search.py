@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.errors import CouchError, not_found
+from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route, design_route, server_route
+from aiocouch.embedded.http.views import find_design
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -13,14 +14,28 @@ if TYPE_CHECKING:
     from aiocouch.embedded.http.exchange import Exchange
 
 
+# /db/_design/name/_search
+_WITHOUT_INDEX = 4
+
+
 @server_route("_search_analyze", methods=("GET", "POST"))
 @design_route("_search", methods=("GET", "POST"))
-@design_route("_search_info", methods=("GET",))
-@design_route("_search_disk_size", methods=("GET",))
 async def search(exchange: Exchange) -> web.StreamResponse:
     """Answer requests to Clouseau's indexes."""
-    del exchange
+    if exchange.has_database:
+        find_design(exchange.database, exchange.segments[2])
+        if len(exchange.segments) == _WITHOUT_INDEX:
+            raise bad_request("path not recognized")
     raise CouchError(503, "service unavailable", "Search is not available")
+
+
+@design_route("_search_info")
+@design_route("_search_disk_size")
+async def search_info(exchange: Exchange) -> web.StreamResponse:
+    """Answer what asks about Clouseau's indexes."""
+    if len(exchange.segments) > _WITHOUT_INDEX and exchange.method not in {"GET", "HEAD"}:
+        raise method_not_allowed(("GET",))
+    return await search(exchange)
 
 
 @server_route("_nouveau_analyze", methods=("POST",))
