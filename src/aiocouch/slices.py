@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.codec import encode
@@ -37,12 +38,13 @@ async def sliced_docs(
             raise InvalidInputError(f"{name}= cannot be used together with streams=")
     slices: _Slices = deque()
     try:
-        async for bounds in _bounds(view, options):
-            reading = _read(view, include_ddocs, {**options, **bounds})
-            slices.append(asyncio.get_running_loop().create_task(reading))
-            if len(slices) >= streams:
-                for doc in await _next(slices, ordered):
-                    yield doc
+        async with aclosing(_bounds(view, options)) as all_bounds:
+            async for bounds in all_bounds:
+                reading = _read(view, include_ddocs, {**options, **bounds})
+                slices.append(asyncio.get_running_loop().create_task(reading))
+                if len(slices) >= streams:
+                    for doc in await _next(slices, ordered):
+                        yield doc
         while slices:
             for doc in await _next(slices, ordered):
                 yield doc
@@ -60,12 +62,13 @@ async def _bounds(view: AllDocsView, options: JsonDict) -> AsyncGenerator[JsonDi
     asked = {
         name: value for name, value in options.items() if name not in ("conflicts", "attachments")
     }
-    async for id in view.ids(**asked):
-        count += 1
-        if count % size == 0:
-            key = encode(id).decode()
-            yield {**start, "endkey": key, "inclusive_end": False}
-            start = {"startkey": key}
+    async with aclosing(view.ids(**asked)) as ids:
+        async for id in ids:
+            count += 1
+            if count % size == 0:
+                key = encode(id).decode()
+                yield {**start, "endkey": key, "inclusive_end": False}
+                start = {"startkey": key}
     yield start
 
 

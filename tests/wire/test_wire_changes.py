@@ -224,3 +224,38 @@ async def test_heartbeat_that_is_neither_is_refused(canned: CannedServer, base: 
     with pytest.raises(ValueError, match="heartbeat"):
         await collect(base.changes(feed="continuous", heartbeat=beat))
     assert canned.requests == []
+
+
+async def leave(events: Any) -> str:
+    """The id of the first event, after which the loop is left."""
+    async for event in events:
+        return str(event.id)
+    return ""
+
+
+async def test_another_loop_goes_on_behind_the_last_event(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(Answer(body=feed(CHANGES)), Answer(body=feed(CHANGES[1:])))
+    events = base.changes("0-a", limit=3)
+    assert await leave(events) == "a"
+    assert facts(await collect(events)) == EXPECTED[1:]
+    assert await collect(events) == []
+    first, second = canned.requests
+    assert first.query == {"last-event-id": "0-a", "limit": "3"}
+    assert second.query == {"since": "1-x", "limit": "2"}
+
+
+async def test_a_limit_that_is_reached_asks_no_more(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(body=feed(CHANGES[:1])))
+    events = base.changes(limit=1)
+    assert await leave(events) == "a"
+    assert await collect(events) == []
+
+
+async def test_a_descending_feed_cannot_go_on(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(body=feed(CHANGES)))
+    events = base.changes(descending=True)
+    assert await leave(events) == "a"
+    with pytest.raises(aiocouch.InvalidInputError, match="descending"):
+        await collect(events)

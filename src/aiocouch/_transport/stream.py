@@ -53,6 +53,10 @@ class Stream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the request, if it has not ended, and free the connection."""
         if self._body is not None:
             await self._body.close()
 
