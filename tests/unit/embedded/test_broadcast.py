@@ -50,6 +50,11 @@ class Listener:
             rows.append(await self.row())
         return rows
 
+    async def beat(self) -> None:
+        """Wait for a sign of life."""
+        while await self._reader.readline() != b"\n":
+            pass
+
     async def rest(self) -> bytes:
         """Read until the end of the answer."""
         return await self._reader.readuntil(b"\r\n0\r\n\r\n")

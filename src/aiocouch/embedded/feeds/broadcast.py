@@ -3,6 +3,8 @@
 A feed that follows a database and has no options that make it special waits as a follower. After a
 commit each follower gets the new rows as bytes; its own task sleeps on. Only where a follower does
 not take them (its client reads too slowly), or there are too many, it is woken to read by itself.
+
+Followers that ask the same filter the same question are answered by one call of it.
 """
 
 from __future__ import annotations
@@ -12,16 +14,19 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.feeds.changes import plain_rows
+from aiocouch.embedded.feeds.changes import is_plain, plain_rows, shared_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
-    from aiocouch.embedded.feeds.changes import Cursor, Row
+    from aiocouch.embedded.feeds.changes import Cursor, Row, View
     from aiocouch.embedded.feeds.feed import Framing
     from aiocouch.embedded.store.database import Database
 
 _log = logging.getLogger("aiocouch.embedded")
+
+Place = tuple[int, "Hashable"]
+"""The sequence behind which a follower waits, and the key of its view."""
 
 _AT_ONCE = 50
 """Followers that are served before others in the event loop get their turn."""
@@ -30,13 +35,15 @@ _AT_ONCE = 50
 class Follower:
     """A feed that waits. `push` sends bytes at once, or gives False; `news` is when it last did."""
 
-    __slots__ = ("_future", "cursor", "framing", "news", "push", "style")
+    __slots__ = ("_future", "_key", "cursor", "framing", "is_plain", "news", "push", "view")
 
     def __init__(
-        self, cursor: Cursor, style: str, framing: Framing, push: Callable[[bytes], bool]
+        self, cursor: Cursor, view: View, framing: Framing, push: Callable[[bytes], bool]
     ) -> None:
         self.cursor = cursor
-        self.style = style
+        self.view = view
+        self.is_plain = is_plain(view)
+        self._key = view.key
         self.framing = framing
         self.push = push
         self.news = 0.0
@@ -54,6 +61,11 @@ class Follower:
         """End the sleep."""
         if self._future is not None and not self._future.done():
             self._future.set_result(read)
+
+    @property
+    def place(self) -> Place:
+        """Give what followers have in common that need the same rows next."""
+        return self.cursor.last, self._key
 
     @property
     def is_asleep(self) -> bool:
@@ -98,6 +110,7 @@ class Broadcast:
         self._followers: dict[Follower, None] = {}
         self._queue: deque[Follower] = deque()
         self._known: dict[tuple[int, int, str], _News | None] = {}
+        self._asking: dict[Place, asyncio.Task[None]] = {}
         self._is_scheduled = False
         self._stop: Callable[[], None] | None = None
 
@@ -126,6 +139,8 @@ class Broadcast:
     def _end(self) -> None:
         self._queue.clear()
         self._known.clear()
+        for task in self._asking.values():
+            task.cancel()
         if self._stop is not None:
             self._stop()
             self._stop = None
@@ -151,18 +166,53 @@ class Broadcast:
             self._queue.extend(filter(self._is_behind, self._followers))
         for _ in range(min(_AT_ONCE, len(self._queue))):
             follower = self._queue.popleft()
-            if self._is_behind(follower) and not self._give(follower):
+            if not self._is_behind(follower):
+                continue
+            if not follower.is_plain:
+                self._ask(follower)
+            elif not self._give(follower):
                 follower.wake(read=True)
         if self._queue or any(map(self._is_behind, self._followers)):
             self._schedule()
 
     def _is_behind(self, follower: Follower) -> bool:
-        return follower.is_asleep and follower.cursor.seen < self._database.update_seq
+        """Tell whether somebody has to do something for a follower."""
+        behind = follower.is_asleep and follower.cursor.seen < self._database.update_seq
+        return behind and (follower.is_plain or follower.place not in self._asking)
+
+    def _ask(self, follower: Follower) -> None:
+        """Begin to find out what passes the filter of all who are where this one is."""
+        place = follower.place
+        task = asyncio.create_task(self._share(place, follower.view))
+        self._asking[place] = task
+        task.add_done_callback(lambda _task: self._asked(place))
+
+    def _asked(self, place: Place) -> None:
+        del self._asking[place]
+        if not self._is_scheduled and self._followers:
+            self._schedule()
+
+    async def _share(self, place: Place, view: View) -> None:
+        """Ask the filter once, and give what passes to all who wait for it."""
+        news: _News | None = None
+        until = 0
+        try:
+            rows, until = await shared_rows(self._database, view, place[0])
+            news = _News(rows)
+        except Exception:  # noqa: BLE001 - each will meet the fault by itself, and end
+            _log.debug("changes of %r could not be filtered", self._database, exc_info=True)
+        for number, follower in enumerate(list(self._followers), 1):
+            if follower.is_asleep and follower.place == place:
+                data = b"" if news is None else news.bytes_for(follower.framing)
+                if news is None or not follower.take(until, news.rows, data):
+                    follower.wake(read=True)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _give(self, follower: Follower) -> bool:
         until = self._database.update_seq
         try:
-            news = self._news(follower.cursor.last, until, follower.style)
+            news = self._news(follower.cursor.last, until, follower.view.style)
         except Exception:  # noqa: BLE001 - it will meet the fault by itself, and end
             _log.debug("changes of %r could not be read", self._database, exc_info=True)
             return False

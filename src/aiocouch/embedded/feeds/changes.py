@@ -18,7 +18,15 @@ from aiocouch.embedded.store.database import CHUNK
 from aiocouch.embedded.store.records import Revision, render
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Hashable,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
 
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
@@ -58,6 +66,16 @@ class Leaf(NamedTuple):
 class Filter(Protocol):
     """Decides which leaves of a change are listed."""
 
+    @property
+    def key(self) -> Hashable:
+        """Give what two filters have in common that decide alike."""
+        ...
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it may take so long that a feed has to show signs of life meanwhile."""
+        ...
+
     def ids(self, database: Database) -> Sequence[str] | None:
         """Give the documents to look at, None for all."""
         ...
@@ -73,6 +91,9 @@ class Filter(Protocol):
 
 class Everything:
     """The filter that keeps all."""
+
+    key: Hashable = "everything"
+    is_slow = False
 
     def ids(self, database: Database) -> Sequence[str] | None:
         """Look at all documents."""
@@ -109,6 +130,13 @@ class View(msgspec.Struct, frozen=True):
     seq_interval: int = 1
     document: Callable[[Entry], Awaitable[bytes]] | None = None
     """Gives the text of a row's document for `include_docs`."""
+    shown: Hashable = None
+    """What two views have in common whose `document` gives the same text."""
+
+    @property
+    def key(self) -> Hashable:
+        """Give what two views have in common whose rows are the same."""
+        return self.filter.key, self.style, self.shown
 
 
 class Row(NamedTuple):
@@ -258,15 +286,28 @@ def _plain_row(
     return Row(seq, text + b"}")
 
 
-def is_plain(view: View, cursor: Cursor) -> bool:
-    """Tell whether the rows are those of `plain_rows`, without end."""
-    return (
-        isinstance(view.filter, Everything)
-        and view.document is None
-        and view.seq_interval == 1
-        and not view.descending
-        and cursor.limit > NO_LIMIT // 2
-    )
+def is_endless(view: View, cursor: Cursor) -> bool:
+    """Tell whether a feed may get its rows together with others, one change after the other."""
+    return view.seq_interval == 1 and not view.descending and cursor.limit > NO_LIMIT // 2
+
+
+def is_plain(view: View) -> bool:
+    """Tell whether the rows of an endless feed are those of `plain_rows`."""
+    return isinstance(view.filter, Everything) and view.document is None
+
+
+async def shared_rows(database: Database, view: View, since: int) -> tuple[list[Row], int]:
+    """Give the rows of the next changes after `since`, and the sequence up to which they are all."""
+    until = database.update_seq
+    entries = database.changes(since, until, _FIRST_CHUNK + 1)
+    if len(entries) > _FIRST_CHUNK:
+        entries.pop()
+        until = entries[-1].seq
+    listed = await _listed(database, view, entries)
+    cursor = Cursor(since)
+    return [
+        await _row(database, view, cursor, entry, leaves) for entry, leaves in listed if leaves
+    ], until
 
 
 def plain_rows(database: Database, since: int, until: int, style: str) -> list[Row] | None:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
 
     from aiocouch.embedded.feeds.changes import Leaf
     from aiocouch.embedded.store.database import Database
+
+_FEW, _MANY = 20, 500
+_MOMENT = 0.2
+"""Seconds in which a filter should have answered about what it was asked at once."""
 
 
 class ById:
     """Keeps the changes of the documents named (`_doc_ids`)."""
 
+    is_slow = False
+
     def __init__(self, ids: Sequence[str]) -> None:
+        self.key: Hashable = ("ids", frozenset(ids))
         self._ids = ids
         self._wanted = frozenset(ids)
 
@@ -35,6 +43,9 @@ class ById:
 class DesignDocuments:
     """Keeps the changes of design documents (`_design`)."""
 
+    key: Hashable = "design"
+    is_slow = False
+
     def ids(self, database: Database) -> Sequence[str]:
         """Give the ids of all design documents, deleted ones too."""
         rows = database.reader.execute(
@@ -54,16 +65,22 @@ class DesignDocuments:
 class ByDocument:
     """Keeps the leaves whose documents, as JSON text, `ask` says yes to.
 
-    `text` makes the text of a leaf.
+    `text` makes the text of a leaf. It asks for as many at once as are answered in a moment: what
+    asks JavaScript has a limit for each call, and others want to ask as well.
     """
+
+    is_slow = True
 
     def __init__(
         self,
         ask: Callable[[Sequence[bytes]], Awaitable[Sequence[bool]]],
         text: Callable[[Leaf], bytes],
+        key: Hashable,
     ) -> None:
+        self.key = key
         self._ask = ask
         self._text = text
+        self._at_once = _FEW
 
     def ids(self, database: Database) -> Sequence[str] | None:
         """Look at all documents."""
@@ -76,5 +93,15 @@ class ByDocument:
         return True
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
-        """Ask about all the leaves at once."""
-        return await self._ask([self._text(leaf) for leaf in leaves]) if leaves else []
+        """Ask about the leaves, some at a time."""
+        answers: list[bool] = []
+        while len(answers) < len(leaves):
+            some = leaves[len(answers) : len(answers) + self._at_once]
+            begun = time.monotonic()
+            answers += await self._ask([self._text(leaf) for leaf in some])
+            self._pace(len(some), time.monotonic() - begun)
+        return answers
+
+    def _pace(self, asked: int, seconds: float) -> None:
+        fitting = int(asked * _MOMENT / max(seconds, 0.001))
+        self._at_once = max(1, min(fitting, 4 * self._at_once, _MANY))

@@ -34,6 +34,7 @@ class Chosen(msgspec.Struct, frozen=True):
 
     filter: Filter
     project: Callable[[bytes], bytes] | None = None
+    fields: tuple[str, ...] = ()
 
 
 async def read_filter(exchange: Exchange, body: dict[str, Any]) -> Chosen:
@@ -53,7 +54,9 @@ def _selector(exchange: Exchange, body: dict[str, Any]) -> Chosen:
     fields = body.get("fields")
     if "fields" in body and not isinstance(fields, list):
         raise bad_request("Selector error: fields must be JSON array")
-    return Chosen(ByDocument(_asking(_compiled(selector)), Leaf.text), _projection(fields))
+    asking = _asking(_compiled(selector))
+    chosen = ByDocument(asking, Leaf.text, ("selector", encode(selector)))
+    return Chosen(chosen, _projection(fields), tuple(fields or ()))
 
 
 def _compiled(selector: dict[str, Any]) -> Callable[[Any], bool]:
@@ -133,7 +136,7 @@ def _by_view(exchange: Exchange) -> ByDocument:
         with _told_as_error():
             return await javascript.filter_view(design, name, documents)
 
-    return ByDocument(ask, Leaf.text_with_revisions)
+    return ByDocument(ask, Leaf.text_with_revisions, ("view", design.name, name))
 
 
 async def _by_function(exchange: Exchange, text: str, body: dict[str, Any]) -> ByDocument:
@@ -146,13 +149,15 @@ async def _by_function(exchange: Exchange, text: str, body: dict[str, Any]) -> B
     if exchange.method == "POST" and await exchange.sent():
         told["body"] = body
     request = encode(told)
+    # two requests are never the same, but these members tell of the moment only
+    alike = encode({**told, "uuid": "", "info": {}})
     javascript = exchange.server.javascript
 
     async def ask(documents: Sequence[bytes]) -> Sequence[bool]:
         with _told_as_error():
             return await javascript.filter(design, name, documents, request)
 
-    return ByDocument(ask, Leaf.text_with_revisions)
+    return ByDocument(ask, Leaf.text_with_revisions, ("function", design.name, name, alike))
 
 
 def _parts(text: str) -> list[str]:

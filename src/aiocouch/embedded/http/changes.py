@@ -21,7 +21,7 @@ from aiocouch.embedded.feeds.changes import (
     NO_LIMIT,
     Cursor,
     View,
-    is_plain,
+    is_endless,
     walk,
 )
 from aiocouch.embedded.http.change_filters import read_filter
@@ -31,10 +31,11 @@ from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from aiohttp import web
 
+    from aiocouch.embedded.feeds.changes import Row
     from aiocouch.embedded.http.change_filters import Chosen
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.store.database import Database
@@ -43,6 +44,11 @@ if TYPE_CHECKING:
 _FEEDS = "Supported `feed` types: normal, continuous, live, longpoll, eventsource"
 _SEQUENCE = re.compile(r'"?([0-9]{1,18})-g[12][A-Za-z0-9_-]{20,}"?')
 _BODY_FILTERS = frozenset({"_doc_ids", "_selector"})
+_BEATS = 5.0
+"""Seconds after which CouchDB shows a sign of life in a normal feed, whatever it was asked for."""
+
+_SHORTEST_BEATS = 0.1
+
 _BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
 
 
@@ -218,7 +224,9 @@ class _Feed:
             options.descending,
             options.seq_interval,
             _documents(self._database, options, chosen) if options.include_docs else None,
+            (options.conflicts, options.shown, chosen.fields) if options.include_docs else None,
         )
+        self._beats = _BEATS
 
     async def once(self) -> web.StreamResponse:
         """Send what there is and end."""
@@ -228,6 +236,7 @@ class _Feed:
     async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
         """Send what there is, and what comes, until the feed's end."""
         cursor = self._cursor
+        self._beats = max(patience.seconds, _SHORTEST_BEATS)
         while True:
             await self._pass()
             if cursor.limit <= 0 or (self._longpoll and cursor.sent):
@@ -241,10 +250,10 @@ class _Feed:
 
     async def _wait(self, patience: feeds.Patience) -> bool:
         beat = self._answer.beat
-        if self._longpoll or not is_plain(self._view, self._cursor):
+        if self._longpoll or not is_endless(self._view, self._cursor):
             return await self._waiting.for_news(self._news, patience, beat)
         answer = self._answer
-        follower = Follower(self._cursor, self._view.style, answer.framing, answer.push)
+        follower = Follower(self._cursor, self._view, answer.framing, answer.push)
 
         async def news() -> bool:
             return await self._broadcasts.follow(self._database, follower)
@@ -259,12 +268,36 @@ class _Feed:
 
     async def _pass(self) -> None:
         async with contextlib.aclosing(walk(self._database, self._view, self._cursor)) as walked:
-            async for rows in walked:
+            async for rows in self._alive(walked) if self._view.filter.is_slow else walked:
                 await self._answer.rows((row.text, row.seq) for row in rows)
+
+    async def _alive(self, walked: AsyncGenerator[list[Row], None]) -> AsyncIterator[list[Row]]:
+        """Show signs of life where rows are long in coming."""
+        while True:
+            step = asyncio.ensure_future(anext(walked, None))
+            try:
+                while not (await asyncio.wait([step], timeout=self._time_to_beat()))[0]:
+                    await self._answer.beat()
+            finally:
+                await _ended(step)
+            rows = step.result()
+            if rows is None:
+                return
+            yield rows
+
+    def _time_to_beat(self) -> float:
+        return max(self._answer.latest + self._beats - asyncio.get_running_loop().time(), 0)
 
     async def _end(self) -> web.StreamResponse:
         last = self._database.sequence(self._cursor.last)
         return await self._answer.end({"last_seq": last, "pending": self._cursor.pending or 0})
+
+
+async def _ended(step: asyncio.Future[Any]) -> None:
+    """See to it that a step is over, whatever has become of the one who waits for it."""
+    if not step.done():
+        step.cancel()
+        await asyncio.wait([step])
 
 
 def _documents(

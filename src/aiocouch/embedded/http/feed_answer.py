@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.feeds import feed as feeds
@@ -29,6 +30,8 @@ class FeedAnswer:
         if etag is not None:
             self._headers["ETag"] = etag
         self._response: web.StreamResponse | None = None
+        self.latest = asyncio.get_running_loop().time()
+        """When something was sent, by the clock of the loop; at first, when it was asked for."""
 
     def without_body(self) -> web.StreamResponse:
         """Answer HEAD: nothing is looked at, and nobody waits."""
@@ -86,4 +89,5 @@ class FeedAnswer:
     async def _write(self, data: bytes) -> None:
         if data:
             response = await self.open()
+            self.latest = asyncio.get_running_loop().time()
             await response.write(data)
