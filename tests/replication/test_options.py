@@ -134,7 +134,7 @@ async def test_the_rights_of_the_one_who_asks_count(here: Site, source: str, tar
     body = {"source": source, "target": target}
     jan = "Basic amFuOng="
     status, answer = await here.ask("POST", "_replicate", body, Authorization=jan)
-    assert (status, answer["error"]) == (401, "unauthorized")
+    assert (status, answer["error"]) == (403, "forbidden")
     members = {"members": {"names": ["jan"]}, "admins": {"names": ["jan"]}}
     for name in (source, target):
         await here.must("PUT", f"{name}/_security", members)

@@ -85,7 +85,7 @@ class Server:
         self.reshard_state: tuple[str, str | None] = ("running", None)
         self.javascript = QueryServer(self._javascript_limits())
         DesignFunctions(self.javascript).install(self.hooks)
-        self.users = UserDocuments(self.config, self.databases)
+        self.users = UserDocuments(self.config, self.databases, self.statistics.add)
         self.auth = Authenticator(
             self.config, self.users.find, self._rewrite_user, count=self.statistics.add
         )

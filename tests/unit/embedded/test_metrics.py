@@ -15,6 +15,7 @@ from tests.unit.embedded.server_client import ServerClient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+USER = {"type": "user", "roles": []}
 STATS = "/_node/_local/_stats"
 SAMPLE = re.compile(r'^(couchdb_\w+)(?:\{(\w+="[^"]*")\})? (\S+)$', re.MULTILINE)
 
@@ -84,6 +85,16 @@ async def test_what_happens_is_counted(client: ServerClient) -> None:
     assert tree["password_hashing_fast"]["value"] == 3
     assert tree["open_databases"]["value"] == 2
     assert tree["open_os_files"]["value"] > 0
+
+
+async def test_users_that_are_found_and_looked_for_are_counted(client: ServerClient) -> None:
+    await client("PUT", "/_users/org.couchdb.user:a", {**USER, "name": "a", "password": "pw"})
+    for name in ("a", "a", "a", "b"):
+        await client("GET", "/_session", auth=(name, "pw"))
+    counted = (await client("GET", f"{STATS}/couchdb")).json
+    # the admin has no document, and is not looked for
+    assert counted["auth_cache_misses"]["value"] == 2
+    assert counted["auth_cache_hits"]["value"] == 2
 
 
 async def test_the_system_has_couchdbs_members(client: ServerClient) -> None:

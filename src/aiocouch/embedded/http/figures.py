@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import resource
 import threading
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,11 +64,14 @@ def _message_queues(server: Server) -> dict[str, Any]:
 
 def levels(server: Server) -> dict[str, int]:
     """Give the metrics of `_stats` that somebody else than the counters knows."""
-    jobs = server.replicator.jobs
+    jobs = Counter(job.state for job in server.replicator.jobs)
     return {
         "couchdb.open_databases": len(server.databases.names()),
         "couchdb.open_os_files": _open_files(),
-        "couch_replicator.jobs.total": len(jobs),
+        "couch_replicator.jobs.crashed": jobs["crashing"],
+        "couch_replicator.jobs.pending": jobs["pending"],
+        "couch_replicator.jobs.running": jobs["running"],
+        "couch_replicator.jobs.total": jobs.total(),
     }
 
 

@@ -128,7 +128,9 @@ class Peer:
             raise self._cannot_open(error) from error
 
     def _cannot_open(self, error: RefusedError) -> ReplicationError:
-        if error.status in {401, 403}:
+        if error.status == 403:
+            return ReplicationError("forbidden", self.url, 403)
+        if error.status == 401:
             reason = f"unauthorized to access or create database {self.url}"
             return ReplicationError("unauthorized", reason, 401)
         if error.status == 404:

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.registry import Databases
-    from aiocouch.embedded.who.accounts import Hasher
+    from aiocouch.embedded.who.accounts import Count, Hasher
 
 _MOST_REMEMBERED = 10_000
 
 
 class UserDocuments:
-    """Reads and guards the database that the setting `chttpd_auth/authentication_db` names."""
+    """Reads and guards the database that the setting `chttpd_auth/authentication_db` names.
 
-    def __init__(self, config: Configuration, databases: Databases) -> None:
+    `count` takes the names of counters of `_stats`.
+    """
+
+    def __init__(self, config: Configuration, databases: Databases, count: Count) -> None:
+        self._count = count
         self._config = config
         self._databases = databases
         self._found: dict[str, Mapping[str, Any] | None] = {}
@@ -50,7 +54,16 @@ class UserDocuments:
             self._found, self._found_at = {}, now
         if name not in self._found:
             self._found[name] = _read(database, user_id(name))
+            self._count_miss(name)
+        elif self._found[name] is None:
+            self._count_miss(name)
+        else:
+            self._count("couchdb.auth_cache_hits")
         return self._found[name]
+
+    def _count_miss(self, name: str) -> None:
+        if self._config.get("admins", name) is None:
+            self._count("couchdb.auth_cache_misses")
 
     def install(self, hooks: Hooks, hasher: Hasher) -> None:
         """Put the rules of the database between a request and its write."""
