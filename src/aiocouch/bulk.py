@@ -98,15 +98,17 @@ class BulkOperation:
         """Add a document, and return it. Raises `InvalidInputError` when its id is there already."""
         if not isinstance(doc, Document):
             raise InvalidTypeError(f"only a Document can be added, not {type(doc).__name__}")
-        if doc.full_id in self._known:
+        id = doc.full_id
+        if id in self._known:
             raise InvalidInputError(f"{doc!r} is already part of this bulk operation")
-        return self._add(doc)
+        self._known.add(id)
+        self._docs.append(doc)
+        return doc
 
-    def _add(self, doc: Document) -> Document:
+    def _add(self, doc: Document) -> None:
         """Add a document, even if its id is there already. CouchDB takes one of them."""
         self._known.add(doc.full_id)
         self._docs.append(doc)
-        return doc
 
     def create(self, id: str, data: Mapping[str, Any] | None = None) -> Document:
         """Add a new document, and return it. Raises `InvalidInputError` when its id is there already."""

@@ -90,8 +90,9 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
         return document
 
     def _begun(self, data: Mapping[str, Any] | None) -> JsonDict:
-        content = {"_id": self.full_id, **_mapping(data)}
-        content["_id"] = self.full_id
+        id = self.full_id
+        content = {"_id": id, **_mapping(data)}
+        content["_id"] = id
         return content
 
     # -- the state --------------------------------------------------------------------------------
@@ -130,8 +131,8 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
         """Whether the body is the content last seen."""
         if self._seen is None:
             self._seen = self._body_of(self._decoded())
-        data = self._loaded()
-        if data.get("_rev") != self._seen_rev or data.get("_id", self.full_id) != self.full_id:
+        data, id = self._loaded(), self.full_id
+        if data.get("_rev") != self._seen_rev or data.get("_id", id) != id:
             return False
         if body == self._seen:
             return True
@@ -185,10 +186,10 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
         return self._with_identity(body)
 
     def _with_identity(self, body: bytes) -> bytes:
-        data = self._loaded()
-        if data.get("_id", self.full_id) != self.full_id:
+        data, id = self._loaded(), self.full_id
+        if data.get("_id", id) != id:
             raise InvalidInputError(f"{self!r}: its _id was changed to {data['_id']!r}")
-        head = b'{"_id":' + encode_text(self.full_id)
+        head = b'{"_id":' + encode_text(id)
         if (rev := data.get("_rev")) is not None:
             head += b',"_rev":' + encode(rev)
         return head + (b"}" if body == b"{}" else b"," + body[1:])
@@ -445,6 +446,8 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
 def _mapping(data: Mapping[str, Any] | None) -> Mapping[str, Any]:
     if data is None:
         return {}
+    if type(data) is dict:
+        return data
     if isinstance(data, Document):
         # With the revision of the one, the other could not be saved.
         raise InvalidTypeError(f"the data must be a dict, such as the json of {data!r}")
