@@ -152,7 +152,10 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
         if self._seen == _NEVER_SEEN and self._loaded().keys() <= _IDENTITY:
             return  # new and empty: nothing can be lost
         if self.is_dirty():
-            raise ConflictError(f"{self!r} has unsaved changes; save them, or discard_changes=True")
+            raise self._unsaved()
+
+    def _unsaved(self) -> ConflictError:
+        return ConflictError(f"{self!r} has unsaved changes; save them, or discard_changes=True")
 
     def _take_text(self, text: bytes) -> None:
         """Become what the server sent."""
@@ -297,8 +300,8 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
         Raises `ConflictError` when there are local changes, unless `discard_changes`, or when the
         server has another revision.
         """
-        if not discard_changes:
-            self._refuse_dirty()
+        if not discard_changes and self.is_dirty():
+            raise self._unsaved()
         if self.rev is None:
             raise NotFoundError(
                 f"{self!r} was neither fetched nor saved: there is nothing to delete"

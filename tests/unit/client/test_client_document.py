@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiocouch import CouchDB, Database, Document
+from aiocouch import ConflictError, CouchDB, Database, Document, NotFoundError
 from aiocouch._wire.shown import shown
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
@@ -350,3 +350,10 @@ def test_that_documents_can_have_attributes_costs_little_memory() -> None:
     without, own = size_of(Slotted), size_of(Document)
     print(f"a document takes {own:.0f} bytes beside its content, without attributes {without:.0f}")  # noqa: T201
     assert own - without <= 40
+
+
+async def test_an_unsaved_document_is_not_deleted(db: Database) -> None:
+    with pytest.raises(ConflictError, match="unsaved"):
+        await Document(db, "x").delete()
+    with pytest.raises(NotFoundError, match="neither fetched nor saved"):
+        await Document(db, "x").delete(discard_changes=True)
