@@ -5,10 +5,11 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 POUCHDB := pouchdb@9.0.0
+FAUXTON := fauxton@1.2.6
 WORKERS ?= auto
 TESTS ?= tests
 
-.PHONY: help demo test check lint types layers docs bench pouchdb clean
+.PHONY: help demo test check lint types layers docs bench pouchdb fauxton clean
 
 help:
 	@echo "make demo    load real cities into a database and play with them (COUCHDB_URL=… for your server)"
@@ -21,11 +22,11 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
-test: $(VENV)/.dev pouchdb
+test: $(VENV)/.dev pouchdb fauxton
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not packaging" $(TESTS)
 
 # The tests come last, so that their summary is the last thing on the screen.
-check: lint types layers docs pouchdb
+check: lint types layers docs pouchdb fauxton
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 lint: $(VENV)/.dev
@@ -51,6 +52,13 @@ pouchdb: | $(BIN)/python
 	@test -d $(VENV)/pouchdb/node_modules/pouchdb || ! command -v npm > /dev/null || \
 		npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix $(VENV)/pouchdb $(POUCHDB) || \
 		echo "$(POUCHDB) could not be installed; its tests will be skipped."
+
+# The page at /_utils/, for the test in a browser. Packed, it comes without all that it depends on.
+fauxton: | $(BIN)/python
+	@test -d $(VENV)/fauxton/package || ! command -v npm > /dev/null || \
+		{ mkdir -p $(VENV)/fauxton && cd $(VENV)/fauxton && \
+		npm pack --silent --ignore-scripts --fetch-retries=1 $(FAUXTON) > /dev/null && tar -xzf fauxton-*.tgz; } || \
+		echo "$(FAUXTON) could not be fetched; its tests will be skipped."
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiocouch.cli.fauxton import FETCHED, NoPageError, find_page
+
 if TYPE_CHECKING:
     from aiocouch.embedded import EmbeddedCouchDB
 
@@ -40,6 +42,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="admin:admin",
         help="name and password of the server admin (default: %(default)s)",
     )
+    parser.add_argument(
+        "--ui",
+        nargs="?",
+        type=Path,
+        const=FETCHED,
+        metavar="DIR",
+        help="show Fauxton at /_utils/, from the folder that has its files; without a folder, from one "
+        "in your cache, into which npm fetches it at the first use",
+    )
     parser.set_defaults(run=_run)
 
 
@@ -58,9 +69,13 @@ def _run(given: argparse.Namespace) -> int:
     except ImportError as error:
         return _fail(f"{error}. Install it with: pip install 'aiocouch[embedded]'")
     _allow_many_files()
-    server = EmbeddedCouchDB(given.data, host=given.host, port=given.port, admin=given.admin)
     try:
-        asyncio.run(_serve(server))
+        ui = None if given.ui is None else find_page(given.ui)
+    except NoPageError as error:
+        return _fail(str(error))
+    server = EmbeddedCouchDB(given.data, host=given.host, port=given.port, admin=given.admin, ui=ui)
+    try:
+        asyncio.run(_serve(server, shows=ui is not None))
     except (OSError, OverflowError, FolderInUseError, StorageError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:  # where the event loop cannot handle signals
@@ -84,11 +99,13 @@ def _fail(reason: str) -> int:
     return 1
 
 
-async def _serve(server: EmbeddedCouchDB) -> None:
+async def _serve(server: EmbeddedCouchDB, *, shows: bool) -> None:
     stop = asyncio.Event()
     if sys.platform != "win32":  # whose event loops handle no signals
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with server:
         print(f"listening on {server.url}", flush=True)  # noqa: T201 - what others wait for
+        if shows:
+            print(f"Fauxton is at {server.url}/_utils/", flush=True)  # noqa: T201 - as above
         await stop.wait()

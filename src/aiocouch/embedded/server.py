@@ -37,9 +37,11 @@ class EmbeddedCouchDB:
     password of the server admin, None leaves the server to the admins of its configuration.
     `settings` are sections of the configuration for this run, such as
     `{"chttpd_auth": {"iterations": "10"}}`; they win over what the folder keeps and are not
-    written there. Raises FolderInUseError when another process has the folder, StorageError
-    when its files cannot be used (FormatError, when a later version has written them), OSError
-    when it is no folder, may not be written, or nobody can listen there.
+    written there. `ui` is a folder with the files of a page such as Fauxton, for `/_utils/`.
+
+    Raises FolderInUseError when another process has the folder, StorageError when its files
+    cannot be used (FormatError, when a later version has written them), OSError when it is no
+    folder, may not be written, or nobody can listen there.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class EmbeddedCouchDB:
         port: int = 0,
         admin: tuple[str, str] | None = ("admin", "admin"),
         settings: Mapping[str, Mapping[str, str]] | None = None,
+        ui: str | os.PathLike[str] | None = None,
     ) -> None:
         self._path = None if path is None else Path(path)
         self._host = host.removeprefix("[").removesuffix("]")
         self._port = port
         self.admin = admin
         self._settings = settings or {}
+        self._ui = None if ui is None else Path(ui)
         self._server: Server | None = None
         self._runner: web.ServerRunner | None = None
 
@@ -67,6 +71,7 @@ class EmbeddedCouchDB:
         """Open the folder and listen; `url` works from here on."""
         server = Server(self._path, self._overrides())
         self._server = server
+        server.ui = self._ui
         try:
             server.create_system_databases()
             await server.create_system_documents()

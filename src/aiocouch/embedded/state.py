@@ -51,7 +51,7 @@ class Server:
     """The state of one server, without its sockets.
 
     `databases` are all databases, `config` the settings, `hooks` what runs around the writes of
-    documents, `address` is `host:port` once it listens.
+    documents, `address` is `host:port` once it listens, `ui` the folder of what `/_utils/` shows.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Server:
         self.waiting = Waiting()
         self.broadcasts = Broadcasts()
         self.address = ""
+        self.ui: Path | None = None
         self._watched: str | None = None
         self._watching_again: asyncio.TimerHandle | None = None
         self._later: set[asyncio.Task[None]] = set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_AT_ONCE = ("server_info", "session")
+_AT_ONCE = ("pages", "server_info", "session")
 _WHEN_NEEDED = (
     "all_docs",
     "attachments",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
-from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.errors import (
@@ -14,7 +12,6 @@ from aiocouch.embedded.errors import (
     internal,
 )
 from aiocouch.embedded.http.exchange import SERVER_NAME
-from aiocouch.embedded.http.policies import content_policy
 from aiocouch.embedded.http.routes import server_route
 from aiocouch.embedded.tasks import NODE
 
@@ -30,7 +27,6 @@ _SHA = hashlib.sha1(SERVER_NAME.encode(), usedforsecurity=False).hexdigest()[:9]
 """Stands where CouchDB names the commit that it was built from."""
 
 _READ = ("GET", "HEAD")
-_YEAR = 365 * 86400
 _FEATURES = [
     "quickjs",
     "access-ready",
@@ -44,11 +40,6 @@ _NOT_CACHED = {
     "Expires": "Mon, 01 Jan 1990 00:00:00 GMT",
     "Pragma": "no-cache",
 }
-_POLICY = (
-    "child-src 'self' data: blob:; default-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "frame-src https://blog.couchdb.org;"
-)
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
@@ -121,26 +112,3 @@ async def reload_query_servers(exchange: Exchange) -> web.StreamResponse:
     """Answer `/_reload_query_servers`: JavaScript starts afresh."""
     await exchange.server.reload_javascript()
     return exchange.answer({"ok": True})
-
-
-@server_route("_utils", methods=_READ)
-async def utils(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/_utils`: there is no administration interface here."""
-    if exchange.request.raw_path.partition("?")[0] == "/_utils":
-        location = {"Location": exchange.url("_utils/")}
-        return exchange.answer_bytes(b"", None, 301, location)
-    headers = {"Cache-Control": "private, must-revalidate"}
-    headers |= content_policy(exchange.server.config, "utils", _POLICY)
-    return _no_file(exchange, headers)
-
-
-@server_route("favicon.ico", methods=_READ)
-async def favicon(exchange: Exchange) -> web.StreamResponse:
-    """Answer `/favicon.ico`: there is none."""
-    expires = formatdate(time.time() + _YEAR, usegmt=True)
-    headers = {"Cache-Control": f"public, max-age={_YEAR}", "Expires": expires}
-    return _no_file(exchange, headers)
-
-
-def _no_file(exchange: Exchange, headers: dict[str, str]) -> web.StreamResponse:
-    return exchange.answer_bytes(b"Not found.", "text/plain", 404, headers)
