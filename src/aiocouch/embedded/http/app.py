@@ -16,6 +16,7 @@ from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.dispatch import dispatch
 from aiocouch.embedded.http.exchange import Exchange
 from aiocouch.embedded.http.policies import frame_policy
+from aiocouch.embedded.http.vhosts import at_virtual_host
 from aiocouch.embedded.store.faults import explained
 from aiocouch.embedded.who.auth import authenticate
 
@@ -44,7 +45,7 @@ def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.Str
 
 async def _handle(server: Server, request: web.BaseRequest) -> web.StreamResponse:
     begun = time.perf_counter()
-    exchange = Exchange(request, server)
+    exchange = at_virtual_host(Exchange(request, server))
     traffic = server.databases.traffic
     traffic.requests += 1
     try:

@@ -256,9 +256,14 @@ class Exchange:
 
     def url(self, *quoted: str) -> str:
         """Give an absolute URL on this server; the segments are quoted already."""
-        host = self._forwarded("host") or self.headers.get("Host") or self.server.address
+        host = self.host or self.server.address
         is_secure = self._forwarded("ssl") == "on" or self._forwarded("proto") == "https"
         return f"{'https' if is_secure else 'http'}://{host}/{'/'.join(quoted)}"
+
+    @property
+    def host(self) -> str:
+        """Give the host that the client asked, with its port where it told one; "" where none."""
+        return self._forwarded("host") or self.headers.get("Host") or ""
 
     def _forwarded(self, what: str) -> str | None:
         """Give what a proxy in front tells; the configuration names the header."""

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.http.databases import info
 from aiocouch.embedded.http.query import read_pairs
+from aiocouch.embedded.http.vhosts import VHOST_PATH
 from aiocouch.embedded.who.cookies import read_cookies
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def request_object(
         "uuid": exchange.server.uuids.new(),
         "id": doc_id,
         "method": exchange.method,
-        "requested_path": [unquote_plus(part) for part in exchange.raw_path.split("/") if part],
+        "requested_path": [unquote_plus(part) for part in _requested(exchange).split("/") if part],
         "path": exchange.segments,
         "raw_path": exchange.raw_path,
         "query": query,
@@ -47,6 +48,10 @@ async def request_object(
         "userCtx": user_context(exchange),
         "secObj": exchange.database.security,
     }
+
+
+def _requested(exchange: Exchange) -> str:
+    return exchange.headers.get(VHOST_PATH, exchange.raw_path)
 
 
 def _query(exchange: Exchange) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def _headers(exchange: Exchange) -> dict[str, str]:
     # A design document could send away what a client proves its identity with.
     secret = _SECRET if _is_scrubbed(exchange) else frozenset()
     return {
-        name.title(): exchange.headers[name]
+        name if name == VHOST_PATH else name.title(): exchange.headers[name]
         for name in sorted(exchange.headers, key=str.lower)
         if name.lower() not in secret
     }

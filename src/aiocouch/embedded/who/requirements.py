@@ -32,11 +32,11 @@ def check_requirements(password: str, setting: str) -> str | None:
 
 def _requirement(term: Term) -> tuple[str, str]:
     """Give a pattern and what is told when it does not match."""
-    parts = term if isinstance(term, tuple) else (term,)
-    if not 1 <= len(parts) <= 2 or not isinstance(parts[0], str):
+    pattern, *more = term if isinstance(term, tuple) and term else (term,)
+    if not isinstance(pattern, str) or len(more) > 1:
         raise ValueError("no requirement")
-    reason = parts[-1] if len(parts) > 1 else ""
-    return parts[0], reason if isinstance(reason, str) else ""
+    reason = more[0] if more else ""
+    return pattern, reason if isinstance(reason, str) else ""
 
 
 class _Reader:
