@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,30 @@ async def test_ranges_of_shards(site: Site, name: str) -> None:
     assert list(shards) == ["00000000-55555554", "55555555-aaaaaaa9", "aaaaaaaa-ffffffff"]
     assert (await site.get(f"{name}/_shards/abc"))["range"] == "00000000-55555554"
     assert (await site.get(f"{name}/_shards/x"))["range"] == "55555555-aaaaaaa9"
+
+
+LINES = re.compile(rb"\r?\n")
+
+
+async def test_how_lines_end(site: Site, name: str) -> None:
+    async def ends(path: str, body: Any = None) -> list[bytes]:
+        _, text = await site.read("GET" if body is None else "POST", f"{name}/{path}", body)
+        return LINES.findall(text)
+
+    await site.must("PUT", name)
+    await site.must("POST", f"{name}/_bulk_docs", {"docs": [{"_id": "a"}, {"_id": "b"}]})
+    long, short = b"\r\n", b"\n"
+    assert await ends("_all_docs") == [long, long, long, short]
+    assert await ends("_all_docs?include_docs=true") == [long, long, long, short]
+    assert await ends("_all_docs", {"keys": ["a", "b"]}) == [long, long, long, short]
+    assert await ends("_design_docs") == [long, long, short]
+    assert await ends("_local_docs") == [long, long, short]
+    assert await ends("_changes") == [short, long, short, short, short, short]
+    assert await ends("_changes?feed=longpoll&limit=1") == [short] * 5
+    assert await ends("_changes?feed=longpoll&since=now&timeout=1") == [short] * 6
+    assert await ends("_changes?feed=continuous&timeout=1") == [short] * 4
+    queries = {"queries": [{"limit": 1}, {"limit": 1}]}
+    assert await ends("_all_docs/queries", queries) == [long] * 7 + [short]
 
 
 async def test_where_nothing_is_nothing_is_in_use(site: Site, name: str) -> None:

@@ -36,14 +36,20 @@ class Site:
         self, method: str, path: str, json: Any = None, *, data: bytes | None = None, **headers: str
     ) -> tuple[int, Any]:
         """Send a request; give the status and the answer, decoded."""
+        status, body = await self.read(method, path, json, data=data, **headers)
+        return status, msgspec.json.decode(body) if body else None
+
+    async def read(
+        self, method: str, path: str, json: Any = None, *, data: bytes | None = None, **headers: str
+    ) -> tuple[int, bytes]:
+        """Send a request; give the status and the answer as it came."""
         sent = {**self._headers, **{name.replace("_", "-"): text for name, text in headers.items()}}
         if json is not None:
             sent.setdefault("Content-Type", "application/json")
             data = msgspec.json.encode(json)
         url = URL(f"{self.server.url}/{path}", encoded=True)
         async with self._session.request(method, url, data=data, headers=sent) as response:
-            body = await response.read()
-        return response.status, msgspec.json.decode(body) if body else None
+            return response.status, await response.read()
 
     async def get(self, path: str) -> Any:
         """Give an answer that must be a success."""

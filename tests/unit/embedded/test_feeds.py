@@ -28,17 +28,17 @@ def rendered(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", [NORMAL, LONGPOLL])
 def test_a_list_is_one_object_with_a_row_a_line(kind: str) -> None:
     assert rendered(kind) == (
-        b'{"results":[\n{"seq":"1"},\n{"seq":"2"}\n],\n"last_seq":"2","pending":0}\n'
+        b'{"results":[\n{"seq":"1"},\r\n{"seq":"2"}\n],\n"last_seq":"2","pending":0}\n\n'
     )
 
 
 def test_an_empty_list_is_valid_json_too() -> None:
     form = framing(NORMAL)
-    assert form.head + form.tail({"last_seq": "0"}) == b'{"results":[\n\n],\n"last_seq":"0"}\n'
+    assert form.head + form.tail({"last_seq": "0"}) == b'{"results":[\n\n],\n"last_seq":"0"}\n\n'
 
 
 def test_a_continuous_feed_has_one_object_a_line() -> None:
-    assert rendered(CONTINUOUS) == b'{"seq":"1"}\n{"seq":"2"}\n{"last_seq":"2","pending":0}\n'
+    assert rendered(CONTINUOUS) == b'{"seq":"1"}\n{"seq":"2"}\n{"last_seq":"2","pending":0}\n\n'
 
 
 def test_an_event_source_has_no_end() -> None:

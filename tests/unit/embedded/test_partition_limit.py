@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aiocouch.embedded.codec import decode
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.http.listener import with_merged_headers
 from aiocouch.embedded.http.phrases import phrase
@@ -92,6 +93,28 @@ async def test_jsonp() -> None:
         for path in ("/", "/a/_all_docs"):
             bad = await client("GET", f"{path}?callback=a()")
             assert (bad.status, bad.json["reason"]) == (400, "invalid_callback")
+
+
+async def test_jsonp_of_answers_that_come_in_pieces() -> None:
+    views = {"v": {"map": "function (doc) { emit(doc._id); }"}}
+    paths = ("_design/d/_view/v", "_changes", "_changes?feed=longpoll", "_find")
+    async with ServerClient(chttpd={"allow_jsonp": "true"}) as client:
+        await client("PUT", "/a")
+        await client("PUT", "/a/_design/d", {"views": views})
+        await client("PUT", "/a/doc", {})
+        for path in paths:
+            url = f"/a/{path}{'&' if '?' in path else '?'}callback"
+            body: dict[str, object] | None = {"selector": {}} if path == "_find" else None
+            method = "GET" if body is None else "POST"
+            plain = await client(method, f"/a/{path}", body)
+            padded = await client(method, f"{url}=f", body)
+            assert padded.headers["Content-Type"] == "application/javascript"
+            assert padded.body.startswith(b"/* CouchDB */f({")
+            assert padded.body.endswith(b");\n")
+            assert decode(padded.body[15:-3]) == plain.json
+            bad = await client(method, f"{url}=f'", body)
+            assert (bad.status, bad.json["reason"]) == (400, "invalid_callback")
+            assert (await client("HEAD", f"{url}=f")).body == b""
 
 
 async def test_a_header_that_comes_twice(full: ServerClient) -> None:

@@ -86,17 +86,18 @@ class ListFraming(Framing):
     """One JSON object with the rows in it: the normal and the longpoll feed."""
 
     head = b'{"results":[\n'
+    idle = b"\n"
 
     def __init__(self) -> None:
         self._lead = b""
 
     def row(self, text: bytes, seq: bytes) -> bytes:
         del seq
-        lead, self._lead = self._lead, b",\n"
+        lead, self._lead = self._lead, b",\r\n"
         return lead + text
 
     def tail(self, facts: Mapping[str, object]) -> bytes:
-        return b"\n],\n" + encode(facts)[1:] + b"\n"
+        return b"\n],\n" + encode(facts)[1:] + b"\n\n"
 
 
 class LineFraming(Framing):
@@ -107,7 +108,7 @@ class LineFraming(Framing):
         return text + b"\n"
 
     def tail(self, facts: Mapping[str, object]) -> bytes:
-        return encode(facts) + b"\n"
+        return encode(facts) + b"\n\n"
 
 
 class EventFraming(Framing):

@@ -126,10 +126,10 @@ async def _results(
 ) -> AsyncIterator[bytes]:
     yield b'{"results":['
     for number, options in enumerate(queries):
-        yield b",\n" if number else b"\n"
+        yield b",\r\n" if number else b"\r\n"
         async for piece in rows(exchange.database, options):
             yield piece
-    yield b"\n]}\n"
+    yield b"\r\n]}\n"
 
 
 async def _ended(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -180,9 +180,9 @@ async def _local_rows(database: Database, options: ViewOptions) -> AsyncIterator
     lead = b""
     span = span_of(options)
     async for chunk in _chunks(locals_, database, span, options):
-        yield lead + b",\n".join(_local_row(item, options) for item in chunk)
-        lead = b",\n"
-    yield b"\n]}"
+        yield lead + b",\r\n".join(_local_row(item, options) for item in chunk)
+        lead = b",\r\n"
+    yield b"\r\n]}"
 
 
 def _clipped(span: Span, low: str, high: str) -> Span:
@@ -200,7 +200,7 @@ def _sequence(database: Database, options: ViewOptions) -> bytes | None:
 
 def _head(total: int | None, offset: int | None, sequence: bytes | None) -> bytes:
     added = b"" if sequence is None else b'"update_seq":%b,' % sequence
-    return b'{"total_rows":%b,"offset":%b,%b"rows":[\n' % (
+    return b'{"total_rows":%b,"offset":%b,%b"rows":[\r\n' % (
         encode_text(total),
         encode_text(offset),
         added,
@@ -256,13 +256,13 @@ async def _ranged(database: Database, span: Span, options: ViewOptions) -> Async
     lead = b""
     if options.include_docs:
         async for chunk in _chunks(entries, database, span, options):
-            yield lead + b",\n".join(_rows_with_docs(database, chunk, options))
-            lead = b",\n"
+            yield lead + b",\r\n".join(_rows_with_docs(database, chunk, options))
+            lead = b",\r\n"
     else:
         async for chunk in _chunks(revs, database, span, options):
-            yield lead + b",\n".join(_row(doc_id, rev) for doc_id, rev in chunk)
-            lead = b",\n"
-    yield b"\n]}"
+            yield lead + b",\r\n".join(_row(doc_id, rev) for doc_id, rev in chunk)
+            lead = b",\r\n"
+    yield b"\r\n]}"
 
 
 def _row(doc_id: str, rev: str) -> bytes:
@@ -309,11 +309,11 @@ async def _by_keys(
     end = options.skip + options.limit
     wanted = [key for key in keys if _is_in(key, prefix)][options.skip : end]
     for start in range(0, len(wanted), CHUNK):
-        lead = b",\n" if start else b""
+        lead = b",\r\n" if start else b""
         chunk = wanted[start : start + CHUNK]
-        yield lead + b",\n".join(_key_row(database, key, options) for key in chunk)
+        yield lead + b",\r\n".join(_key_row(database, key, options) for key in chunk)
         await asyncio.sleep(0)
-    yield b"\n]}"
+    yield b"\r\n]}"
 
 
 def _is_in(key: object, prefix: str) -> bool:

@@ -13,6 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiocouch.embedded.codec import decode, decode_sent, encode
 from aiocouch.embedded.errors import CouchError, bad_content_type, bad_request
+from aiocouch.embedded.http.padded import Padded
 from aiocouch.embedded.http.phrases import NotModified, phrase
 from aiocouch.embedded.http.query import Query, unquote_segment
 from aiocouch.embedded.identity import ANONYMOUS, User
@@ -366,12 +367,17 @@ class Exchange:
         Without a `Content-Length` among the headers the body is chunked. The handler ends with
         `await response.write_eof()` and returns the response.
         """
+        opening = closing = b""
+        if "callback" in self.query and content_type == "application/json":
+            opening, closing, content_type = self._padding()
         sent = self._headers(content_type, headers)
-        response = web.StreamResponse(status=status, reason=phrase(status), headers=sent)
+        response = Padded(opening, closing, status=status, reason=phrase(status), headers=sent)
         if "Content-Length" not in sent and self.request.version >= (1, 1):
             response.enable_chunked_encoding()
         await response.prepare(self.request)
         self.response = response
+        if self.method != "HEAD":
+            await response.open()
         return response
 
     def _headers(

@@ -97,6 +97,8 @@ async def _send(exchange: Exchange, pieces: AsyncIterator[bytes]) -> web.StreamR
         size += len(piece)
         if size > _BUFFER:
             return await exchange.answer_stream(_all(held, pieces))
+    if "callback" in exchange.query:
+        return exchange.answer_json(b"".join(held).removesuffix(b"\n"))
     return exchange.answer_bytes(b"".join(held), "application/json")
 
 

@@ -75,9 +75,9 @@ def _documents(exchange: Exchange) -> web.StreamResponse:
     limit = exchange.query.integer("limit", len(documents))
     page = _page("docs", documents, limit, exchange.query.integer("skip", 0))
     page["total_rows"] = database.doc_count
-    rows = b",\n".join(encode(row) for row in page["docs"])
-    head = b'{"total_rows":%d,"offset":%d,"docs":[\n' % (page["total_rows"], page["offset"])
-    return exchange.answer_json(head + rows + b"\n]}")
+    rows = b",\r\n".join(encode(row) for row in page["docs"])
+    head = b'{"total_rows":%d,"offset":%d,"docs":[\r\n' % (page["total_rows"], page["offset"])
+    return exchange.answer_json(head + rows + b"\r\n]}")
 
 
 def _split(path: Sequence[str]) -> tuple[str, Sequence[str]]:
