@@ -202,7 +202,7 @@ async def test_values_under_one_key_come_in_the_order_of_terms(path: str, ask: A
 async def test_of_keys_that_sort_as_one_the_last_is_kept(path: str, ask: Asking) -> None:
     chance = random.Random(2)
     keys = ["a", "\u0001a", "a\u0001", "\u0002a"]
-    docs = [
+    docs: list[dict[str, Any]] = [
         {"_id": f"d{number}", "pairs": [[chance.choice(keys), chance.randrange(4)] for _ in "123"]}
         for number in range(30)
     ]

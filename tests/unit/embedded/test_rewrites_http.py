@@ -40,24 +40,33 @@ async def test_an_attachment(client: ServerClient, design: str, content: bytes) 
 async def test_an_attachment_that_is_compressed(client: ServerClient) -> None:
     content = gzip.compress(b"text" * 100)
     path = "/db/_design/f/_rewrite/a/file"
-    sent = {"Content_Type": "text/plain", "Content_Encoding": "gzip"}
-    assert (await client("PUT", path, data=content, **sent)).status == 201
+    answer = await client(
+        "PUT", path, data=content, Content_Type="text/plain", Content_Encoding="gzip"
+    )
+    assert answer.status == 201
     assert (await client("GET", "/db/a/file")).body == b"text" * 100
     stub = (await client("GET", "/db/a?att_encoding_info=true")).json["_attachments"]["file"]
     assert (stub["encoding"], stub["encoded_length"]) == ("gzip", len(content))
 
 
 async def test_a_document_in_parts(client: ServerClient) -> None:
-    sent = {"Content_Type": 'multipart/related;boundary="x"'}
-    answer = await client("PUT", "/db/_design/f/_rewrite/a", data=MULTIPART, **sent)
+    path = "/db/_design/f/_rewrite/a"
+    related = 'multipart/related;boundary="x"'
+    answer = await client("PUT", path, data=MULTIPART, Content_Type=related)
     assert answer.status == 201
     assert (await client("GET", "/db/a/f")).body == b"abc"
 
 
 async def test_json_that_is_compressed(client: ServerClient) -> None:
-    sent = {"Content_Type": "application/json", "Content_Encoding": "gzip"}
     content = gzip.compress(b'{"n":1}')
-    assert (await client("PUT", "/db/_design/f/_rewrite/a", data=content, **sent)).status == 201
+    answer = await client(
+        "PUT",
+        "/db/_design/f/_rewrite/a",
+        data=content,
+        Content_Type="application/json",
+        Content_Encoding="gzip",
+    )
+    assert answer.status == 201
     assert (await client("GET", "/db/a")).json["n"] == 1
 
 
