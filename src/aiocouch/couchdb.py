@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from aiocouch._renamed import Renamed
@@ -12,6 +13,7 @@ from aiocouch.exception import (
     BadRequestError,
     Facts,
     PreconditionFailedError,
+    TransportError,
     UnauthorizedError,
 )
 from aiocouch.remote import Remote
@@ -110,8 +112,9 @@ class CouchDB:
         path = with_query(database.endpoint, checked(params, DATABASE))
         try:
             await self.remote.request("PUT", path)
-        except PreconditionFailedError:
-            if not exists_ok:
+        except (PreconditionFailedError, TransportError) as error:
+            # It exists also where it is not clear whether this request has created it.
+            if not exists_ok or error.status != HTTPStatus.PRECONDITION_FAILED:
                 raise
         return database
 

@@ -184,8 +184,9 @@ class TransportError(CouchDBError):
 
     What is raised is also the class of aiohttp that it was before, such as
     `aiohttp.ClientConnectorError`, and has it as `__cause__`. Only a write that was sent again, for its
-    connection broke, and then met a conflict, maybe with itself, has a `status`, and a `ConflictError`
-    as its `__cause__`.
+    connection broke, and then met what the first try may have done, has a `status` and the refusal as
+    its `__cause__`: a `ConflictError`, a `NotFoundError` (of a deletion), or a
+    `PreconditionFailedError` (of a database that was created).
     """
 
 

@@ -104,7 +104,7 @@ class Remote(RemoteServer):
     ) -> HTTPResponse:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
         plain = body
-        watch = Watch() if method in SENT_AGAIN else None
+        watch = Watch(method) if method in SENT_AGAIN else None
         options = self._watched_by(watch) if watch else {}
         if headers is None and self._is_to_pack(body):
             body, headers = await _packed(bytes(body))

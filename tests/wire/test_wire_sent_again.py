@@ -1,15 +1,25 @@
-"""A connection that breaks under a PUT. aiohttp may send it again; never in part."""
+"""A connection that breaks under a PUT or a DELETE. aiohttp may send it again; never in part."""
 
 import contextlib
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
-from aiocouch import ConflictError, CouchDB, Database, Document, ForbiddenError, TransportError
+from aiocouch import (
+    ConflictError,
+    CouchDB,
+    CouchDBError,
+    Database,
+    Document,
+    ForbiddenError,
+    NotFoundError,
+    PreconditionFailedError,
+    TransportError,
+)
 from aiocouch.attachment import Content
 from tests.wire.canned import Answer, CannedServer, error_answer, json_answer
 
@@ -90,6 +100,65 @@ async def test_the_same_of_a_deletion(canned: CannedServer, base: Database) -> N
     await base.info()
     with pytest.raises(TransportError, match="maybe with itself"):
         await Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}').delete()
+
+
+DELETED = error_answer(404, "not_found", "deleted")
+NO_DATABASE = error_answer(404, "not_found", "Database does not exist.")
+EXISTS = error_answer(412, "file_exists", "The database could not be created.")
+
+
+async def delete_document(base: Database) -> None:
+    await Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}').delete()
+
+
+async def delete_attachment(base: Database) -> None:
+    await Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}').attachment("x").delete()
+
+
+async def delete_database(base: Database) -> None:
+    await base.delete()
+
+
+async def create_database(base: Database) -> None:
+    await base.couchdb.create("db")
+
+
+UNCLEAR: dict[str, tuple[Callable[[Database], Awaitable[None]], Answer, type[CouchDBError]]] = {
+    "document": (delete_document, DELETED, NotFoundError),
+    "attachment": (delete_attachment, DELETED, NotFoundError),
+    "database": (delete_database, NO_DATABASE, NotFoundError),
+    "new database": (create_database, EXISTS, PreconditionFailedError),
+}
+
+
+@pytest.mark.parametrize("name", UNCLEAR)
+async def test_what_the_first_try_may_have_done_is_unclear(
+    canned: CannedServer, base: Database, name: str
+) -> None:
+    write, answer, kind = UNCLEAR[name]
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), answer, answer)
+    await base.info()
+    with pytest.raises(TransportError, match=r"maybe (deleted|created) by itself") as caught:
+        await write(base)
+    assert isinstance(caught.value.__cause__, kind)
+    assert not isinstance(caught.value, kind)
+    with pytest.raises(kind):  # at once it is clear
+        await write(base)
+
+
+async def test_a_database_that_may_exist_exists_whoever_made_it(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), EXISTS)
+    await base.info()
+    assert (await base.couchdb.create("db", exists_ok=True)).id == "db"
+
+
+async def test_a_save_without_a_database_is_clear(canned: CannedServer, base: Database) -> None:
+    canned.say(json_answer({"db_name": "db"}), Answer(silent=True), NO_DATABASE)
+    await base.info()
+    with pytest.raises(NotFoundError):
+        await Document(base, "a", {"n": 1}).save()
 
 
 async def test_another_refusal_is_what_it_is(canned: CannedServer, base: Database) -> None:
