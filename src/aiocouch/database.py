@@ -210,7 +210,7 @@ class Database(RemoteDatabase):
             async with self.remote.stream(
                 "POST", f"{self.endpoint}/_find", body=self.remote.encode(query)
             ) as stream:
-                while batch := await stream.batch(_TEXTS):
+                while batch := await stream.batch(_TEXTS, msgspec.Raw):
                     count += len(batch)
                     for raw in batch:
                         text = bytes(raw)

@@ -115,7 +115,10 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
 
     def _no_document(self, cause: Exception | None) -> NoReturn:
         facts = Facts("GET", self.endpoint, 200)
-        raise UnexpectedAnswerError(f"{self!r}: the answer is no document", facts) from cause
+        what = "the answer is no document"
+        if isinstance(cause, RecursionError):
+            what = "it is nested deeper than can be decoded"
+        raise UnexpectedAnswerError(f"{self!r}: {what}", facts) from cause
 
     def _body(self) -> bytes:
         """The content as JSON, without id and revision."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aiocouch._wire.codec import encode, listed
+from aiocouch._wire.codec import decode, encode, listed
+from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundError, TruncatedError
@@ -196,7 +197,7 @@ async def _follow(progress: _Progress) -> _Events:
     try:
         async with _request(progress) as stream:
             progress.stream = stream
-            while batch := await (_lines(stream) if continuous else stream.batch(_ROWS)):
+            while batch := await _batch(stream, continuous):
                 for row in batch if limit is None else progress.counted(batch):
                     if not ("seq" in row and "id" in row and "changes" in row):
                         if "last_seq" not in row:
@@ -237,15 +238,26 @@ def _request(progress: _Progress) -> Stream:
     )
 
 
-async def _lines(stream: Stream) -> Iterator[JsonDict] | None:
-    """The rows of a continuous feed, decoded one after the other; None at the end."""
+async def _batch(stream: Stream, continuous: bool) -> Iterable[JsonDict]:
+    """The next rows; none at the end. Those of a continuous feed are decoded one after the other."""
+    if not continuous:
+        return await stream.batch(_ROWS, _rescued)
     lines = await stream.lines()
-    return _decoded(stream, lines) if lines else None
+    return _decoded(stream, lines) if lines else ()
+
+
+def _rescued(text: bytes) -> JsonDict:
+    """A row without its document, which is too deep; who asks the event for it gets the error."""
+    decodable, deep = shallow(text)
+    row: JsonDict = decode(decodable)
+    if deep.keys() - {"doc"}:
+        raise TooDeepError("a change is nested deeper than can be decoded")
+    return {name: value for name, value in row.items() if name not in deep}
 
 
 def _decoded(stream: Stream, lines: list[bytes]) -> Iterator[JsonDict]:
     for line in lines:
-        row = stream.decode(line)
+        row = stream.decode(line, _rescued)
         if not isinstance(row, dict):
             stream.refuse(row)
         yield row

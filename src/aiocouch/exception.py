@@ -195,7 +195,10 @@ class TruncatedError(TransportError, aiohttp.ClientPayloadError):
 
 
 class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):
-    """The answer is not what CouchDB sends: HTML of a proxy, or broken JSON."""
+    """The answer is not what CouchDB sends: HTML of a proxy, or broken JSON.
+
+    Or it is right, but nested deeper than JSON can be decoded here.
+    """
 
     status: int  # pyright: ignore[reportIncompatibleVariableOverride]
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sized
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import msgspec
 
 from aiocouch._former.resources import RemoteView
 from aiocouch._renamed import Renamed
 from aiocouch._wire.codec import encode, listed
+from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
 from aiocouch._wire.rows import document_id
@@ -31,7 +32,7 @@ from aiocouch.exception import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable
+    from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Sequence
     from typing import Unpack
 
     from aiocouch.database import Database
@@ -70,6 +71,16 @@ class _DocumentRow(msgspec.Struct):
     doc: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _LinkRow(msgspec.Struct):
+    """A row of a view, which may link to another document by its value."""
+
+    id: str | None = None
+    key: Any = None
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    error: str | None = None
+    doc: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _IdRow(msgspec.Struct):
     id: str | None = None
     error: str | None = None
@@ -77,8 +88,43 @@ class _IdRow(msgspec.Struct):
 
 _ROWS = msgspec.json.Decoder(list[_Row])
 _DOCUMENT_ROWS = msgspec.json.Decoder(list[_DocumentRow])
+_LINK_ROWS = msgspec.json.Decoder(list[_LinkRow])
 _ID_ROWS = msgspec.json.Decoder(list[_IdRow])
 _NULL = b"null"
+_R = TypeVar("_R", _Row, _DocumentRow, _LinkRow)
+
+
+def _rescued_row(text: bytes) -> _Row:
+    """A row whose document is too deep, which nobody may ever look at."""
+    return _rescued(_ROWS, text, {"key", "value"})
+
+
+def _rescued_document(text: bytes) -> _DocumentRow:
+    return _rescued(_DOCUMENT_ROWS, text)
+
+
+def _rescued_link(text: bytes) -> _LinkRow:
+    return _rescued(_LINK_ROWS, text)
+
+
+def _rescued_id(text: bytes) -> _IdRow:
+    return _ID_ROWS.decode(b"[%b]" % shallow(text)[0])[0]
+
+
+def _rescued(
+    decoder: msgspec.json.Decoder[list[_R]], text: bytes, needed: Collection[str] = ()
+) -> _R:
+    decodable, deep = shallow(text)
+    (row,) = decoder.decode(b"[%b]" % decodable)
+    if "doc" in deep:
+        row.doc = msgspec.Raw(deep["doc"])
+    for name in deep:
+        if name in needed:
+            raise TooDeepError(
+                f"in a row of the document {row.id!r} the {name} is nested deeper than can be "
+                "decoded; ids() and docs() need neither keys nor values"
+            )
+    return row
 
 
 @dataclass(frozen=True)
@@ -120,8 +166,14 @@ class ViewResponse:
             raise InvalidInputError("the documents of a ViewResponse need its database")
         for row in self.rows:
             included = row.get("doc")
-            text = _NULL if included is None else encode(included)
-            found = _DocumentRow(row.get("id"), row.get("key"), row.get("error"), msgspec.Raw(text))
+            value, text = encode(row.get("value")), encode(included)
+            found = _LinkRow(
+                row.get("id"),
+                row.get("key"),
+                msgspec.Raw(value),
+                row.get("error"),
+                msgspec.Raw(text),
+            )
             if include_ddocs or not (found.id or "").startswith("_design/"):
                 yield _document(self.database, found, create)
 
@@ -136,7 +188,6 @@ class View(RemoteView):
     """What follows every text that begins with a prefix, in the order of the view."""
 
     _reduces: ClassVar[bool] = True
-    _links: ClassVar[bool] = True
 
     def __init__(self, database: Database, design_doc: str, id: str) -> None:
         self.database = database
@@ -200,7 +251,7 @@ class View(RemoteView):
     ) -> AsyncGenerator[ViewRow, None]:
         """The rows, reduced ones and those with an `error` included. Keys are any JSON value."""
         async with self._stream(None, prefix, json_keys(params)) as stream:
-            while batch := await stream.batch(_ROWS):
+            while batch := await stream.batch(_ROWS, _rescued_row):
                 for row in batch:
                     yield self._row(row)
 
@@ -241,7 +292,7 @@ class View(RemoteView):
     ) -> AsyncGenerator[tuple[Any, Any], None]:
         """The keys and values of the rows."""
         async with self._stream(None, prefix, params) as stream:
-            while batch := await stream.batch(_ROWS):
+            while batch := await stream.batch(_ROWS, _rescued_row):
                 for row in batch:
                     if row.error is None:
                         yield row.key, row.value
@@ -274,7 +325,7 @@ class View(RemoteView):
         if _is_empty(ids):
             return
         async with self._stream(ids, prefix, self._unreduced(params)) as stream:
-            while batch := await stream.batch(_ID_ROWS):
+            while batch := await stream.batch(_ID_ROWS, _rescued_id):
                 for row in batch:
                     if row.error is None and row.id is not None:
                         yield row.id
@@ -300,10 +351,13 @@ class View(RemoteView):
             return
         options: JsonDict = {**self._unreduced(params), "include_docs": True}
         async with self._stream(ids, prefix, options) as stream:
-            while batch := await stream.batch(_DOCUMENT_ROWS):
+            while batch := await self._document_rows(stream):
                 for row in batch:
                     if include_ddocs or row.id is None or not row.id.startswith("_design/"):
-                        yield _document(self.database, row, create, self._links)
+                        yield _document(self.database, row, create)
+
+    async def _document_rows(self, stream: Stream) -> Sequence[_DocumentRow | _LinkRow]:
+        return await stream.batch(_LINK_ROWS, _rescued_link)
 
     def _unreduced(self, params: Any) -> JsonDict:
         """Only rows that are not reduced belong to a document."""
@@ -331,7 +385,6 @@ class AllDocsView(View):
     prefix_sentinel: ClassVar[str] = "\U0010fffe"
 
     _reduces: ClassVar[bool] = False
-    _links: ClassVar[bool] = False
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -339,18 +392,30 @@ class AllDocsView(View):
         self.id = "_all_docs"
         self.endpoint = f"{database.endpoint}/_all_docs"
 
+    async def _document_rows(self, stream: Stream) -> Sequence[_DocumentRow | _LinkRow]:
+        return await stream.batch(_DOCUMENT_ROWS, _rescued_document)
 
-def _document(database: Database, row: _DocumentRow, create: bool, links: bool = True) -> Document:
+
+def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) -> Document:
     text = bytes(row.doc)
     if text != _NULL:
         # A row of a view may bring another document, which it links to.
-        id = document_id(text) if links or row.id is None else row.id
-        return Document.of_text(database, id, text)
-    missing = row.key if row.id is None else row.id
+        own = row.id if isinstance(row, _DocumentRow) else None
+        return Document.of_text(database, document_id(text) if own is None else own, text)
+    missing = _linked_id(row) or (row.key if row.id is None else row.id)
     if create:
         return Document(database, missing)
     facts = Facts("GET", database.endpoint, 404, row.error or "not_found", "deleted or missing")
     raise NotFoundError(f"the document {missing!r} does not exist in {database!r}", facts)
+
+
+def _linked_id(row: _DocumentRow | _LinkRow) -> str | None:
+    """The id of the document that a row links to by its value."""
+    value = bytes(row.value) if isinstance(row, _LinkRow) else b""
+    try:
+        return document_id(value) if value.startswith(b"{") else None
+    except ValueError:
+        return None
 
 
 def _is_empty(ids: Iterable[Any] | None) -> bool:

@@ -328,3 +328,41 @@ async def test_documents_of_rows_are_clean_and_belong_to_the_database(
     assert doc.exists
     (other,) = (await base.all_docs.get(include_docs=True)).docs()
     assert await other.save() is None
+
+
+LINKED = b'{"id":"from","key":1,"value":{"_id":"to","_rev":"1-a"},"doc":null}'
+
+
+def linked_rows() -> Answer:
+    return Answer(body=b'{"total_rows":1,"offset":0,"rows":[\r\n' + LINKED + b"\r\n]}\n")
+
+
+async def test_a_linked_document_that_is_missing_is_told_by_its_id(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.handler = lambda request: linked_rows()
+    view = base.view("d", "v")
+    with pytest.raises(aiocouch.NotFoundError, match="the document 'to' does not exist"):
+        await collect(view.docs())
+    with pytest.raises(aiocouch.NotFoundError, match="the document 'to' does not exist"):
+        list((await view.get(include_docs=True)).docs())
+
+
+async def test_a_linked_document_that_is_missing_begins_under_its_id(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.handler = lambda request: linked_rows()
+    view = base.view("d", "v")
+    assert [doc.id for doc in await collect(view.docs(create=True))] == ["to"]
+    answer = await view.get(include_docs=True)
+    assert [doc.id for doc in answer.docs(create=True)] == ["to"]
+
+
+@pytest.mark.parametrize("value", [b"1", b'"to"', b"null", b"{}", b'{"_id":7}', b'[{"_id":"to"}]'])
+async def test_a_value_that_links_to_nothing_is_no_link(
+    canned: CannedServer, base: Database, value: bytes
+) -> None:
+    text = b'{"id":"from","key":1,"value":%b,"doc":null}' % value
+    canned.say(Answer(body=b'{"total_rows":1,"offset":0,"rows":[\r\n' + text + b"\r\n]}\n"))
+    with pytest.raises(aiocouch.NotFoundError, match="the document 'from' does not exist"):
+        await collect(base.view("d", "v").docs())

@@ -46,6 +46,9 @@ class HTTPResponse:
         """The body, decoded. Raises `UnexpectedAnswerError` when it is no JSON."""
         try:
             return decode(self.body)
+        except RecursionError as error:
+            what = "the answer is nested deeper than can be decoded"
+            raise UnexpectedAnswerError(what, Facts(status=self.status)) from error
         except DECODE_ERRORS as error:
             raise UnexpectedAnswerError(not_json(self), Facts(status=self.status)) from error
 

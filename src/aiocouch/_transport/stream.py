@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
+import msgspec
+
 from aiocouch._transport.answer import HTTPResponse, facts_of, not_json
 from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._wire.codec import DECODE_ERRORS, decode
+from aiocouch._wire.deep import TooDeepError, elements
 from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, error_at_end
 from aiocouch.exception import Facts, TruncatedError, UnexpectedAnswerError, transport_error
 
@@ -21,10 +24,16 @@ T_co = TypeVar("T_co", covariant=True)
 
 _Opener = Callable[[], Awaitable[ResponseBody]]
 
+_LINE = msgspec.json.Decoder(list[Any])
 _SMALL_PIECE = 1 << 15
 _PATIENCE = 8  # small pieces that are taken as they come: short answers must not wait
 _REST_SECONDS = 0.002
 _LONGEST_REST = 0.016  # for a server that finds its rows slowly
+
+
+def lost(row: bytes) -> NoReturn:
+    """Rescue nothing: see `Stream.batch`."""
+    raise TooDeepError("a row is nested deeper than can be decoded")
 
 
 class Stream:
@@ -39,6 +48,7 @@ class Stream:
         self._asked = facts_of(method, path)
         self._body: ResponseBody | None = None
         self._rows = RowSplitter()
+        self._too_deep: TooDeepError | None = None
         self._small_pieces = 0
         self._rest_seconds = _REST_SECONDS
         self._lines = LineSplitter()
@@ -88,20 +98,27 @@ class Stream:
             await self._opened().rest(self._rest_seconds)
         return chunk
 
-    async def batch(self, decoder: SupportsDecode[list[T]]) -> list[T]:
+    async def batch(
+        self, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]
+    ) -> list[T]:
         """The rows of a list that the next piece of the body completes; empty at the end.
 
-        Raises `TruncatedError` when the body ends before the list does.
+        `rescue` gets the text of a row that is nested deeper than the decoder goes, and makes a row
+        of it or raises `TooDeepError`. Raises `TruncatedError` when the body ends before the list
+        does, `UnexpectedAnswerError` for a row that was not rescued, behind the rows before it.
         """
-        text = None
+        self._raise_too_deep()
+        text = b""
         try:
             while chunk := await self.gathered():
-                text = self._rows.feed(chunk)
-                if text is not None:
+                if found := self._rows.feed(chunk):
+                    text = found
                     return decoder.decode(text)
             self._rows.close()
+        except RecursionError:
+            return self._one_by_one(text, decoder, rescue)
         except DECODE_ERRORS as error:
-            self._broken(error, error_at_end(text) if text else None)
+            self._broken(error, error_at_end(text))
         except BrokenBodyError as error:
             self._broken(error, error.answer)
         self.meta = self._rows.meta
@@ -123,10 +140,39 @@ class Stream:
             self._broken(error)
         return []
 
-    def decode(self, line: bytes) -> Any:
-        """The value of a line. Raises `UnexpectedAnswerError` when it is no JSON."""
+    def _one_by_one(
+        self, text: bytes, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]
+    ) -> list[T]:
+        """The rows of a batch that could not be decoded at once, up to one that is lost."""
+        rows: list[T] = []
+        for row in elements(text):
+            try:
+                rows += decoder.decode(b"[%b]" % row)
+            except RecursionError:
+                try:
+                    rows.append(rescue(row))
+                except TooDeepError as error:
+                    self._too_deep = error
+                    break
+        if not rows:
+            self._raise_too_deep()
+        return rows
+
+    def _raise_too_deep(self) -> None:
+        if self._too_deep is not None:
+            facts = self._facts()
+            raise UnexpectedAnswerError(f"{facts.method} {facts.path}: {self._too_deep}", facts)
+
+    def decode(self, line: bytes, rescue: Callable[[bytes], Any] = lost) -> Any:
+        """The value of a line. Raises `UnexpectedAnswerError` when it is no JSON.
+
+        `rescue` is as for `batch`.
+        """
         try:
             return decode(line)
+        except RecursionError:
+            (row,) = self._one_by_one(b"[%b]" % line, _LINE, rescue)
+            return row
         except DECODE_ERRORS as error:
             self._broken(error)
 

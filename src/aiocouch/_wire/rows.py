@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode
+from aiocouch._wire.deep import members
 
 _HEAD = re.compile(rb'\s*(\{(?:"[a-z_]+":[^\[\]{}]*,)?"(?:rows|docs|results)":\[)(?=\s|\]|\{|$)')
 _LINE_HEAD = re.compile(rb"\r?\n")
@@ -201,10 +202,17 @@ def document_id(text: bytes) -> str:
     Raises `ValueError` when there is none.
     """
     match = _ID.match(text)
-    found = match[1].decode() if match else decode(text).get("_id")
+    found = match[1].decode() if match else _decoded_id(text)
     if not isinstance(found, str):
         raise BrokenBodyError("a document without an _id")
     return found
+
+
+def _decoded_id(text: bytes) -> Any:
+    try:
+        return decode(text).get("_id")
+    except RecursionError:
+        return decode(members(text).get("_id", b"null"))
 
 
 def error_at_end(text: bytes) -> dict[str, Any] | None:
