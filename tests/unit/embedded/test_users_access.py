@@ -62,6 +62,7 @@ async def test_what_somebody_may_not_see_is_not_there(
         ("DELETE", PIAS),
         ("DELETE", f"{PIAS}?rev={rev}"),
         ("DELETE", f"{PIAS}x"),
+        ("GET", "/_users/_local/x"),
     ):
         assert (await client(method, path, auth=who)).status == 404, (method, path)
     copied = await client("COPY", PIAS, auth=who, Destination="org.couchdb.user:mia2")
@@ -105,3 +106,12 @@ async def test_a_renewed_hash_does_not_overtake_the_users_own_save(client: Serve
     assert saved.status == 201
     after = (await client("GET", MIAS)).json
     assert (after["_rev"], after["iterations"], after["more"]) == (saved.json["rev"], 3, 1)
+
+
+async def test_local_documents_are_nobodys_own(client: ServerClient) -> None:
+    local = "/_users/_local/x"
+    assert (await client("PUT", local, {}, auth=MIA)).status == 404
+    assert (await client("PUT", local, {}, auth=None)).status == 201
+    assert (await client("GET", local, auth=None)).status == 200
+    assert (await client("GET", local, auth=MIA)).status == 404
+    assert (await client("GET", local)).status == 200

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.errors import CouchError, forbidden, no_database, unauthorized
+from aiocouch.embedded.errors import (
+    CouchError,
+    forbidden,
+    no_database,
+    not_found,
+    unauthorized,
+)
 from aiocouch.embedded.identity import (
     METRICS_ROLE,
     User,
@@ -147,6 +153,8 @@ def _check_users_request(segments: Sequence[str], user: User, security: Security
     if segments[1] in _MANY or segments[1] in _ADMIN_READS:
         # CouchDB shows of each document what is public; here those who may not see all see none.
         raise not_database_admin(user)
+    if segments[1] == "_local" and not user.is_anonymous:
+        raise not_found()  # it is nobody's own
     if segments[1] == "_design" and len(segments) > 3 and segments[3] not in _FUNCTIONS:
         raise forbidden("Only administrators can view design docs in the users database.")
 
