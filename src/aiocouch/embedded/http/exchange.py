@@ -364,7 +364,8 @@ class Exchange:
     ) -> web.StreamResponse:
         """Send the headers of an answer whose body the handler writes itself.
 
-        Without a `Content-Length` among the headers the body is chunked. The handler ends with
+        Without a `Content-Length` among the headers the body is chunked, or, for HTTP/1.0, ends with
+        the connection. The handler ends with
         `await response.write_eof()` and returns the response.
         """
         opening = closing = b""
@@ -372,8 +373,12 @@ class Exchange:
             opening, closing, content_type = self._padding()
         sent = self._headers(content_type, headers)
         response = Padded(opening, closing, status=status, reason=phrase(status), headers=sent)
-        if "Content-Length" not in sent and self.request.version >= (1, 1):
-            response.enable_chunked_encoding()
+        if "Content-Length" not in sent:
+            if self.request.version >= (1, 1):
+                response.enable_chunked_encoding()
+            else:
+                # nothing else tells an old client where the answer ends
+                response.force_close()
         await response.prepare(self.request)
         self.response = response
         if self.method != "HEAD":

@@ -82,7 +82,7 @@ async def run(
 ) -> AsyncIterator[bytes]:
     """Give the answer in pieces. `opened` None: the documents by id."""
     if plan.ranges == [EMPTY] or plan.index is None:
-        yield b'{"docs":[\r\n]}\r\n'
+        yield b'{"docs":[\r\n]}\r\n\n'
         return
     begun = time.perf_counter()
     query = _Query(plan.index, options)
@@ -98,7 +98,7 @@ async def run(
             await asyncio.sleep(0)
     query.finish(begun)
     start = b"\r\n]" if query.statistics.results_returned else mark + b"]"
-    yield start + b"".join(_tail(query, scan_threshold)) + b"}\r\n"
+    yield start + b"".join(_tail(query, scan_threshold)) + b"}\r\n\n"
 
 
 def _chunks(
