@@ -39,9 +39,10 @@ class _Watched(msgspec.Struct):
     """A document that asks for a replication, and what became of that."""
 
     wish: dict[str, Any]
-    started: str = msgspec.field(default_factory=timestamp)
-    updated: str = msgspec.field(default_factory=timestamp)
+    started: str | None = msgspec.field(default_factory=timestamp)
+    updated: str | None = msgspec.field(default_factory=timestamp)
     job: Job | None = None
+    job_id: str | None = None
     task: asyncio.Task[None] | None = None
     errors: int = 0
     reason: str | None = None
@@ -139,6 +140,8 @@ class ReplicatorWatch:
             watched.job = self._replicator.add_document(
                 spec, base, SYSTEM, (self.name, doc_id), done
             )
+            watched.job_id = watched.job.id
+            watched.errors = 0
         except CouchError as error:
             await self._fail(database, doc_id, error)
 
@@ -217,17 +220,7 @@ class ReplicatorWatch:
         watched = self._watched.get(entry.id)
         if watched is not None and watched.job is not None:
             return watched.job.as_document()
-        return {
-            "database": self.name,
-            "doc_id": entry.id,
-            "id": None,
-            "state": "error" if watched and watched.errors else "initializing",
-            "info": {"error": watched.reason} if watched and watched.errors else None,
-            "error_count": watched.errors if watched else 0,
-            "node": NODE,
-            "last_updated": watched.updated if watched else None,
-            "start_time": watched.started if watched else None,
-        }
+        return {"database": self.name, "doc_id": entry.id, "node": NODE, **_waiting(watched)}
 
     def _finished(self, entry: Entry, body: dict[str, Any]) -> dict[str, Any]:
         state = body["_replication_state"]
@@ -252,6 +245,21 @@ class ReplicatorWatch:
         except CouchError:
             return {}
         return {"source": spec.source.url, "target": spec.target.url}
+
+
+def _waiting(watched: _Watched | None) -> dict[str, Any]:
+    """Tell of a document that has no job: not yet, or no longer, and the document says not so yet."""
+    if watched is None:
+        watched = _Watched({}, None, None)
+    state = "initializing" if watched.job_id is None else "pending"
+    return {
+        "id": watched.job_id,
+        "state": "error" if watched.errors else state,
+        "info": {"error": watched.reason} if watched.errors else None,
+        "error_count": watched.errors,
+        "last_updated": watched.updated,
+        "start_time": watched.started,
+    }
 
 
 def _wish(body: dict[str, Any]) -> dict[str, Any]:
