@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import warnings
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -38,6 +39,21 @@ class Renamed:
     def __set__(self, owner: object, value: object) -> None:
         warn(self._old, self._name)
         setattr(owner, self._name, value)
+
+
+class OldProperty(property):
+    """A property under an old name, which warns by itself."""
+
+
+class Discreet:
+    """Keeps its old names out of `dir()`, for mocks and debuggers look at whatever stands there."""
+
+    __slots__ = ()
+
+    def __dir__(self) -> list[str]:
+        kind, old = type(self), (Renamed, OldProperty)
+        every = object.__dir__(self)
+        return [name for name in every if not isinstance(getattr_static(kind, name, None), old)]
 
 
 def former(public: str) -> Callable[[F], F]:

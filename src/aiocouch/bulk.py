@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from aiocouch._renamed import Renamed
+from aiocouch._renamed import Discreet, OldProperty, Renamed
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
 from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
@@ -24,7 +24,7 @@ _MOST_DOCUMENTS = 1_000
 _MOST_BYTES = 16 << 20
 
 
-class BulkOperation:
+class BulkOperation(Discreet):
     """Saves many documents together when its `async with` block ends (`POST /{db}/_bulk_docs`).
 
     Documents without changes are not sent. No error of a single document is raised: look at `ok`,
@@ -119,7 +119,7 @@ class BulkOperation:
         warnings.warn("BulkOperation.update is now append", DeprecationWarning, stacklevel=2)
         return self.append(doc)
 
-    @property
+    @OldProperty
     def status(self) -> list[BulkRow] | None:
         """Deprecated since 2.1: the older name of `response`."""
         warnings.warn("BulkOperation.status is now response", DeprecationWarning, stacklevel=2)

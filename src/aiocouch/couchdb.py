@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from aiocouch._renamed import Renamed
+from aiocouch._renamed import Discreet, Renamed
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth
 from aiocouch.database import Database
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["CouchDB"]
 
 
-class CouchDB:
+class CouchDB(Discreet):
     """A session with a CouchDB server, an async context manager; else `close` it by hand.
 
     `server` is its URL, which may have a path and credentials. `user` and `password` are sent with

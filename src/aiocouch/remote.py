@@ -268,7 +268,6 @@ class Remote(RemoteServer):
         except CouchDBError:
             return None
 
-    @property
     def session(self) -> aiohttp.ClientSession:
         """The session of aiohttp, which is opened if it was not yet."""
         return self._ready("GET", "/").client

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 import msgspec
 
 from aiocouch._former.resources import RemoteView
-from aiocouch._renamed import Renamed
+from aiocouch._renamed import Discreet, Renamed
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
@@ -128,7 +128,7 @@ def _rescued(
 
 
 @dataclass(frozen=True)
-class ViewResponse:
+class ViewResponse(Discreet):
     """The whole answer of a view. `offset` and `total_rows` are None for a reduced one."""
 
     # Any is that None: who asks a view that is not reduced need not look for it.

@@ -2,17 +2,19 @@
 # ruff: noqa: SLF001 - private names are what this is about
 
 import importlib
+import inspect
 import json
 import warnings
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import MagicMock, create_autospec
 
 import aiohttp
 import pytest
 
 import aiocouch
-from aiocouch import CouchDB, Database, Document, HTTPResponse, NotFoundError
+from aiocouch import CouchDB, Database, Document, HTTPResponse, NotFoundError, View, ViewResponse
 from aiocouch.exception import CouchDBError, RemoteResponseError
 
 
@@ -108,7 +110,7 @@ async def test_server_requests_of_other_kinds(couchdb: CouchDB, db: Database) ->
         lines = [line async for line in feed]
     assert len(lines) == 3
     assert "last_seq" in lines[-1]
-    with warned("session"):
+    with warned("session()"):
         assert isinstance(server._http_session, aiohttp.ClientSession)
 
 
@@ -373,6 +375,21 @@ def test_params_as_text() -> None:
     with warned("quote"):
         from aiocouch.remote import _quote_id  # type: ignore[attr-defined]
     assert _quote_id("_design/a b+ü") == "_design%2Fa%20b%2B%C3%BC"
+
+
+def test_mocks_and_debuggers_are_not_warned(couchdb: CouchDB, db: Database) -> None:
+    doc = Document(db, "x")
+    every: list[object] = [couchdb, couchdb.remote, db, doc, doc.attachment("a"), db.view("d", "v")]
+    for thing in (*every, db.create_docs(), ViewResponse()):
+        assert not {"_data", "_database", "_remote", "_server", "ddoc"} & set(dir(thing))
+        MagicMock(spec=thing)
+        create_autospec(thing)
+        assert inspect.getmembers(thing)
+    for kind in (CouchDB, Database, Document, View):
+        create_autospec(kind, instance=True)
+    mocked = create_autospec(Document, spec_set=True, data={"a": 1})
+    assert mocked.data == {"a": 1}
+    assert {"save", "id", "full_id"} <= set(dir(doc))
 
 
 # -- words of errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiocouch._renamed import Renamed, former, warn
+from aiocouch._renamed import Discreet, OldProperty, Renamed, former, warn
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import with_query
 from aiocouch.exception import NotFoundError
@@ -35,7 +35,7 @@ async def _is_there(remote: Remote, path: str) -> bool:
     return True
 
 
-class RemoteDatabase:
+class RemoteDatabase(Discreet):
     """A database, with the requests of aiocouch 3 and 4 as methods."""
 
     if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Content(JsonDict):
         return self
 
 
-class RemoteDocument:
+class RemoteDocument(Discreet):
     """A document, with the requests of aiocouch 3 and 4 as methods."""
 
     # With __dict__, so that programs can keep attributes of their own, and tests can patch methods.
@@ -144,8 +144,7 @@ class RemoteDocument:
     def _loaded(self) -> JsonDict:
         return {}
 
-    @property
-    def _data(self) -> Content:
+    def _content_itself(self) -> Content:
         warn("Document._data", "the document itself, or its data")
         loaded = self._loaded()
         if isinstance(loaded, Content):
@@ -153,13 +152,14 @@ class RemoteDocument:
         self._content = content = Content(loaded)
         return content
 
-    @_data.setter
-    def _data(self, data: JsonDict) -> None:
+    def _take_content(self, data: JsonDict) -> None:
         warn("Document._data", "Document.update()")
         self._loaded()
         self._content = data
 
-    @property
+    _data = OldProperty(_content_itself, _take_content)
+
+    @OldProperty
     def _dirty_cache(self) -> bool:
         warn("Document._dirty_cache", "Document.is_dirty()")
         dirty: bool = self.is_dirty()  # type: ignore[attr-defined]
@@ -213,7 +213,7 @@ class RemoteDocument:
         return [info["rev"] for info in found.get("_revs_info", [])]
 
 
-class RemoteAttachment:
+class RemoteAttachment(Discreet):
     """An attachment, with the requests of aiocouch 3 and 4 as methods."""
 
     def __init__(self, document: Any, id: str) -> None:
@@ -251,7 +251,7 @@ class RemoteAttachment:
         return gone
 
 
-class RemoteView:
+class RemoteView(Discreet):
     """A view, with the requests of aiocouch 3 and 4 as methods."""
 
     def __init__(self, database: Database, ddoc: str, id: str) -> None:
@@ -263,7 +263,7 @@ class RemoteView:
 
     _database = Renamed("database")
 
-    @property
+    @OldProperty
     def ddoc(self) -> str | None:
         """Deprecated: the older name of `design_doc`."""
         warn("View.ddoc", "design_doc")

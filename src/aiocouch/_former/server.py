@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 from urllib.parse import quote
 
-from aiocouch._renamed import Renamed, former, warn
+from aiocouch._renamed import Discreet, OldProperty, Renamed, former, warn
 from aiocouch._wire.options import with_query
 from aiocouch.exception import CouchDBError, InvalidTypeError, RemoteResponseError
 
@@ -22,7 +22,7 @@ _IN_A_PATH = "%/?&=:@!$'()*+,;~"  # escapes that are there stay
 _REQUEST = "the methods of CouchDB, Database and Document, or remote.request()"
 
 
-class RemoteServer:
+class RemoteServer(Discreet):
     """The server, with the requests of aiocouch 3 and 4 as methods.
 
     `RemoteServer(url, user=…, password=…)` gives a `Remote`, which is a child of this class. An error
@@ -48,7 +48,11 @@ class RemoteServer:
         return found
 
     _server = Renamed("url")
-    _http_session = Renamed("session")
+
+    @OldProperty
+    def _http_session(self) -> Any:
+        warn("RemoteServer._http_session", "remote.session()")
+        return self.session()
 
     @former(_REQUEST)
     async def _get(self, path: str, params: Params = None) -> RequestResult:
