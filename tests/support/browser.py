@@ -43,8 +43,9 @@ class Browser:
         self._base = f"{driver}/session/{session}"
 
     def open(self, url: str) -> None:
-        """Go to a page."""
+        """Go to a page. Nothing glides there: a click would miss it."""
         self._send("POST", "url", {"url": url})
+        self.run(_STAND_STILL)
 
     def url(self) -> str:
         """Where it is."""
@@ -109,6 +110,11 @@ return [...document.querySelectorAll(css)].find(
   (element) => shown(element) && element.innerText.includes(text)) || null;
 """
 
+_STAND_STILL = """
+const style = document.createElement("style");
+style.textContent = "* { transition: none !important; }";
+document.head.append(style);
+"""
 _UNTIL = """
 const [script, values, done] = arguments;
 const look = new Function(script);
