@@ -23,7 +23,7 @@ _LONGEST_LINE = 1 << 20
 
 def _in_url(host: str) -> str:
     """Give a host as it stands in a URL, where an address of IPv6 has brackets."""
-    return f"[{host}]" if ":" in host else host
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
 class EmbeddedCouchDB:

@@ -157,23 +157,26 @@ class Authenticator:
             session = parse_session(value)
         except MalformedCookieError as error:
             raise bad_request(str(error)) from error
-        account = self._account_of(session)
-        left = seconds_left(session, self._now(), self._cookies())
+        settings = self._cookies()
+        account = self._account_of(session, settings)
+        left = seconds_left(session, self._now(), settings)
         if account is None or left is None:
             return None
         fresh = None
-        if needs_renewal(left, self._cookies()):
+        if needs_renewal(left, settings):
             fresh = self._cookie(account.name, self._session_key(account), secure=False)
         return Admission(User(account.name, account.roles, "cookie"), fresh)
 
-    def _account_of(self, session: Session) -> Account | None:
+    def _account_of(self, session: Session, settings: CookieSettings) -> Account | None:
         if self._secrets.current is None:
             return None
         account = self.accounts.find(session.name)
         if account is None:
             return None
-        salt = account.credentials.salt
-        return account if self._secrets.verify(session.signed, session.signature, salt) else None
+        genuine = self._secrets.verify(
+            session.signed, session.signature, settings, account.credentials.salt
+        )
+        return account if genuine else None
 
     async def _by_password(self, request: Request) -> Admission | None:
         given = basic_credentials(request.headers.get("Authorization"))
@@ -209,7 +212,7 @@ class Authenticator:
             )
         except ValueError:
             return False
-        return self._secrets.verify(name, token)
+        return self._secrets.verify(name, token, self._cookies())
 
     async def _by_token(self, request: Request) -> Admission | None:
         header = request.headers.get("Authorization", "")

@@ -36,9 +36,10 @@ class Secrets:
         """Give the secret; make one at first use."""
         return self._config.ensure_secret(_SECTION, "secret")
 
-    def verify(self, message: str, signature: bytes, extra: str = "") -> bool:
+    def verify(
+        self, message: str, signature: bytes, settings: CookieSettings, extra: str = ""
+    ) -> bool:
         """Tell whether a text was signed with a secret that holds; `extra` was appended to it."""
-        settings = CookieSettings.of(self._config)
         return is_signed(message, signature, self._keys(extra), settings)
 
     def _keys(self, extra: str) -> Iterator[bytes]:
