@@ -435,3 +435,34 @@ async def test_closing_stops_an_update() -> None:
     await index.close()
     with pytest.raises(CouchError):
         await waiting
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("kind", ["memory", "file"])
+async def test_rows_that_move_are_read_where_they_were(
+    tmp_path: Path, kind: str, descending: bool
+) -> None:
+    database = FakeDatabase()
+    index = index_of(database, tmp_path / "index.sqlite" if kind == "file" else None)
+    for number in range(1000):
+        database.put(f"d{number:04}", [number])
+    await index.refresh()
+    model = [row[1] for row in database.rows()][:: -1 if descending else 1]
+    found: list[str] = []
+    with index.snapshot() as snapshot, index.snapshot() as other:
+        assert other.count(0) == 1000
+        for batch in snapshot.rows(0, descending=descending, skip=10, limit=985):
+            found += [row.id for row in batch]
+            # all change places with those that are still to come, or were there already
+            for number in range(len(found) % 7, 1000, 7):
+                database.put(f"d{number:04}", [1000 - number])
+            await index.refresh()
+            with index.snapshot() as fresh:
+                assert fresh.count(0) == 1000
+        assert snapshot.count(0) == other.count(0) == 1000
+        assert [row.id for batch in other.rows(0) for row in batch] == sorted(model)
+    assert found == model[10:995]
+    with index.snapshot() as snapshot:
+        rows = [(row.key, row.id) for batch in snapshot.rows(0) for row in batch]
+    assert rows == [row[:2] for row in database.rows()]
+    await index.close()

@@ -285,6 +285,7 @@ class Index:
     def _apply(self, batch: _Batch, mapped: Mapped) -> None:
         """Replace the rows of the documents of a batch. Runs without a break."""
         tables = self.tables
+        tables.spare_readers()
         rows = self._take_out([entry.id for entry in batch.entries])
         for tree, added in enumerate(mapped.rows):
             added.sort()

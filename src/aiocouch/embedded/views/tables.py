@@ -140,6 +140,8 @@ class Tables:
         self.connection = connect(path)
         self._owner = owner
         self._spare: list[sqlite3.Connection] = []
+        self._reading: set[Snapshot] = set()
+        self._copies: dict[sqlite3.Connection, int] = {}
         try:
             self.state = self._load()
         except BaseException:
@@ -181,6 +183,7 @@ class Tables:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write all of it or nothing."""
+        self.spare_readers()
         state = self.state
         self.connection.execute("BEGIN")
         try:
@@ -236,9 +239,10 @@ class Tables:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
-        """Give the rows as they are now; later changes are not seen (in memory they may be)."""
+        """Give the rows as they are now; later changes are not seen."""
         if self.path is None:
-            yield Snapshot(self.connection, self.state)
+            with self._in_memory() as snapshot:
+                yield snapshot
             return
         connection = self._spare.pop() if self._spare else connect(self.path)
         connection.execute("BEGIN")
@@ -248,6 +252,36 @@ class Tables:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
                 self._keep(connection)
+
+    @contextlib.contextmanager
+    def _in_memory(self) -> Iterator[Snapshot]:
+        snapshot = Snapshot(self.connection, self.state)
+        self._reading.add(snapshot)
+        try:
+            yield snapshot
+        finally:
+            self._reading.discard(snapshot)
+            self._let_go(snapshot.connection)
+
+    def spare_readers(self) -> None:
+        """Before something is written: give those who read in memory a copy of what there is."""
+        if not self._reading:
+            return
+        copy = connect(None)
+        copy.deserialize(self.connection.serialize())
+        for snapshot in self._reading:
+            snapshot.connection = copy
+        self._copies[copy] = len(self._reading)
+        self._reading.clear()
+
+    def _let_go(self, connection: sqlite3.Connection) -> None:
+        """Close a copy when the last one who reads it is done."""
+        if connection not in self._copies:
+            return
+        self._copies[connection] -= 1
+        if not self._copies[connection]:
+            del self._copies[connection]
+            connection.close()
 
     def _keep(self, connection: sqlite3.Connection) -> None:
         if len(self._spare) < _SPARE:
@@ -295,7 +329,7 @@ class Tables:
 
 
 class Snapshot:
-    """Reads rows of one moment."""
+    """Reads rows of one moment. In memory the `connection` becomes another before rows change."""
 
     def __init__(self, connection: sqlite3.Connection, state: State) -> None:
         self.connection = connection
@@ -317,16 +351,24 @@ class Snapshot:
         `skip` are left out, at most `limit` are given (-1: all).
         """
         order = "key DESC, id DESC, n" if descending else "key, id, n"
-        cursor = self.connection.execute(
+        statement = (
             f"SELECT * FROM rows_{tree} WHERE (key, id, n) >= (?, ?, ?)"
-            f" AND (key, id, n) < (?, ?, ?) ORDER BY {order} LIMIT ? OFFSET ?",
-            (*first, *last, limit, skip),
+            f" AND (key, id, n) < (?, ?, ?) ORDER BY {order} LIMIT ? OFFSET ?"
         )
         pace = Pace()
-        with contextlib.closing(cursor):
-            while batch := [*map(IndexRow._make, cursor.fetchmany(pace.size))]:
-                pace.took(sum([len(row.json) + len(row.value) for row in batch]))
-                yield batch
+        given = 0
+        while True:
+            connection = self.connection
+            left = limit if limit < 0 else limit - given
+            cursor = connection.execute(statement, (*first, *last, left, skip + given))
+            with contextlib.closing(cursor):
+                while self.connection is connection:
+                    batch = [*map(IndexRow._make, cursor.fetchmany(pace.size))]
+                    if not batch:
+                        return
+                    given += len(batch)
+                    pace.took(sum([len(row.json) + len(row.value) for row in batch]))
+                    yield batch
 
     def has_rows(self, tree: int, first: Place, last: Place) -> bool:
         """Tell whether a range has any rows."""
