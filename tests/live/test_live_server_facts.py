@@ -69,6 +69,7 @@ async def test_how_lines_end(site: Site, name: str) -> None:
     assert await ends("_changes?feed=continuous&timeout=1") == [short] * 4
     queries = {"queries": [{"limit": 1}, {"limit": 1}]}
     assert await ends("_all_docs/queries", queries) == [long] * 7 + [short]
+    assert await ends("_find", {"selector": {}}) == [long] * 6 + [short]
 
 
 async def test_where_nothing_is_nothing_is_in_use(site: Site, name: str) -> None:
