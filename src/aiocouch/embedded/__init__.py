@@ -1,4 +1,4 @@
-"""A CouchDB in this process: CouchDB 3.5's HTTP API on SQLite."""
+"""A CouchDB in this process: CouchDB 3.5.2's HTTP API on SQLite."""
 
 from aiocouch._hints import complete as _complete
 from aiocouch.embedded.server import EmbeddedCouchDB

@@ -27,7 +27,7 @@ def _in_url(host: str) -> str:
 
 
 class EmbeddedCouchDB:
-    """A server that speaks CouchDB 3.5's HTTP API::
+    """A server that speaks CouchDB 3.5.2's HTTP API::
 
         async with EmbeddedCouchDB() as server:
             couchdb = CouchDB(server.url, *server.admin)
