@@ -23,12 +23,12 @@
   // ---- what every function may call ------------------------------------------------------
 
   const shown = function (value) {
-    if (typeof value !== "object" || value === null) return value;
+    if (value === null || typeof value !== "object") return value;
     if (!("stack" in value && "name" in value && "message" in value)) return value;
     return { error: value.name, message: value.message };
   };
   global.emit = function emit(key, value) {
-    emitted.push([key, shown(value)]);
+    emitted.push([key, typeof value === "object" ? shown(value) : value]);
   };
   global.sum = function sum(values) {
     let total = 0;

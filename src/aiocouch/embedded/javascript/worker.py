@@ -134,35 +134,32 @@ class Mapper:
             sort_key = self._keys[view]
             rows = self._rows[view]
             prefix = b"" if partition is None else sort_key(partition)
-            pairs = self._in_order(emitted, sort_key) if len(emitted) > 1 else emitted
-            for number, (key, value) in enumerate(pairs):
+            if len(emitted) == 1:
+                ((key, value),) = emitted
                 order = prefix + sort_key(DECODE(key))
+                rows.append((order, id_, 0, printed(bytes(key)), printed(bytes(value))))
+                keys.append((view, order))
+                continue
+            ordered = [(prefix + sort_key(DECODE(pair[0])), pair) for pair in emitted]
+            if len({order for order, _ in ordered}) < len(ordered):
+                ordered = self._in_order(ordered)
+            for number, (order, (key, value)) in enumerate(ordered):
                 rows.append((order, id_, number, printed(bytes(key)), printed(bytes(value))))
                 keys.append((view, order))
         return ENCODE(keys)
 
-    def _in_order(self, emitted: list[Pair], sort_key: Callable[[Any], bytes]) -> list[Pair]:
+    def _in_order(self, emitted: list[tuple[bytes, Pair]]) -> list[tuple[bytes, Pair]]:
         """Sort what a document emitted under one key as Erlang sorts terms.
 
         Of keys that differ and sort as one CouchDB keeps the last, with all its values.
         """
-        texts = {bytes(key) for key, _ in emitted}
-        if len(texts) == len(emitted) and len({sort_key(DECODE(text)) for text in texts}) == len(
-            texts
-        ):
-            return emitted
         terms = [
-            (
-                sort_key(DECODE(key)),
-                self._term(DECODE(key)),
-                self._term(DECODE(value)),
-                (key, value),
-            )
-            for key, value in emitted
+            (order, self._term(DECODE(pair[0])), self._term(DECODE(pair[1])), pair)
+            for order, pair in emitted
         ]
         terms.sort(key=operator.itemgetter(0, 1, 2))
         last = {order: key for order, key, _, _ in terms}
-        return [pair for order, key, _, pair in terms if last[order] == key]
+        return [(order, pair) for order, key, _, pair in terms if last[order] == key]
 
 
 DECODE = msgspec.json.Decoder().decode
