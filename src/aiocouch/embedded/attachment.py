@@ -85,13 +85,15 @@ class Content(msgspec.Struct, frozen=True):
 class Incoming(msgspec.Struct, frozen=True):
     """One member of a written document's `_attachments`.
 
-    `content` is None for a stub, which `resolve` takes from the parent revision.
+    `content` is None for a stub, which `resolve` takes from the parent revision. `copied` from
+    another revision or document, it keeps its `revpos`.
     """
 
     name: str
     content_type: str
     revpos: int | None = None
     content: Content | None = None
+    copied: bool = False
 
 
 class Follows(msgspec.Struct, frozen=True):
@@ -285,7 +287,7 @@ def _resolve_one(
         if old is None or item.revpos not in {None, old.revpos}:
             raise MissingStubError(item.name)
         return old, None
-    revpos = generation if generation is not None else item.revpos or 0
+    revpos = item.revpos or 0 if item.copied or generation is None else generation
     made = Attachment(
         item.name,
         item.content_type,

@@ -22,7 +22,7 @@ DESIGN = "_design/"
 LOCAL = "_local/"
 
 _LUCENE_VERSION = 10
-_IGNORED = frozenset({"_id", "_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq"})
+_IGNORED = frozenset({"_revs_info", "_conflicts", "_deleted_conflicts", "_local_seq"})
 _KEPT = frozenset(
     {
         "_access",
@@ -75,11 +75,11 @@ def read_edit(value: object, compression: Compression, *, doc_id: str | None = N
     """
     if not isinstance(value, dict):
         raise bad_request("Document must be a JSON object")
-    if "_id" in value:
+    special = [name for name in value if name[:1] == "_"]
+    if special == ["_id"]:
         check_id(value["_id"])
     if doc_id is None:
         doc_id = cast("str", value.get("_id", ""))
-    special = [name for name in value if name[:1] == "_"]
     if not special or special == ["_id"]:
         body = value if not special else {k: v for k, v in value.items() if k != "_id"}
         return Edit(doc_id, body)
@@ -95,6 +95,8 @@ def _read_special(
             # behind `_revisions` it says nothing new
             if not has_path:
                 edit.revs = (read_rev(value[name]),)
+        elif name == "_id":
+            check_id(value[name])
         elif name == "_revisions":
             has_path = _read_revisions(edit, value[name])
         elif name == "_attachments":

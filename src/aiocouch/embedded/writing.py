@@ -193,19 +193,31 @@ class Update:
     def _revise_any(self, edit: Edit, entry: Entry | None) -> _Ready:
         if self._replicated:
             return self._revise_replicated(edit, entry)
+        # a stub that wants what is not there is told of before a conflict
+        attachments = self._attached(edit, entry) if edit.members else []
         base = base_of(entry, edit.revs, deleted=edit.deleted)
         if base is None or (entry is None and base and self._is_strict):
             return conflict()
         parent = base[0] if base else None
-        attachments: Resolved = []
-        if edit.members:
-            kept = self._database.revision(entry, edit.revs[0]) if entry and edit.revs else None
-            generation = edit.revs[0][0] + 1 if edit.revs else 1
-            attachments = _resolve(edit, kept, generation)
         digests = _digests(attachments, counted=entry is None or not entry.deleted)
         rev, plain = next_revision_of(parent, edit.body, deleted=edit.deleted, attachments=digests)
         body = encode_body(edit.body, plain=plain)
         return NewRevision(edit.id, (rev, *base), edit.deleted, body, attachments)
+
+    def _attached(self, edit: Edit, entry: Entry | None) -> Resolved:
+        """Give the attachments of an edit, none where it is a conflict."""
+        if entry is None:
+            kept = None
+        elif edit.revs:
+            if entry.tree.find_leaf(edit.revs[0]) is None:
+                return []
+            kept = self._database.revision(entry, edit.revs[0])
+        elif entry.deleted:
+            kept = None
+        else:
+            return []
+        generation = edit.revs[0][0] + 1 if edit.revs else 1
+        return _resolve(edit, kept, generation)
 
     def _looks_closely(self, edits: Sequence[Edit]) -> bool:
         """Tell whether CouchDB takes the longer way of its two to write documents.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from aiocouch.embedded.attachment import (
     DEFAULT_COMPRESSIBLE,
@@ -33,12 +32,13 @@ from aiocouch.embedded.errors import (
 )
 from aiocouch.embedded.http.accept import accepts_gzip, accepts_no_encoding
 from aiocouch.embedded.http.policies import content_policy
+from aiocouch.embedded.http.query import quoted
 from aiocouch.embedded.http.ranges import read_ranges
 from aiocouch.embedded.http.routes import default_route
 from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_rev
 from aiocouch.embedded.multipart import closing, new_boundary, opening, part_head, separator
 from aiocouch.embedded.uploads import Uploads
-from aiocouch.embedded.writing import Update
+from aiocouch.embedded.writing import Update, check_partition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -201,9 +201,12 @@ async def _range_parts(
 
 async def _put(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
     _check_name(name)
-    check_id(doc_id)
     encoding = _content_encoding(exchange)
+    if exchange.database.partitioned:
+        _stated_rev(exchange)
+        check_partition(doc_id)
     base = _base(exchange, doc_id)
+    check_id(doc_id)
     content_type = exchange.headers.get("Content-Type", DEFAULT_TYPE)
     async with Uploads(exchange.database) as uploads:
         encoder = _encoder(exchange, content_type, encoding)
@@ -211,7 +214,7 @@ async def _put(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse
         incoming = Incoming(name, content_type, content=content)
         members = with_replaced(decode_list(base.attachments if base else None), incoming)
         rev = await _write(exchange, doc_id, base, members)
-    location = exchange.url(*(quote(part, safe="") for part in _path(exchange, doc_id, name)))
+    location = exchange.url(*map(quoted, _path(exchange, doc_id, name)))
     return exchange.answer(
         {"ok": True, "id": doc_id, "rev": rev}, exchange.written, {"Location": location}
     )
@@ -254,7 +257,9 @@ async def _limited(exchange: Exchange, name: str) -> AsyncIterator[bytes]:
 async def _delete(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
     _check_name(name)
     entry = exchange.database.get(doc_id)
-    if _stated_rev(exchange) is None and entry is not None and not entry.deleted:
+    if _stated_rev(exchange) is None and entry is not None:
+        if entry.deleted:
+            raise not_found("deleted")
         _find(entry.attachments, name)
     base = _base(exchange, doc_id)
     if base is None:

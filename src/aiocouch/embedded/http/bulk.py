@@ -50,7 +50,7 @@ async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
     docs = _docs(body)
     replicated = _is_replicated(body)
     edits = [_read(exchange, value, replicated=replicated) for value in docs]
-    if body.get("all_or_nothing") is True:
+    if edits and not replicated and body.get("all_or_nothing") is True:
         return exchange.answer([_refused(edit) for edit in edits], 417)
     update = Update(exchange.server, exchange.database, exchange.user, replicated=replicated)
     outcomes = await update.run(edits)
@@ -97,6 +97,8 @@ def _is_replicated(body: dict[str, Any]) -> bool:
 
 def _read(exchange: Exchange, value: object, *, replicated: bool) -> Edit:
     edit = read_edit(value, compression(exchange.server.config))
+    if exchange.database.partitioned and edit.id:
+        check_partition(edit.id)
     check_size(exchange, edit, edit.id)
     if replicated:
         must_replicate(edit)
@@ -316,9 +318,11 @@ async def _asked(exchange: Exchange) -> list[tuple[str, list[Rev]]]:
     for doc_id, revs in body.items():
         if not isinstance(revs, list) or not all(isinstance(rev, str | list) for rev in revs):
             raise internal("function_clause")
-        if exchange.database.partitioned:
+    asked = [(doc_id, [*map(read_rev, revs)]) for doc_id, revs in body.items()]
+    if exchange.database.partitioned:
+        for doc_id in body:
             check_partitioned_id(doc_id)
-    return [(doc_id, [*map(read_rev, revs)]) for doc_id, revs in body.items()]
+    return asked
 
 
 def _missing(exchange: Exchange, doc_id: str, revs: list[Rev]) -> tuple[RevTree | None, list[Rev]]:

@@ -14,6 +14,7 @@ from aiocouch.embedded.errors import (
 from aiocouch.embedded.http import rooms
 from aiocouch.embedded.http.query import is_utf8
 from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
+from aiocouch.embedded.incoming import read_rev
 from aiocouch.embedded.partitioning import check_partitioned_id
 from aiocouch.embedded.who.access import check_request
 
@@ -85,6 +86,8 @@ def _check_partitioned_id(exchange: Exchange) -> None:
         return
     segments = exchange.segments
     if exchange.method in _WITH_DOCUMENT and len(segments) > 1:
+        if exchange.method != "DELETE" and "rev" in exchange.query:
+            read_rev(exchange.query.text("rev"))
         check_partitioned_id(segments[1])
 
 

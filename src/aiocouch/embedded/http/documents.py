@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, unquote_plus, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from aiocouch.embedded.attachment import Content, Incoming, decode_list
 from aiocouch.embedded.attachment_texts import Shown
@@ -20,6 +20,7 @@ from aiocouch.embedded.http.multipart_answers import (
     package,
 )
 from aiocouch.embedded.http.multipart_bodies import read_form, read_related
+from aiocouch.embedded.http.query import quoted
 from aiocouch.embedded.http.reading import (
     PLAIN,
     ReadOptions,
@@ -36,7 +37,7 @@ from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_edit, read_re
 from aiocouch.embedded.revision import Rev, format_revision
 from aiocouch.embedded.store.records import Entry, Local, Revision, render, splice
 from aiocouch.embedded.uploads import Uploads
-from aiocouch.embedded.writing import Outcome, Update
+from aiocouch.embedded.writing import Outcome, Update, check_partition
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -154,6 +155,9 @@ def _missing(rev: Rev) -> bytes:
 
 
 def _get_local(exchange: Exchange, doc_id: str, options: ReadOptions) -> web.StreamResponse:
+    if options.open_revs:
+        missing = sorted(options.open_revs)
+        return exchange.answer_json(b"[%b]" % b",".join(map(_missing, missing)))
     local = exchange.database.local(doc_id)
     if local is None or options.rev is not None or options.lists_revisions:
         raise not_found()
@@ -181,7 +185,11 @@ def local_etag(rev: int, body: bytes) -> str:
 
 
 async def _put(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+    rev = exchange.query.text("rev")
+    if rev is not None:
+        read_rev(rev)
     check_id(doc_id)
+    _check_partition(exchange, doc_id)
     replicated = exchange.query.text("new_edits") == "false"
     settings = compression(exchange.server.config)
 
@@ -197,12 +205,19 @@ async def _put(exchange: Exchange, doc_id: str) -> web.StreamResponse:
 
 def _read_put(exchange: Exchange, doc_id: str, value: object) -> Edit:
     edit = read_edit(value, compression(exchange.server.config), doc_id=doc_id)
+    if isinstance(value, dict) and "_id" in value:
+        _check_partition(exchange, value["_id"])
     check_size(exchange, edit, _named(value))
     stated = edit.revs[0] if edit.revs else None
     rev = requested_rev(exchange, stated)
     if rev is not None and not edit.revs:
         edit.revs = (rev,)
     return edit
+
+
+def _check_partition(exchange: Exchange, doc_id: str) -> None:
+    if exchange.database.partitioned:
+        check_partition(doc_id)
 
 
 def _named(value: object) -> str:
@@ -254,7 +269,7 @@ async def _write(
         return answer_batch(exchange, update, edit)
     outcome = await update.write(edit)
     headers = {"ETag": _etag(edit, outcome), "Location": location(exchange, edit.id)}
-    status = 200 if edit.deleted else exchange.written
+    status = 200 if edit.deleted and exchange.written == 201 else exchange.written
     return exchange.answer({"ok": True, "id": edit.id, "rev": outcome.rev}, status, headers)
 
 
@@ -279,11 +294,6 @@ def location(exchange: Exchange, doc_id: str) -> str:
     return exchange.url(quoted(exchange.segments[0]), quoted(doc_id))
 
 
-def quoted(text: str) -> str:
-    """Quote a segment of a path as CouchDB does in a Location."""
-    return quote(text, safe=":").replace("~", "%7E")
-
-
 async def _delete(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     if doc_id.startswith(LOCAL):
         if exchange.database.local(doc_id) is None:
@@ -303,13 +313,15 @@ async def _delete(exchange: Exchange, doc_id: str) -> web.StreamResponse:
 
 
 async def _copy(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+    wanted = requested_rev(exchange)
     target, rev = _destination(exchange)
-    source = _copied(exchange, doc_id, ReadOptions(rev=requested_rev(exchange)))
+    check_id(target)
+    _check_partition(exchange, target)
+    source = _copied(exchange, doc_id, ReadOptions(rev=wanted))
     edit = Edit(target, decode(source.body), revs=() if rev is None else (rev,))
     if isinstance(source, Entry | Revision):
         edit.deleted = bool(source.deleted)
         edit.members = [*map(_again, decode_list(source.attachments))]
-    check_id(target)
     outcome = await Update(exchange.server, exchange.database, exchange.user).write(edit)
     # unlike all others this one is the revision, of `_local` documents as well
     headers = {"ETag": f'"{outcome.rev}"', "Location": location(exchange, target)}
@@ -319,7 +331,7 @@ async def _copy(exchange: Exchange, doc_id: str) -> web.StreamResponse:
 def _copied(exchange: Exchange, doc_id: str, options: ReadOptions) -> Entry | Revision | Local:
     if doc_id.startswith(LOCAL):
         local = exchange.database.local(doc_id)
-        if local is None:
+        if local is None or options.rev is not None:
             raise not_found()
         return local
     entry, revision = find(exchange.database, doc_id, options)
@@ -329,7 +341,7 @@ def _copied(exchange: Exchange, doc_id: str, options: ReadOptions) -> Entry | Re
 def _again(item: Any) -> Incoming:
     """Give an attachment as new content that is in the store already."""
     content = Content(item.digest, item.length, item.encoded_length, item.encoding, item.blob)
-    return Incoming(item.name, item.content_type, content=content)
+    return Incoming(item.name, item.content_type, item.revpos, content, copied=True)
 
 
 def _destination(exchange: Exchange) -> tuple[str, Rev | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_plus, unquote_to_bytes
+from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.erlang_text import read_integer, shown_text
@@ -87,6 +87,11 @@ def unquote_segment(segment: str, *, plus_is_space: bool = True) -> str:
         return segment
     spaced = segment.replace("+", " ") if plus_is_space else segment
     return unquote_to_bytes(spaced).decode(errors="surrogateescape")
+
+
+def quoted(text: str) -> str:
+    """Quote a segment of a path as CouchDB does in a Location."""
+    return quote(text, safe=":").replace("~", "%7E")
 
 
 def is_utf8(segment: str) -> bool:
