@@ -168,7 +168,7 @@ def _chosen_nodes(entry: Entry, options: ReadOptions) -> tuple[list[Node], list[
         return tree.leaves, []
     found: dict[Rev, Node] = {}
     missing = []
-    for rev in options.open_revs or ():
+    for rev in dict.fromkeys(options.open_revs or ()):
         node = tree.find(rev)
         if node is None:
             missing.append(rev)
