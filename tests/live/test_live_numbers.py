@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from aiocouch import Database
+    from aiocouch.testing import CouchDBServer
     from tests.live.asking import Asking
 
 SENT = (
@@ -72,5 +73,23 @@ async def test_json_of_any_depth(db: Database, ask: Asking) -> None:
         assert nested in (await ask("GET", f"/{db.id}/{path}")).body
     found = await ask("POST", f"/{db.id}/_find", {"selector": {"_id": "a"}})
     assert nested in found.body
-    found = await ask("POST", f"/{db.id}/_find", {"selector": {"v.x": {"$exists": False}}})
+    found = await ask("POST", f"/{db.id}/_find", {"selector": {"w": {"$exists": False}}})
     assert nested in found.body
+
+
+async def test_deep_json_is_replicated(
+    db: Database, ask: Asking, couchdb_server: CouchDBServer
+) -> None:
+    nested = b"[" * 5000 + b"]" * 5000
+    await ask("PUT", f"/{db.id}/a", text=b'{"v":%b}' % nested)
+    base, target = couchdb_server.auth_url, f"{db.id}-target"
+    try:
+        done = await ask(
+            "POST",
+            "/_replicate",
+            {"source": f"{base}/{db.id}", "target": f"{base}/{target}", "create_target": True},
+        )
+        assert done.json["ok"] is True
+        assert nested in (await ask("GET", f"/{target}/a")).body
+    finally:
+        await ask("DELETE", f"/{target}")

@@ -21,18 +21,17 @@ encode_text = _encoder.encode
 def decode(text: bytes | str) -> Any:
     """Decode JSON text; text that is not JSON raises the 400 that CouchDB answers with."""
     try:
+        return decode_any(text)
+    except (msgspec.DecodeError, UnicodeError, ValueError):
+        raise invalid_json() from None
+
+
+def decode_any(text: bytes | str) -> Any:
+    """Decode JSON text of any depth; msgspec.DecodeError or ValueError for what is no JSON."""
+    try:
         return _decoder.decode(text)
     except RecursionError:
-        return _decode_deep(text)
-    except (msgspec.DecodeError, UnicodeError, ValueError):
-        raise invalid_json() from None
-
-
-def _decode_deep(text: bytes | str) -> Any:
-    try:
         return decode_deep(text.encode() if isinstance(text, str) else text, _decoder.decode)
-    except (msgspec.DecodeError, UnicodeError, ValueError):
-        raise invalid_json() from None
 
 
 def decode_sent(text: bytes) -> Any:
@@ -52,7 +51,7 @@ def _with_last_members(text: bytes) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_last_members)
     except RecursionError:
-        return _decode_deep(text)
+        return decode_any(text)
 
 
 def _last_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

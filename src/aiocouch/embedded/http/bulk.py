@@ -315,7 +315,7 @@ async def missing_revs(exchange: Exchange) -> web.StreamResponse:
 
 async def _asked(exchange: Exchange) -> list[tuple[str, list[Rev]]]:
     body = await exchange.json_object()
-    for doc_id, revs in body.items():
+    for revs in body.values():
         if not isinstance(revs, list) or not all(isinstance(rev, str | list) for rev in revs):
             raise internal("function_clause")
     asked = [(doc_id, [*map(read_rev, revs)]) for doc_id, revs in body.items()]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
+from aiocouch.embedded.codec import decode_any, encode
 from aiocouch.embedded.multipart import (
     boundary_of,
     closing,
@@ -147,7 +146,7 @@ class Copier:
             return await self._stream_parts(doc_id, response, boundary)
 
     async def _write_inline(self, answer: Sequence[Mapping[str, Any]]) -> None:
-        texts = [msgspec.json.encode(item["ok"]) for item in answer if "ok" in item]
+        texts = [encode(item["ok"]) for item in answer if "ok" in item]
         await self._write([glance(text) for text in texts])
 
     async def _stream_parts(
@@ -195,7 +194,7 @@ class _Outgoing:
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._boundary = new_boundary()
-        members = msgspec.json.decode(text).get("_attachments", {})
+        members = decode_any(text).get("_attachments", {})
         self._following = [
             (part_head(_headers(name, member)), _stored_length(member))
             for name, member in members.items()

@@ -16,10 +16,10 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from aiocouch.embedded.codec import encode, encode_text
+from aiocouch.embedded.codec import decode_any, encode, encode_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from aiocouch.embedded.replicator.specification import Endpoint
@@ -94,8 +94,23 @@ _bulk_answer = msgspec.json.Decoder(_BulkAnswer).decode
 
 def glance(text: bytes) -> FetchedRevision:
     """Look at a document's text without decoding all of it."""
-    seen = _glance(text)
+    try:
+        seen = _glance(text)
+    except RecursionError:
+        value = decode_any(text)
+        return FetchedRevision(text, value.get("_rev", ""), bool(value.get("_attachments")))
     return FetchedRevision(text, seen.rev, bytes(seen.attachments) != b"{}")
+
+
+def _bulk_texts(answer: bytes) -> Iterator[tuple[str, bytes]]:
+    """Give the ids and texts of documents that `_bulk_get` answers, b"" for what is missing."""
+    try:
+        for result in _bulk_answer(answer).results:
+            yield from ((result.id, bytes(item.ok)) for item in result.docs)
+    except RecursionError:
+        for deep in decode_any(answer)["results"]:
+            docs = (encode(item["ok"]) if "ok" in item else b"" for item in deep["docs"])
+            yield from ((deep["id"], text) for text in docs)
 
 
 class Peer:
@@ -197,14 +212,13 @@ class Peer:
         )
         found: dict[str, dict[str, FetchedRevision]] = {}
         failures = 0
-        for result in _bulk_answer(raw).results:
-            for item in result.docs:
-                if not bytes(item.ok):
-                    failures += 1
-                    continue
-                # Two revisions asked for may have the same latest one.
-                seen = glance(bytes(item.ok))
-                found.setdefault(result.id, {})[seen.rev] = seen
+        for doc_id, text in _bulk_texts(raw):
+            if not text:
+                failures += 1
+                continue
+            # Two revisions asked for may have the same latest one.
+            seen = glance(text)
+            found.setdefault(doc_id, {})[seen.rev] = seen
         return Fetched({doc_id: [*revs.values()] for doc_id, revs in found.items()}, failures)
 
     async def bulk_docs(self, documents: Sequence[bytes]) -> list[dict[str, Any]]:
@@ -258,7 +272,7 @@ class Peer:
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Any:
-        return msgspec.json.decode(await self._request(method, path, query=query, body=body))
+        return decode_any(await self._request(method, path, query=query, body=body))
 
     async def _request(
         self,

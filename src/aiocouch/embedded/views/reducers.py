@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.numerals import reprinted
 from aiocouch.embedded.revision import encode_term
 from aiocouch.embedded.views.reduce import builtin
 from aiocouch.embedded.views.tables import backwards
@@ -202,7 +203,8 @@ class ScriptReducer:
         """Call the function; its line in CouchDB is so many bytes longer than our call."""
         results: list[bytes] = []
         for some in _portions(calls):
-            results += map(bytes, await self._queries.reduce(self._unit, self._number, some))
+            values = await self._queries.reduce(self._unit, self._number, some)
+            results += (reprinted(bytes(value)) for value in values)
         sizes = [len(call) + more for call, more in zip(calls, extra, strict=True)]
         return [self._checked(*pair) for pair in zip(results, sizes, strict=True)]
 
