@@ -4,9 +4,9 @@ import tomllib
 from importlib.metadata import version as version_of
 from pathlib import Path
 
+from docutils.nodes import document
+from sphinx.addnodes import desc_signature
 from sphinx.application import Sphinx
-
-from aiocouch import Database, event
 
 ROOT = Path(__file__).parent.parent
 
@@ -15,9 +15,6 @@ author = "the aiocouch authors"
 copyright = f"2026, {author}"
 release = version_of("aiocouch")
 version = release
-
-# The type of a member that the module imports for type checkers only; Sphinx looks it up.
-vars(event)["Database"] = Database
 
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
@@ -52,6 +49,14 @@ def fill_in(_app: Sphinx, name: str, source: list[str]) -> None:
         source[0] = source[0].replace("@EXCEPTIONS@", exceptions_table())
 
 
+def leave_out_dicts(_app: Sphinx, page: document) -> None:
+    """Take out the signatures that tell type checkers only that options may come out of a dict."""
+    for signature in list(page.findall(desc_signature)):
+        if "_: object" in signature.astext():
+            signature.parent.remove(signature)
+
+
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
+    app.connect("doctree-read", leave_out_dicts)
     app.connect("source-read", fill_in)
