@@ -11,16 +11,19 @@ from aiocouch._wire.deep import elements, members, shallow
 VALUES: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
 )
 INDENTS = st.sampled_from([None, 0, 2])
 
 
+@settings(max_examples=30)
 @given(st.lists(VALUES), INDENTS, st.booleans())
 def test_elements(values: list[Any], indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode()
     assert [json.loads(element) for element in elements(text)] == values
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), VALUES), INDENTS, st.booleans())
 def test_members(value: dict[str, Any], indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
