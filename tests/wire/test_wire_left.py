@@ -26,7 +26,7 @@ LOOPS: dict[str, Loop] = {
     "continuous": lambda base: base.changes(feed="continuous"),
 }
 EVENT = b'{"seq":"1-a","id":"a","changes":[{"rev":"1-a"}]}'
-TIMES = 100
+TIMES = {"break": 100, "return": 10, "raise": 10}
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +140,7 @@ async def test_the_socket_is_closed(
 ) -> None:
     server.text = beginning(name)
     async with asyncio.timeout(60):
-        for _ in range(TIMES):
+        for _ in range(TIMES[way]):
             await WAYS[way](LOOPS[name](base))
         await server.only(0)
 
