@@ -424,7 +424,9 @@ class Exchange:
     def has_etag(self, etag: str) -> bool:
         """Tell whether the client holds this version; `etag` with its quotes. `*` is none."""
         sent = self.headers.get("If-None-Match")
-        tags = (sent or "").replace(",", " ").split()
+        if sent is None:
+            return False
+        tags = sent.replace(",", " ").split()
         return etag in [tag.removeprefix("W/") for tag in tags]
 
 

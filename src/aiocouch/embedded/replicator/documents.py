@@ -98,8 +98,8 @@ def _check_owner(user: User, body: dict[str, Any], entry: Entry | None) -> None:
     if user.is_server_admin:
         return
     before = body if entry is None or entry.deleted else decode(entry.body)
-    owners = {before.get("owner", user.name), body.get("owner", user.name)}
-    if owners != {user.name}:
+    owners = (before.get("owner", user.name), body.get("owner", user.name))
+    if owners != (user.name, user.name):
         raise forbidden("Can't update replication documents from other users.")
 
 

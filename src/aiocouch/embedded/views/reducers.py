@@ -84,7 +84,7 @@ class ReduceFunction:
     def __init__(self, number: int, reducer: Reducer, native: Builtin | None) -> None:
         self.number = number
         self.reducer = reducer
-        self.checked = (0, -1)
+        self.checked: tuple[int, int] = (0, -1)
         """The tree, and the sequence of the index as of which CouchDB could have built it."""
         self._native = native
 
