@@ -144,6 +144,23 @@ async def test_what_ends_the_building_of_a_view(
     assert (await ask("GET", f"{path}/_design/d/_view/v")).told == told
 
 
+async def test_functions_do_not_share_what_they_declare(path: str, ask: Asking) -> None:
+    await ask("PUT", f"{path}/a", {})
+    await ask("PUT", f"{path}/b", {})
+    views = {
+        name: {
+            "map": f"var count = 0; function name() {{ return '{name}' + ++count }} "
+            "function (doc) { emit(doc._id, name()) }"
+        }
+        for name in ("x", "y")
+    }
+    views["z"] = {"map": "function (doc) { emit(doc._id, typeof count) }"}
+    await ask("PUT", f"{path}/_design/d", {"views": views})
+    for name, values in (("x", ["x1", "x2"]), ("y", ["y1", "y2"]), ("z", ["undefined"] * 2)):
+        rows = (await ask("GET", f"{path}/_design/d/_view/{name}")).json["rows"]
+        assert [row["value"] for row in rows] == values
+
+
 # -- the order of rows under one key
 
 

@@ -204,8 +204,30 @@
       }
     }
   };
+  // Every function has globals of its own in CouchDB.  What a source declares beside its
+  // function is there while the function runs, and away while others do.
+  const takeAway = function (names) {
+    const taken = new Map();
+    for (const name of names) {
+      taken.set(name, global[name]);
+      delete global[name];
+    }
+    return taken;
+  };
+  const withOwnGlobals = function (body, names) {
+    let own = takeAway(names);
+    return function () {
+      for (const [name, value] of own) global[name] = value;
+      try {
+        return apply(body, this, arguments);
+      } finally {
+        own = takeAway(names);
+      }
+    };
+  };
   const compile = function (source) {
     if (!source) throw ["error", "not_found", "missing function"];
+    const known = new Set(Reflect.ownKeys(global));
     let result;
     try {
       result = run(source);
@@ -216,7 +238,8 @@
       throw ["error", "compilation_error",
         "Expression does not eval to a function. (" + source + ")"];
     }
-    return result;
+    const declared = Reflect.ownKeys(global).filter((name) => !known.has(name));
+    return declared.length ? withOwnGlobals(result, declared) : result;
   };
   const compiled = function (path) {
     const name = path.join(".");
