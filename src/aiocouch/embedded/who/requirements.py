@@ -8,7 +8,7 @@ from typing import TypeAlias
 from aiocouch.embedded.pcre import compile_pattern
 
 _REFUSED = "Password does not conform to requirements."
-_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{},]|[\w@+-]+(?:\.\w+)?|\.?\s*\Z)', re.DOTALL)
+_TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{},]|[\w@+-]+(?:\.\w+)?|\s*\Z)', re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "s": " ", "d": "\x7f", "e": "\x1b"}
 
@@ -48,7 +48,7 @@ class _Reader:
         if self._next() != "[":
             raise ValueError("no list")
         found = self._members("]")
-        if self._next().strip(" \t\r\n.") or self._place != len(self._text):
+        if self._next().strip() or self._place != len(self._text):
             raise ValueError("more than a list")
         return found
 
@@ -66,7 +66,7 @@ class _Reader:
             return tuple(self._members("}"))
         if begin.startswith('"'):
             return _ESCAPE.sub(lambda match: _CONTROLS.get(match[1], match[1]), begin[1:-1])
-        if begin.strip(" \t\r\n.") in ("]", "}", ",", ""):
+        if begin.strip() in ("]", "}", ",", ""):
             raise ValueError("a term is missing")
         return None
 
