@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from aiocouch import Database
     from tests.live.asking import Asking
 
+JSON = "application/json"
 INVALID = (400, "bad_request", "Invalid rev format")
 NO_HEX = (400, "doc_validation", "RevId isn't a valid hexadecimal")
 NO_STRING = (400, "doc_validation", "RevId isn't a string")
@@ -235,3 +236,42 @@ async def test_ids_without_a_partition(parts: str, ask: Asking) -> None:
     wish = {"docs": [{"id": "p:a", "rev": None}]}
     shown = (await ask("POST", f"{parts}/_bulk_get", wish)).json["results"][0]["docs"][0]["error"]
     assert (shown["error"], shown["reason"]) == ("bad_request", "Invalid rev format")
+
+
+@pytest.mark.parametrize("limit", ["0", "x", "%201", "1.5", "-1"])
+async def test_a_limit_of_indexes_that_is_none(path: str, ask: Asking, limit: str) -> None:
+    reason = "Index parameter ranges: limit > 1, skip > 0"
+    answer = await ask("GET", f"{path}/_index?limit={limit}")
+    assert answer.told == (500, "invalid_list_index_params", reason)
+
+
+async def test_a_copied_attachment_keeps_its_place(path: str, ask: Asking) -> None:
+    rev = (await ask("GET", f"{path}/a")).json["_rev"]
+    await ask("PUT", f"{path}/a/f?rev={rev}", text=b"x", Content_Type="text/plain")
+    await ask("COPY", f"{path}/a", Destination="b")
+    assert (await ask("GET", f"{path}/b")).json["_attachments"]["f"]["revpos"] == 2
+
+
+async def test_a_stub_of_nothing_is_told_before_a_conflict(path: str, ask: Asking) -> None:
+    doc = {"_rev": "1-a", "_attachments": {"f": {"stub": True}}}
+    answer = await ask("PUT", f"{path}/new", doc)
+    assert answer.told == (412, "missing_stub", "Invalid attachment stub in new for f")
+    assert (await ask("PUT", f"{path}/a", doc)).status == 409
+
+
+async def test_what_is_wrong_is_told_in_order(path: str, ask: Asking) -> None:
+    reserved = (400, "illegal_docid", "Only reserved document ids may start with underscore.")
+    assert (await ask("PUT", f"{path}/_x?rev=bad", {})).told == INVALID
+    assert (await ask("PUT", f"{path}/_x", {"_rev": "bad"})).told == reserved
+    assert (await ask("PUT", f"{path}/b", text='{"_rev":"bad","_id":"_x"}')).told == INVALID
+    assert (await ask("PUT", f"{path}/b", text='{"_id":"_x","_rev":"bad"}')).told == reserved
+    assert (await ask("COPY", f"{path}/missing", Destination="_x")).told == reserved
+    assert (await ask("DELETE", f"{path}/missing?rev=bad")).told == (404, "not_found", "missing")
+
+
+async def test_revisions_of_a_local_document_are_missing(path: str, ask: Asking) -> None:
+    await ask("PUT", f"{path}/_local/a", {})
+    answer = await ask("GET", f"{path}/_local/a?open_revs=[%221-b%22,%220-1%22]", Accept=JSON)
+    assert answer.json == [{"missing": "0-1"}, {"missing": "1-b"}]
+    answer = await ask("GET", f"{path}/a?open_revs=[%229-b%22,%229-b%22]", Accept=JSON)
+    assert answer.json == [{"missing": "9-b"}]

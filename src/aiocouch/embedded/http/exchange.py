@@ -177,7 +177,7 @@ class Exchange:
     def written(self) -> int:
         """Give the status of a write: 202 where more copies are asked for than one node has."""
         wanted = self.query.text("w", "1") or ""
-        return 202 if wanted.isdigit() and int(wanted) > 1 else 201
+        return 202 if wanted.isdecimal() and int(wanted) > 1 else 201
 
     async def body(self) -> bytes:
         """Read the whole body, decompressed where the client says `Content-Encoding: gzip`.

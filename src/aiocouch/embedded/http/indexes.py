@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.codec import decode
-from aiocouch.embedded.erlang_text import written
+from aiocouch.embedded.erlang_text import read_integer, written
 from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.incoming import Edit, check_id
@@ -72,7 +72,7 @@ def _list(exchange: Exchange) -> web.StreamResponse:
 def _number(exchange: Exchange, name: str, default: int, lowest: int) -> int:
     text = exchange.query.text(name)
     try:
-        number = default if text is None else int(text)
+        number = default if text is None else read_integer(text)
     except ValueError:
         number = lowest - 1
     if number < lowest:
