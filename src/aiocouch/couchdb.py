@@ -71,7 +71,10 @@ class CouchDB(Discreet):
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections. Later requests raise `SessionClosedError`."""
+        """Close all connections. Later requests raise `SessionClosedError`.
+
+        Loops that have not got everything yet end with `TruncatedError`.
+        """
         await self.remote.close()
 
     async def check_credentials(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncGenerator, Mapping
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -158,7 +159,10 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
         return events
 
     def _running(self) -> _Events | None:
-        return self._own or (self._lent() if self._lent is not None else None)
+        events = self._own or (self._lent() if self._lent is not None else None)
+        # An error that went through a loop, such as its cancelling, has ended the generator.
+        is_over = isinstance(events, AsyncGeneratorType) and events.ag_frame is None
+        return None if is_over else events
 
     def _events(self) -> _Events:
         events = self._running()

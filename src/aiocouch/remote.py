@@ -209,8 +209,9 @@ class Remote(RemoteServer):
                 body.cut(aiohttp.ClientPayloadError(why))
 
     async def close(self) -> None:
-        """Close all connections. Later requests raise `SessionClosedError`."""
+        """Close all connections. Later requests raise `SessionClosedError`, streams `TruncatedError`."""
         self._closed = True
+        self.cut_streams("", "the session was closed")  # aiohttp lets some of them wait for ever
         for used in (self._session, self._feeds):
             if used is not None:
                 await used.client.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiocouch import CouchDB, Database
+from aiocouch import CouchDB, Database, TruncatedError
 
 Loop = Callable[[Database], AsyncIterator[Any]]
 LOOPS: dict[str, Loop] = {
@@ -175,3 +175,48 @@ async def test_closing_a_feed_after_its_loop_was_left(
     await leave_by_break(feed)
     await feed.aclose()
     await server.only(0)
+
+
+async def test_a_feed_goes_on_behind_a_cancelled_wait(
+    server: EndlessServer, base: Database
+) -> None:
+    server.text = beginning("continuous")
+    feed = base.changes(feed="continuous")
+    async with asyncio.timeout(60):
+        assert (await anext(feed)).id == "a"
+        waiting = asyncio.ensure_future(anext(feed))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert (await anext(feed)).id == "a"  # of a second request
+        await feed.aclose()
+        await server.only(0)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+async def test_closing_the_session_ends_a_loop_that_waits(server: EndlessServer, name: str) -> None:
+    server.text = beginning(name)
+    session = CouchDB(server.url)
+    loop = LOOPS[name](Database(session, "db"))
+    await anext(loop)
+    waiting = asyncio.ensure_future(anext(loop))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await session.close()
+        with pytest.raises(TruncatedError, match="the session was closed"):
+            await waiting
+        await server.only(0)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+async def test_closing_the_session_ends_a_loop_that_is_elsewhere(
+    server: EndlessServer, name: str
+) -> None:
+    server.text = beginning(name)
+    async with CouchDB(server.url) as session, asyncio.timeout(60):
+        loop = LOOPS[name](Database(session, "db"))
+        await anext(loop)
+        await session.close()
+        with pytest.raises(TruncatedError, match="the session was closed"):
+            await anext(loop)
