@@ -335,7 +335,9 @@ def _state(error: CouchDBError) -> dict[str, Any]:
         state["headers"] = CIMultiDict(state["headers"] or {})
     if isinstance(error, OSError):
         kept = {name: getattr(error, name) for name in _OF_OS_ERRORS}
-        state |= {name: value for name, value in kept.items() if value is not None}
+        # Of two arguments the first is the number, even if it is None.
+        given = ("errno", "strerror") if len(error.args) == 2 else ()
+        state |= {name: kept[name] for name in kept if kept[name] is not None or name in given}
     return state
 
 
