@@ -229,14 +229,14 @@ def _end(progress: _Progress, stream: Stream) -> None:
 
 
 def _request(progress: _Progress) -> Stream:
-    options = progress.left()
+    options, remote = progress.left(), progress.database.remote
     asked = {name: options.pop(name) for name in ("doc_ids", "selector") if name in options}
     if asked:
         options.setdefault("filter", "_selector" if "selector" in asked else "_doc_ids")
-    return progress.database.remote.stream(
+    return remote.stream(
         "POST" if asked else "GET",
         with_query(f"{progress.database.endpoint}/_changes", options),
-        body=encode(asked) if asked else None,
+        body=remote.encode(asked) if asked else None,
         timeout=_timeout(options),
         span=_span(options),
     )

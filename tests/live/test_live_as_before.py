@@ -251,6 +251,8 @@ async def test_json_serialize_writes_what_is_sent(
         assert bulk.error == []
         assert await own.bulk_docs([{"_id": "z", "day": day}])
         assert sorted([doc.id async for doc in own.find({"day": day})]) == ["x", "y", "z"]
+        events = own.changes(selector={"day": day})
+        assert sorted([event.id async for event in events]) == ["x", "y", "z"]
         view = await (await own.design_doc("d")).create_view(
             "v", "function (doc) { emit(doc.day); }"
         )
