@@ -49,7 +49,9 @@ class _Connection(web.RequestHandler):
                 auto_decompress=options["auto_decompress"],
             )
 
-        self._parser: Any = _Parser(self._parser, make)
+        # aiohttp has renamed it meanwhile: it was `_request_parser` in 3.12.
+        name = "_parser" if hasattr(self, "_parser") else "_request_parser"
+        setattr(self, name, _Parser(getattr(self, name), make))
 
 
 class _Parser:
