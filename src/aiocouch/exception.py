@@ -169,12 +169,16 @@ class RemoteResponseError(CouchDBError, aiohttp.ClientResponseError):
     def __init__(
         self,
         *args: object,
+        reason: str | None = None,
+        request_info: aiohttp.RequestInfo | None = None,
+        history: tuple[aiohttp.ClientResponse, ...] = (),
         status: int = 0,
         message: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Takes what `aiohttp.ClientResponseError` takes as well, with a text before it or without."""
-        super().__init__(*args)
+        super().__init__(*_with_request(args, request_info, history))
+        self.reason = self.reason or reason
         self.status = self.status or status  # pyright: ignore[reportIncompatibleVariableOverride]
         _be_response_error(self, message or self.reason or "", headers)
 
@@ -205,12 +209,14 @@ class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):
     def __init__(
         self,
         *args: object,
+        request_info: aiohttp.RequestInfo | None = None,
+        history: tuple[aiohttp.ClientResponse, ...] = (),
         status: int = 0,
         message: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Takes what `aiohttp.ContentTypeError` takes as well, with a text before it or without."""
-        super().__init__(*args)
+        super().__init__(*_with_request(args, request_info, history))
         self.status = self.status or status  # pyright: ignore[reportIncompatibleVariableOverride]
         _be_response_error(self, message, headers)
 
@@ -311,6 +317,15 @@ def _without_facts(error: CouchDBError, args: tuple[object, ...]) -> tuple[objec
     return args[:-1]
 
 
+def _with_request(
+    args: tuple[object, ...],
+    request_info: aiohttp.RequestInfo | None,
+    history: tuple[aiohttp.ClientResponse, ...],
+) -> tuple[object, ...]:
+    """The arguments, as if what aiohttp takes by keyword, too, had been given by position."""
+    return args if request_info is None else (*args, request_info, history)
+
+
 def _be_response_error(
     error: RemoteResponseError | UnexpectedAnswerError,
     message: str,
@@ -325,7 +340,7 @@ def _be_response_error(
     error.message = message or str(text or "")
     error.headers = CIMultiDict(headers or {})
     # Never the request, which may have credentials.
-    error._text = str(text) if text else f"{error.status} {message}".strip("0 ")  # noqa: SLF001
+    error._text = str(text) if text else f"{error.status or ''} {message}".strip()  # noqa: SLF001
 
 
 def _state(error: CouchDBError) -> dict[str, Any]:

@@ -250,3 +250,24 @@ def test_what_aiohttp_takes_is_taken() -> None:
         assert "Basic" not in repr(error)
         for again in AGAIN:
             assert (again(error).status, str(again(error))) == (507, str(error))
+
+
+@pytest.mark.parametrize("kind", [exception.RemoteResponseError, exception.UnexpectedAnswerError])
+def test_what_aiohttp_takes_is_taken_by_keyword(
+    kind: type[exception.RemoteResponseError | exception.UnexpectedAnswerError],
+) -> None:
+    url = URL("http://h/x")
+    info = aiohttp.RequestInfo(url, "PUT", CIMultiDictProxy(CIMultiDict()), url)
+    error = kind(request_info=info, history=(), status=500)
+    assert (str(error), error.request_info, error.history) == ("500", info, ())
+    assert str(kind(request_info=info, status=500, message="0 left")) == "500 0 left"
+    assert str(kind("no room", request_info=info, status=507)) == "no room"
+    for again in AGAIN:
+        assert (again(error).status, str(again(error))) == (500, "500")
+
+
+def test_a_reason_is_taken_as_before() -> None:
+    error = exception.RemoteResponseError(reason="full", status=507)
+    assert (error.reason, str(error)) == ("full", "507 full")
+    for again in AGAIN:
+        assert again(error).reason == "full"
