@@ -365,6 +365,21 @@ async def test_remote_classes_by_themselves(db: Database, doc: Document) -> None
         assert len((await view._get())["rows"]) == 1
 
 
+async def test_a_remote_database_by_itself_in_bulk(db: Database, doc: Document) -> None:
+    old: Any = importlib.import_module("aiocouch.remote")
+    with warned("aiocouch.Database"):
+        database = old.RemoteDatabase(db.remote, db.id)
+    with warned("Database.bulk_docs()"):
+        rows = await database._bulk_docs([{"_id": "y"}], new_edits=True)
+    assert [row["id"] for row in rows] == ["y"]
+    with warned("Database.bulk_get()"):
+        found = await database._bulk_get([{"id": "x"}], revs=True)
+    assert found["results"][0]["docs"][0]["ok"]["_revisions"]["start"] == 1
+    with warned("Database.purge()"):
+        purged = await database._purge({"x": [doc.rev]})
+    assert purged["purged"] == {"x": [doc.rev]}
+
+
 def test_params_as_text() -> None:
     with warned("options"):
         from aiocouch.remote import _stringify_params  # type: ignore[attr-defined]

@@ -94,6 +94,24 @@ class RemoteDatabase(Discreet):
         made: JsonDict = (await _json(self.remote, "POST", f"{self.endpoint}/_index", {}, body))[1]
         return made
 
+    @former("Database.bulk_docs()")
+    async def _bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[JsonDict]:
+        path, body = f"{self.endpoint}/_bulk_docs", {**data, "docs": list(docs)}
+        rows: list[JsonDict] = (await _json(self.remote, "POST", path, {}, body))[1]
+        return rows
+
+    @former("Database.bulk_get()")
+    async def _bulk_get(self, docs: Iterable[Mapping[str, Any]], **params: Any) -> JsonDict:
+        path, body = f"{self.endpoint}/_bulk_get", {"docs": list(docs)}
+        found: JsonDict = (await _json(self.remote, "POST", path, params, body))[1]
+        return found
+
+    @former("Database.purge()")
+    async def _purge(self, docs: Mapping[str, list[str]], **params: Any) -> JsonDict:
+        path = f"{self.endpoint}/_purge"
+        purged: JsonDict = (await _json(self.remote, "POST", path, params, dict(docs)))[1]
+        return purged
+
     async def _changes(self, **params: Any) -> AsyncGenerator[JsonDict, None]:
         """The rows of the feed as they came, with its last line where it is continuous."""
         warn("RemoteDatabase._changes", "Database.changes()")
