@@ -91,6 +91,7 @@ class Remote(RemoteServer):
         self._middlewares = tuple(kwargs.get("middlewares") or ())
         self._session: _Session | None = None
         self._feeds: _Session | None = None
+        self._reading: set[aiohttp.ClientResponse] = set()
         self._coming: WeakKeyDictionary[ResponseBody, str] = WeakKeyDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
@@ -114,7 +115,11 @@ class Remote(RemoteServer):
             if pool.busy > pool.limit:
                 pool.make_room(facts_of(method, path))
             response = await self._open(session, method, path, body, headers, **options)
-            content = await response.read()
+            self._reading.add(response)
+            try:
+                content = await response.read()
+            finally:
+                self._reading.discard(response)
         except FOREIGN as error:
             raise transport_error(error, facts_of(method, path)) from error
         finally:
@@ -211,7 +216,10 @@ class Remote(RemoteServer):
     async def close(self) -> None:
         """Close all connections. Later requests raise `SessionClosedError`, streams `TruncatedError`."""
         self._closed = True
-        self.cut_streams("", "the session was closed")  # aiohttp lets some of them wait for ever
+        # aiohttp would let some of them wait for ever.
+        self.cut_streams("", "the session was closed")
+        for response in list(self._reading):
+            response.close()
         for used in (self._session, self._feeds):
             if used is not None:
                 await used.client.close()

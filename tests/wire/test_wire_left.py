@@ -5,9 +5,10 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import aiohttp
 import pytest
 
-from aiocouch import CouchDB, Database, TruncatedError
+from aiocouch import CouchDB, Database, TransportError, TruncatedError
 
 Loop = Callable[[Database], AsyncIterator[Any]]
 LOOPS: dict[str, Loop] = {
@@ -220,3 +221,21 @@ async def test_closing_the_session_ends_a_loop_that_is_elsewhere(
         await session.close()
         with pytest.raises(TruncatedError, match="the session was closed"):
             await anext(loop)
+
+
+async def test_closing_the_session_ends_a_request_that_waits(server: EndlessServer) -> None:
+    server.text = b'{"couchdb":'
+    has_head = asyncio.Event()
+
+    async def note(*_: object) -> None:
+        has_head.set()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(note)
+    session = CouchDB(server.url, trace_configs=[trace])
+    waiting = asyncio.ensure_future(session.info())
+    async with asyncio.timeout(60):
+        await has_head.wait()
+        await session.close()
+        with pytest.raises(TransportError):
+            await waiting
