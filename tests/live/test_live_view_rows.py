@@ -355,3 +355,19 @@ async def test_searches_of_what_is_missing(ask: Asking, fresh_name: str) -> None
     await ask("PUT", f"/{fresh_name}/_design/x", {})
     told = (400, "bad_request", "path not recognized")
     assert (await ask("GET", f"/{fresh_name}/_design/x/_search")).told == told
+
+
+# -- what is nested deep
+
+
+async def test_a_view_of_documents_that_are_nested_deep(path: str, ask: Asking) -> None:
+    deep = "[" * 5000 + "]" * 5000
+    await ask("PUT", f"{path}/deep", text=f'{{"a":{deep}}}')
+    maps = {
+        "by_id": {"map": "function (doc) { emit(doc._id) }"},
+        "by_value": {"map": "function (doc) { emit(1, doc.a) }"},
+    }
+    await ask("PUT", f"{path}/_design/d", {"views": maps})
+    by_id = await ask("GET", f"{path}/_design/d/_view/by_id")
+    assert [row["id"] for row in by_id.json["rows"]] == ["deep"]
+    assert deep in (await ask("GET", f"{path}/_design/d/_view/by_value")).body.decode()
