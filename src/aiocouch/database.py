@@ -228,10 +228,10 @@ class Database(RemoteDatabase):
 
     async def index(self, index: Mapping[str, Any], **kwargs: Any) -> JsonDict:
         """Create a Mango index (`POST /{db}/_index`). `index` is such as `{"fields": ["name"]}`."""
-        options = checked(kwargs, INDEX)
-        if "partial_filter_selector" in options:
-            options["partial_filter_selector"] = dict(options["partial_filter_selector"])
-        body = self.remote.encode({"index": dict(index), **options})
+        options, definition = checked(kwargs, INDEX), dict(index)
+        if "partial_filter_selector" in options:  # CouchDB wants it inside
+            definition["partial_filter_selector"] = dict(options.pop("partial_filter_selector"))
+        body = self.remote.encode({"index": definition, **options})
         response = await self.remote.request("POST", f"{self.endpoint}/_index", body=body)
         created: JsonDict = response.json()
         return created

@@ -72,6 +72,13 @@ async def test_index_and_sort(people: Database) -> None:
     assert await names(people.find({"age": 3}, use_index=["ages", "by-age"])) == ["03"]
 
 
+async def test_an_index_of_some_documents(people: Database) -> None:
+    older = {"age": {"$gte": 38}}
+    await people.index({"fields": ["name"]}, ddoc="older", partial_filter_selector=older)
+    found = people.find({"name": {"$gt": ""}}, use_index="older")
+    assert await names(found) == ["38", "39"]
+
+
 async def test_sort_without_an_index(people: Database) -> None:
     with pytest.raises(aiocouch.BadRequestError) as caught:
         await names(people.find({"age": {"$gte": 0}}, sort=["age"]))
