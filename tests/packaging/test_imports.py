@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import graphlib
 import json
+import os
+import statistics
 import subprocess
 import sys
 
 import grimp
 import pytest
 
-IMPORT_SECONDS = 0.25
+SHARE = 0.25
+"""How much CPU time our import may take beside that of aiohttp, in the same process."""
 _MEASURE = """
-import sys, time
+import time
 start = time.process_time()
+import aiohttp
+middle = time.process_time()
 import aiocouch
-print(time.process_time() - start)
+print((time.process_time() - middle) / (middle - start))
 """
 _LOADED = """
 import sys, json
@@ -25,8 +30,10 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def run(code: str) -> str:
+    # With the bytecode that an installation has.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     ).stdout
 
 
@@ -48,5 +55,5 @@ def test_the_client_imports_neither_server_nor_extras() -> None:
 
 
 def test_imports_quickly() -> None:
-    # CPU time, and the best of some: the rest says how busy the machine is.
-    assert min(float(run(_MEASURE)) for _ in range(5)) < IMPORT_SECONDS
+    # The median of some: single ones say how busy the machine is.
+    assert statistics.median(float(run(_MEASURE)) for _ in range(7)) < SHARE
