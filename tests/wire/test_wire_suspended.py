@@ -82,7 +82,7 @@ async def test_a_full_disk_is_raised_in_the_loop_and_not_where_others_wait(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    rows = Rows(TEXT[FIRST:].replace(b"b" * 1000, b"b" * 5000))
+    rows = Rows(TEXT[FIRST:].replace(b"b" * 1000, b"b" * 20_000))
     canned.say(rows.answer, json_answer({"_id": "x", "_rev": "1-a"}))
     async with asyncio.timeout(60), aclosing(narrow.docs()) as docs:
         await anext(docs)
@@ -103,7 +103,7 @@ async def test_the_file_goes_when_the_loop_is_left(
         return files[-1]
 
     monkeypatch.setattr(tempfile, "TemporaryFile", watched)
-    rows = Rows(TEXT[FIRST:].replace(b"b" * 1000, b"b" * 5000))
+    rows = Rows(TEXT[FIRST:].replace(b"b" * 1000, b"b" * 20_000))
     canned.say(rows.answer, json_answer({"_id": "x", "_rev": "1-a"}))
     async with asyncio.timeout(60), aclosing(narrow.docs()) as docs:
         await anext(docs)
