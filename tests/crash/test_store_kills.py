@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 import pytest
 
-from aiocouch.embedded.revision import parse_revision
+from aiocouch._wire.revision import parse_revision
 from aiocouch.embedded.store.registry import Databases
 from tests.crash.ledger import DATABASE, check_whole, content_of
 from tests.crash.processes import kill, running

@@ -9,8 +9,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiocouch._wire.numerals import is_printed_otherwise, printed, reprinted
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.numerals import is_printed_otherwise, printed, reprinted
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocouch.embedded.revision import (
+from aiocouch._wire.revision import (
     encode_term,
     format_revision,
     next_revision,

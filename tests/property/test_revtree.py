@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aiocouch.embedded.revision import Rev
+from aiocouch._wire.revision import Rev
 from aiocouch.embedded.revtree import RevTree
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiocouch._wire.revision import Rev, next_revision
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
-from aiocouch.embedded.revision import Rev, next_revision
 from aiocouch.embedded.revtree import RevTree
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.compaction import compact

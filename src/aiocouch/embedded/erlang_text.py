@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from aiocouch._wire.numerals import printed as printed_number
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.numerals import printed as printed_number
 
 __all__ = ["flattened", "printed", "read_integer", "shown_text", "written"]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from aiocouch._wire.revision import Rev, check_generation, parse_hash, parse_revision
 from aiocouch.embedded.attachment import (
     Incoming,
     InvalidAttachmentError,
@@ -13,7 +14,6 @@ from aiocouch.embedded.attachment import (
     read_members,
 )
 from aiocouch.embedded.errors import CouchError, bad_request, internal
-from aiocouch.embedded.revision import Rev, check_generation, parse_hash, parse_revision
 
 if TYPE_CHECKING:
     from aiocouch.embedded.attachment import Compression, Follows

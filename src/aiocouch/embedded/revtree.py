@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from .revision import Rev
+    from aiocouch._wire.revision import Rev
 
 __all__ = ["MergeResult", "Node", "RevTree"]
 

@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from unicodedata import combining
 
+from aiocouch._wire.revision import encode_term
+
 from .collation import raw_sort_key, sort_key
 from .errors import CouchError
 from .pcre import compile_pattern
-from .revision import encode_term
 from .selector import Selector, first_member, normalize, parse_field
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.revision import parse_revision
 from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.design_documents import DesignFunctions
 from aiocouch.embedded.errors import CouchError
@@ -21,7 +22,6 @@ from aiocouch.embedded.javascript.pool import Limits
 from aiocouch.embedded.javascript.queryserver import QueryServer
 from aiocouch.embedded.replicator.documents import ReplicatorDocuments
 from aiocouch.embedded.replicator.scheduler import Replicator
-from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
 from aiocouch.embedded.tasks import ActiveTasks

@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aiocouch._wire.revision import format_revision, next_revision_of
 from aiocouch.embedded.attachment import (
     Follows,
     MissingStubError,
@@ -18,7 +19,6 @@ from aiocouch.embedded.errors import CouchError, bad_request, conflict, internal
 from aiocouch.embedded.identity import SYSTEM, is_database_admin
 from aiocouch.embedded.incoming import DESIGN, LOCAL, check_id, with_lucene_versions
 from aiocouch.embedded.partitioning import check_partition as check_partition_name
-from aiocouch.embedded.revision import format_revision, next_revision_of
 from aiocouch.embedded.store.edits import NewRevision, base_of, read_entry, store, store_local
 from aiocouch.embedded.store.partition_sizes import full_partitions, makes_larger
 from aiocouch.embedded.store.records import render
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from aiocouch._wire.revision import AttachmentDigest, Rev
     from aiocouch.embedded.attachment import Attachment, Incoming
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.incoming import Edit
-    from aiocouch.embedded.revision import AttachmentDigest, Rev
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry, Revision

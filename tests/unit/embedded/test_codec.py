@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aiocouch._wire.revision import format_revision, next_revision
 from aiocouch.embedded.codec import decode, decode_sent, encode
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.revision import format_revision, next_revision
 
 
 @pytest.mark.parametrize(

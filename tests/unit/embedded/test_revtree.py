@@ -9,7 +9,7 @@ import pytest
 from aiocouch.embedded.revtree import RevTree
 
 if TYPE_CHECKING:
-    from aiocouch.embedded.revision import Rev
+    from aiocouch._wire.revision import Rev
 
 
 def rev(text: str) -> Rev:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from aiocouch._wire.revision import parse_revision
 from aiocouch.embedded.attachment import Compression
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import read_edit
-from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.purging import purge, purges

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
+from aiocouch._wire.revision import format_revision, parse_revision
 from aiocouch.embedded.codec import encode_text
-from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.database import CHUNK
 from aiocouch.embedded.store.records import Revision, render
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
+from aiocouch._wire.revision import format_revision
 from aiocouch.embedded.codec import encode, encode_text
 from aiocouch.embedded.errors import CouchError, bad_request, internal
 from aiocouch.embedded.http.accept import accepts_type
@@ -24,7 +25,6 @@ from aiocouch.embedded.http.reading import (
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_edit, read_rev
 from aiocouch.embedded.partitioning import check_partitioned_id
-from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.writing import Outcome, Update, check_partition
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from aiocouch._wire.revision import Rev
     from aiocouch.embedded.http.exchange import Exchange
-    from aiocouch.embedded.revision import Rev
     from aiocouch.embedded.revtree import RevTree
     from aiocouch.embedded.store.records import Entry, Revision
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch._wire.revision import format_revision
 from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.erlang_text import read_integer
 from aiocouch.embedded.errors import bad_request, internal
@@ -27,7 +28,6 @@ from aiocouch.embedded.feeds.changes import (
 from aiocouch.embedded.http.change_filters import read_filter
 from aiocouch.embedded.http.feed_answer import FeedAnswer
 from aiocouch.embedded.http.routes import database_route
-from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:

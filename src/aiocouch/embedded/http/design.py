@@ -8,6 +8,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from aiocouch._wire.revision import format_revision, parse_revision
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.erlang_text import flattened, printed
 from aiocouch.embedded.errors import CouchError, internal, method_not_allowed, not_found
@@ -19,7 +20,6 @@ from aiocouch.embedded.http.routes import design_route
 from aiocouch.embedded.http.views import find_design, view_query
 from aiocouch.embedded.incoming import read_edit
 from aiocouch.embedded.javascript.queryserver import design_unit, function_error
-from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.options import ViewOptions
 from aiocouch.embedded.writing import Update

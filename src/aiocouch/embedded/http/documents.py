@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
+from aiocouch._wire.revision import Rev, format_revision
 from aiocouch.embedded.attachment import Content, Incoming, decode_list
 from aiocouch.embedded.attachment_texts import Shown
 from aiocouch.embedded.codec import decode, encode
@@ -34,7 +35,6 @@ from aiocouch.embedded.http.reading import (
 )
 from aiocouch.embedded.http.routes import default_route
 from aiocouch.embedded.incoming import LOCAL, Edit, check_id, read_edit, read_rev
-from aiocouch.embedded.revision import Rev, format_revision
 from aiocouch.embedded.store.records import Entry, Local, Revision, render, splice
 from aiocouch.embedded.uploads import Uploads
 from aiocouch.embedded.writing import Outcome, Update, check_partition

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.revision import parse_revision
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.erlang_text import read_integer, written
 from aiocouch.embedded.errors import CouchError, bad_request, method_not_allowed, not_found
@@ -13,7 +14,6 @@ from aiocouch.embedded.incoming import Edit, check_id
 from aiocouch.embedded.mango.catalog import list_indexes
 from aiocouch.embedded.mango.definition import LANGUAGE, NewIndex, design_id, plan_index
 from aiocouch.embedded.mango.options import read_bulk_delete, read_index
-from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.revision import format_revision
 from aiocouch.embedded.errors import bad_request, internal, method_not_allowed, not_found
 from aiocouch.embedded.http.routes import database_route
 from aiocouch.embedded.identity import is_database_admin
 from aiocouch.embedded.incoming import read_rev
 from aiocouch.embedded.partitioning import check_partitioned_id
-from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.purging import purge, purges
 from aiocouch.embedded.who.access import not_database_admin
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from aiocouch._wire.revision import Rev
     from aiocouch.embedded.http.exchange import Exchange
-    from aiocouch.embedded.revision import Rev
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
 

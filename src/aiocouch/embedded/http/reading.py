@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch._wire.revision import Rev, format_revision
 from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.errors import bad_request, not_found
 from aiocouch.embedded.incoming import read_rev
-from aiocouch.embedded.revision import Rev, format_revision
 from aiocouch.embedded.store.records import Entry, Revision, render
 
 if TYPE_CHECKING:

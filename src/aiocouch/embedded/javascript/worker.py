@@ -108,7 +108,7 @@ class Mapper:
     """
 
     def __init__(self, mapping: Mapping, *, plain: bool) -> None:
-        numerals = importlib.import_module("aiocouch.embedded.numerals")
+        numerals = importlib.import_module("aiocouch._wire.numerals")
         self._printed: Callable[[bytes], bytes] = bytes if plain else numerals.reprinted
         collation = importlib.import_module("aiocouch.embedded.collation")
         self._mapping = mapping

@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.revision import format_revision
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.mango.bookmark import NOTHING, write_bookmark
 from aiocouch.embedded.mango.definition import design_id
@@ -22,7 +23,6 @@ from aiocouch.embedded.mango.fields import projection, set_field
 from aiocouch.embedded.mango.planning import required_fields, was_named
 from aiocouch.embedded.mango.ranges import EMPTY
 from aiocouch.embedded.mango.sources import id_chunks, index_chunks
-from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.selector import parse_field
 from aiocouch.embedded.selector_match import compile_selector
 from aiocouch.embedded.store.records import render

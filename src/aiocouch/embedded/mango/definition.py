@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch._wire.revision import encode_term
 from aiocouch.embedded.errors import CouchError, bad_request
 from aiocouch.embedded.mango.options import read_definition
-from aiocouch.embedded.revision import encode_term
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

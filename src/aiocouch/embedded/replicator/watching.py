@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch._wire.revision import parse_revision
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.replicator.jobs import pause_after, timestamp
 from aiocouch.embedded.replicator.specification import read_specification
-from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.store.database import CHUNK
 from aiocouch.embedded.tasks import NODE
 from aiocouch.embedded.writing import Update

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from pathlib import Path
 
-    from aiocouch.embedded.revision import Rev
+    from aiocouch._wire.revision import Rev
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from aiocouch._wire.revision import Rev, format_revision
 from aiocouch.embedded.attachment import encode_list
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.revision import Rev, format_revision
 from aiocouch.embedded.revtree import RevTree
 from aiocouch.embedded.store import attachments
 from aiocouch.embedded.store.records import Entry, Revision

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from aiocouch.embedded.revision import Rev
+    from aiocouch._wire.revision import Rev
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.edits import NewRevision
     from aiocouch.embedded.store.records import Entry

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from aiocouch._wire.revision import format_revision, parse_revision
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.edits import count
 from aiocouch.embedded.store.records import Entry, Revision
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from aiocouch.embedded.revision import Rev
+    from aiocouch._wire.revision import Rev
     from aiocouch.embedded.revtree import RevTree
     from aiocouch.embedded.store.database import Database
 

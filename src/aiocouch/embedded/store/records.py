@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aiocouch._wire.revision import parse_revision
 from aiocouch.embedded.attachment import decode_list, stub_member
 from aiocouch.embedded.codec import encode, encode_text
-from aiocouch.embedded.revision import parse_revision
 from aiocouch.embedded.revtree import RevTree
 
 if TYPE_CHECKING:

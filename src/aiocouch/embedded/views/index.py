@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from aiocouch._wire.revision import format_revision
 from aiocouch.embedded.errors import no_database
-from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.pages import Pages
 

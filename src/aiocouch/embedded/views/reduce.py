@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from aiocouch._wire.revision import encode_term
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.collation import sort_key
 from aiocouch.embedded.erlang_text import printed, written
 from aiocouch.embedded.errors import CouchError, bad_request
-from aiocouch.embedded.revision import encode_term
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from aiocouch._wire.numerals import reprinted
+from aiocouch._wire.revision import encode_term
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.numerals import reprinted
-from aiocouch.embedded.revision import encode_term
 from aiocouch.embedded.views.reduce import builtin
 from aiocouch.embedded.views.tables import backwards
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+from aiocouch._wire.revision import format_revision, parse_revision
 from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.codec import decode, encode, encode_text
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.revision import format_revision, parse_revision
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.tables import Pace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 
-    from aiocouch.embedded.revision import Rev
+    from aiocouch._wire.revision import Rev
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry, Revision
     from aiocouch.embedded.views.grouping import Group, Range

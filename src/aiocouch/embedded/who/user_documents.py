@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.revision import format_revision
 from aiocouch.embedded.codec import decode
-from aiocouch.embedded.revision import format_revision
 from aiocouch.embedded.who.users import check_writer, hash_password, user_id, validate, visible
 
 if TYPE_CHECKING:

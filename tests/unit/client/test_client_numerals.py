@@ -6,10 +6,10 @@ import math
 
 import pytest
 
+from aiocouch._wire.numerals import printed
+from aiocouch._wire.revision import format_revision, next_revision
 from aiocouch.embedded.codec import decode, decode_sent, encode
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.numerals import printed
-from aiocouch.embedded.revision import format_revision, next_revision
 
 
 # as Apache CouchDB 3.5.2 answered

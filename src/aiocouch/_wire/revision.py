@@ -1,6 +1,6 @@
 """Revisions: how they are written, and how CouchDB computes them.
 
-A revision is a generation (1, 2, …) and a hash. Inside the server it is a `Rev`, the tuple
+A revision is a generation (1, 2, …) and a hash. In here it is a `Rev`, the tuple
 `(generation, hash)` with the hash as bytes: the 16 bytes behind CouchDB's 32 hex digits, or the
 bytes of any other text that a replicator may send. Tuples and bytes compare as CouchDB compares.
 
@@ -23,7 +23,7 @@ from itertools import repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from aiocouch.embedded.numerals import is_printed_otherwise
+from aiocouch._wire.numerals import is_printed_otherwise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

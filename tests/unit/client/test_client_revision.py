@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from aiocouch.embedded.revision import format_revision, next_revision, parse_revision
+from aiocouch._wire.revision import format_revision, next_revision, parse_revision
 
 
 def first(text: str, **more: Any) -> str:
