@@ -15,9 +15,9 @@ from aiocouch._wire.rows import document_id
 from aiocouch._wire.texts import Texts
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
+from aiocouch.changes import ChangesFeed
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
-from aiocouch.event import ChangesFeed
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.slices import sliced_docs
 from aiocouch.view import AllDocsView, View

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Named = tuple[str, Any]
-_FACES = {"aiocouch.embedded", "aiocouch.cli"}
+_FACES = {"aiocouch.embedded", "aiocouch.changes", "aiocouch.cli"}
 _LEFT_OUT = {"aiocouch.__main__", "aiocouch.testing.plugin"}  # one runs, the other needs pytest
 
 

@@ -1,0 +1,211 @@
+"""The feed of one `_changes` request."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import AsyncGenerator
+from types import AsyncGeneratorType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aiocouch._wire.codec import decode
+from aiocouch._wire.deep import TooDeepError, shallow
+from aiocouch._wire.options import with_query
+from aiocouch.changes.events import ChangedEvent, DeletedEvent
+from aiocouch.changes.options import feed_options, patience, span_of
+from aiocouch.exception import InvalidInputError, TruncatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aiocouch.database import Database
+    from aiocouch.remote import Stream
+    from aiocouch.typing import JsonDict
+
+__all__ = ["ChangesFeed"]
+
+_ROWS = msgspec.json.Decoder(list[dict[str, Any]])
+_Events = AsyncGenerator["ChangedEvent | DeletedEvent", None]
+
+
+class _Progress:
+    """How far a feed is. Its own object: a generator that held the feed would never be let go."""
+
+    def __init__(self, database: Database, options: JsonDict) -> None:
+        self.database = database
+        self.options = options
+        self.last_sequence: str | None = None
+        self.pending: int | None = None
+        self.count = 0
+        self.is_over = False
+        self.stream: Stream | None = None
+
+    def left(self) -> JsonDict:
+        """The options for what is left of the feed."""
+        options = dict(self.options)
+        if self.last_sequence is None:
+            return options
+        if options.get("descending"):
+            raise InvalidInputError("a descending feed cannot go on where its loop was left")
+        options.pop("last-event-id", None)
+        options["since"] = self.last_sequence
+        if self.limit is not None:
+            options["limit"] = max(self.limit - self.count, 0)
+        return options
+
+    @property
+    def limit(self) -> int | None:
+        """How many events there may be, where that is a number."""
+        limit = str(self.options.get("limit"))
+        return int(limit) if limit.isdecimal() else None
+
+    def counted(self, rows: Iterable[JsonDict]) -> Iterator[JsonDict]:
+        """The rows. Only a limit makes them worth counting."""
+        for row in rows:
+            self.count += 1
+            yield row
+
+
+class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
+    """The events of one `_changes` request, an async iterator.
+
+    `last_sequence` is where a next feed goes on: that of the last event, and of the closing line once
+    the feed has ended. `pending` is the number of events that the server held back, None until then.
+
+    Leaving a loop over it ends the request. Another loop over the same feed goes on behind the last
+    event, by a new request.
+    """
+
+    def __init__(self, database: Database, options: JsonDict) -> None:
+        self._progress = _Progress(database, feed_options(options))
+        self._own: _Events | None = None
+        self._lent: weakref.ref[_Events] | None = None  # to a loop, which ends it by letting it go
+
+    @property
+    def database(self) -> Database:
+        """The database whose changes these are."""
+        return self._progress.database
+
+    @property
+    def last_sequence(self) -> str | None:
+        """Where a next feed goes on."""
+        return self._progress.last_sequence
+
+    @property
+    def pending(self) -> int | None:
+        """How many events the server held back."""
+        return self._progress.pending
+
+    def __aiter__(self) -> _Events:
+        events = self._running() or _follow(self._progress)
+        self._own, self._lent = None, weakref.ref(events)
+        return events
+
+    def _running(self) -> _Events | None:
+        events = self._own or (self._lent() if self._lent is not None else None)
+        # An error that went through a loop, such as its cancelling, has ended the generator.
+        is_over = isinstance(events, AsyncGeneratorType) and events.ag_frame is None
+        return None if is_over else events
+
+    def _events(self) -> _Events:
+        events = self._running()
+        if events is None:
+            events = self._own = _follow(self._progress)
+        return events
+
+    async def __anext__(self) -> ChangedEvent | DeletedEvent:
+        return await anext(self._events())
+
+    async def asend(self, value: None) -> ChangedEvent | DeletedEvent:
+        """The next event, as `anext`."""
+        return await self._events().asend(value)
+
+    async def athrow(self, *error: Any) -> ChangedEvent | DeletedEvent:
+        """Raise an error inside of the feed, which ends it."""
+        self._progress.is_over = True
+        return await self._events().athrow(*error)
+
+    async def aclose(self) -> None:
+        """Stop, and free the connection."""
+        self._progress.is_over = True
+        events = self._running()
+        if events is not None:
+            await events.aclose()
+        if self._progress.stream is not None:  # that of a loop that was left just now
+            await self._progress.stream.close()
+
+
+async def _follow(progress: _Progress) -> _Events:
+    limit = progress.limit
+    if progress.is_over or (limit is not None and 0 < limit <= progress.count):
+        return
+    database = progress.database
+    continuous = progress.options.get("feed") == "continuous"
+    try:
+        async with _request(progress) as stream:
+            progress.stream = stream
+            while batch := await _batch(stream, continuous):
+                for row in batch if limit is None else progress.counted(batch):
+                    if not ("seq" in row and "id" in row and "changes" in row):
+                        if "last_seq" not in row:
+                            stream.refuse(row)
+                        stream.meta = row
+                        break
+                    # With seq_interval only some rows have a sequence.
+                    progress.last_sequence = row["seq"] or progress.last_sequence
+                    deleted = "deleted" in row and row["deleted"]
+                    yield DeletedEvent(row) if deleted else ChangedEvent(row, database)
+        _end(progress, stream)
+    except Exception:  # not when a loop is left: another may go on
+        progress.is_over = True
+        raise
+
+
+def _end(progress: _Progress, stream: Stream) -> None:
+    if "last_seq" not in stream.meta:
+        raise TruncatedError(
+            f"the changes feed of {progress.database!r} ended without its last line"
+        )
+    progress.is_over = True
+    progress.last_sequence = stream.meta["last_seq"]
+    progress.pending = stream.meta.get("pending")
+
+
+def _request(progress: _Progress) -> Stream:
+    options, remote = progress.left(), progress.database.remote
+    asked = {name: options.pop(name) for name in ("doc_ids", "selector") if name in options}
+    if asked:
+        options.setdefault("filter", "_selector" if "selector" in asked else "_doc_ids")
+    return remote.stream(
+        "POST" if asked else "GET",
+        with_query(f"{progress.database.endpoint}/_changes", options),
+        body=remote.encode(asked) if asked else None,
+        timeout=patience(options),
+        span=span_of(options),
+    )
+
+
+async def _batch(stream: Stream, continuous: bool) -> Iterable[JsonDict]:
+    """The next rows; none at the end. Those of a continuous feed are decoded one after the other."""
+    if not continuous:
+        return await stream.batch(_ROWS, _rescued)
+    lines = await stream.lines()
+    return _decoded(stream, lines) if lines else ()
+
+
+def _rescued(text: bytes) -> JsonDict:
+    """A row without its document, which is too deep; who asks the event for it gets the error."""
+    decodable, deep = shallow(text)
+    row: JsonDict = decode(decodable)
+    if deep.keys() - {"doc"}:
+        raise TooDeepError("a change is nested deeper than can be decoded")
+    return {name: value for name, value in row.items() if name not in deep}
+
+
+def _decoded(stream: Stream, lines: list[bytes]) -> Iterator[JsonDict]:
+    for line in lines:
+        row = stream.decode(line, _rescued)
+        if not isinstance(row, dict):
+            stream.refuse(row)
+        yield row

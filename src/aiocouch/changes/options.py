@@ -1,0 +1,73 @@
+"""What a feed is asked for, and how long it may be silent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiocouch._wire.codec import listed
+from aiocouch._wire.options import CHANGES, checked
+from aiocouch.exception import InvalidInputError, InvalidTypeError
+from aiocouch.remote import Span, silent_for
+
+if TYPE_CHECKING:
+    from aiocouch.remote import Timeout
+    from aiocouch.typing import JsonDict
+
+__all__ = ["feed_options", "patience", "span_of"]
+
+_FEEDS = frozenset({"normal", "longpoll", "continuous"})
+_HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
+_LEAST_PATIENCE = 5.0  # seconds; a busy server or loop is late now and then
+
+
+def feed_options(options: JsonDict) -> JsonDict:
+    """The options of a feed that may be sent. Raises `InvalidInputError`, `InvalidTypeError`."""
+    # A filter function of the user reads whatever options it likes.
+    known = CHANGES | options.keys() if options.get("filter") else CHANGES
+    given = checked(options, known)
+    if given.get("feed") == "live":
+        given["feed"] = "continuous"
+    feed = given.get("feed", "normal")
+    if feed not in _FEEDS:
+        raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")
+    if "selector" in given:
+        if not isinstance(given["selector"], Mapping):
+            raise InvalidTypeError("the selector of a feed must be a dict")
+        given["selector"] = dict(given["selector"])
+    if "doc_ids" in given:
+        given["doc_ids"] = listed(given["doc_ids"], "doc_ids")
+    if feed == "continuous" and "timeout" not in given:
+        given.setdefault("heartbeat", True)
+    return given
+
+
+def span_of(options: JsonDict) -> Span:
+    """Whether the server ends the feed, now or after its timeout, or never."""
+    if options.get("feed", "normal") == "normal":
+        return Span.ENDS
+    return Span.ENDLESS if _beats(options) else Span.WAITS
+
+
+def patience(options: JsonDict) -> Timeout | None:
+    """How long a feed may be silent: three heartbeats. None: as other streams."""
+    if options.get("feed", "normal") == "normal":
+        return None
+    quiet = None
+    if _beats(options):
+        quiet = max(3 * _seconds(options["heartbeat"]), _LEAST_PATIENCE)
+    return silent_for(quiet)
+
+
+def _beats(options: JsonDict) -> bool:
+    beat = options.get("heartbeat")
+    return bool(beat) and beat != "false" and options.get("timeout") is None
+
+
+def _seconds(beat: Any) -> float:
+    if beat is True or beat == "true":
+        return _HEARTBEAT
+    try:
+        return int(beat) / 1000
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"heartbeat={beat!r} is no number of milliseconds") from None
