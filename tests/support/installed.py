@@ -33,7 +33,7 @@ uuid = {secret}
 state_dir = {folder}/data
 [chttpd]
 bind_address = 127.0.0.1
-port = 0
+port = {port}
 [admins]
 admin = admin
 [chttpd_auth]
@@ -52,18 +52,34 @@ def is_installed() -> bool:
 def installed_couchdb() -> Iterator[CouchDBServer]:
     """Run the installed CouchDB in a new folder, on a free port, until the block is left."""
     with tempfile.TemporaryDirectory(prefix="couchdb-", ignore_cleanup_errors=True) as name:
-        process = _start(Path(name))
+        process, server = start_couchdb(Path(name))
         try:
-            server = CouchDBServer(_address_of(process), "admin", "admin")
-            _await_system_databases(server)
             yield server
         finally:
             _stop(process)
 
 
-def _start(folder: Path) -> subprocess.Popen[str]:
+def start_couchdb(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], CouchDBServer]:
+    """Start the installed CouchDB with its data in a folder, which may have some already.
+
+    It has a process group of its own. Give it back once it answers.
+    """
+    process = _start(folder, port)
+    try:
+        server = CouchDBServer(_address_of(process), "admin", "admin")
+        _await_system_databases(server)
+    except BaseException:
+        _stop(process)
+        raise
+    return process, server
+
+
+def _start(folder: Path, port: int) -> subprocess.Popen[str]:
     root = BINARY.parent.parent
-    (folder / "local.ini").write_text(_INI.format(folder=folder, secret=secrets.token_hex(16)))
+    settings = folder / "local.ini"
+    if not settings.exists():  # a server that is started again keeps its name and its secret
+        secret = secrets.token_hex(16)
+        settings.write_text(_INI.format(folder=folder, secret=secret, port=port))
     arguments = (root / "etc/vm.args").read_text().splitlines()
     # Without a node name it needs no port mapper, and no two servers can get in each other's way.
     named = ("-name", "-sname")
@@ -73,7 +89,12 @@ def _start(folder: Path) -> subprocess.Popen[str]:
         "COUCHDB_INI_FILES": f"{root}/etc/default.ini {folder}/local.ini",
     }
     return subprocess.Popen(
-        [BINARY], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [BINARY],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
 
 

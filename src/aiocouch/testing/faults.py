@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import socket
 import struct
+from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 from urllib.parse import urlsplit
 
-from aiocouch.testing.http import LIMIT, Head, read_body, read_head
+from aiocouch.testing.http import LIMIT, Head, read_body, read_head, without_heartbeats
 from aiocouch.testing.server import CouchDBServer
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: closing sends a
 _REASONS = {
     429: ("too_many_requests", "Too many requests."),
     500: ("internal_server_error", "The server has a fault."),
+    502: ("bad_gateway", "The server did not answer."),
     503: ("service_unavailable", "The service is not available."),
 }
 _GONE = (OSError, EOFError)
@@ -45,6 +48,11 @@ class Which(TypedDict, total=False):
     """How many requests the rule breaks, 1 when it is left out; None for all of them."""
     after: int
     """How many of those requests go through before the first is broken; 0 when it is left out."""
+    chance: float
+    """The share of those requests that is broken, such as 0.05; all when it is left out. Drawn by the
+    ``seed``, for each rule and request by itself: the order in which requests come changes nothing."""
+    when: Callable[[SeenRequest], bool]
+    """A function that says of a request whether the rule is for it."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,14 @@ class Rule:
     path: str = "*"
     times: int | None = 1
     after: int = 0
+    chance: float = 1.0
+    when: Callable[[SeenRequest], bool] | None = field(default=None, repr=False)
+    name: str = ""
+    """The fault's name, that of the method of :class:`Faults` which made the rule."""
     hits: int = 0
     """How many requests the rule has broken."""
+    lot: str = field(default="", repr=False)
+    met: Counter[SeenRequest] = field(default_factory=Counter, repr=False)
 
     def takes(self, request: SeenRequest) -> bool:
         """Say whether the rule breaks this request, and count it."""
@@ -75,13 +89,24 @@ class Rule:
         if self.after:
             self.after -= 1
             return False
+        if not self._is_drawn(request):
+            return False
         self.hits += 1
         return True
 
     def _is_for(self, request: SeenRequest) -> bool:
         used_up = self.times is not None and self.hits >= self.times
         other_method = self.method is not None and self.method != request.method
-        return not used_up and not other_method and fnmatchcase(request.path, self.path)
+        if used_up or other_method or not fnmatchcase(request.path, self.path):
+            return False
+        return self.when is None or self.when(request)
+
+    def _is_drawn(self, request: SeenRequest) -> bool:
+        if self.chance >= 1:
+            return True
+        self.met[request] += 1
+        lot = f"{self.lot} {request.method} {request.path} {request.query} {self.met[request]}"
+        return random.Random(lot).random() < self.chance  # noqa: S311 - to be repeated, not secret
 
 
 class Faults:
@@ -92,17 +117,21 @@ class Faults:
     for a request the oldest that is not used up wins.
 
     :param server: the server behind the proxy, or its URL
+    :param seed: what decides where a rule has a ``chance`` or a ``range`` to draw from
     """
 
-    def __init__(self, server: CouchDBServer | str) -> None:
+    def __init__(self, server: CouchDBServer | str, *, seed: int = 0) -> None:
         behind = CouchDBServer.from_url(server) if isinstance(server, str) else server
         self.requests: list[SeenRequest] = []
         """Every request so far, those that were broken included."""
+        self.seed = seed
         self._behind = behind
         self._rules: list[Rule] = []
+        self._made: list[Rule] = []  # those that were cleared included
         self._port = 0
         self._listener: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
+        self._away: asyncio.Task[None] | None = None
         self._cookies: set[str] | None = None  # those still good; None: all
 
     async def __aenter__(self) -> Self:
@@ -115,6 +144,9 @@ class Faults:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._away is not None:
+            self._away.cancel()
+            await asyncio.gather(self._away, return_exceptions=True)
         await self._close()
 
     @property
@@ -140,23 +172,56 @@ class Faults:
         :param headers: more header fields, such as ``{"Retry-After": "1"}``
         :param body: the body, encoded as JSON; by default an error as CouchDB writes it
         """
-        return self._add(_canned(status, headers or {}, body), which)
+        return self._add("answer", _canned(status, headers or {}, body), which)
+
+    def html(self, status: int = 502, **which: Unpack[Which]) -> Rule:
+        """Answer with a page of HTML, as a gateway does whose server is gone.
+
+        The server does not see the request.
+        """
+        text = f"<html><body><h1>{status} {HTTPStatus(status).phrase}</h1></body></html>".encode()
+        return self._add("html", _answered(status, {"Content-Type": "text/html"}, text), which)
 
     def reset(self, **which: Unpack[Which]) -> Rule:
         """Reset the connection; the server does not see the request."""
-        return self._add(_reset, which)
+        return self._add("reset", _reset, which)
 
     def lose(self, **which: Unpack[Which]) -> Rule:
         """Let the server do what was asked, then reset the connection in place of its answer."""
-        return self._add(_lose, which)
+        return self._add("lose", _lose, which)
 
     def delay(self, seconds: float, **which: Unpack[Which]) -> Rule:
         """Wait before the request is passed on."""
-        return self._add(_delayed(seconds), which)
+        return self._add("delay", _delayed(seconds), which)
 
-    def cut(self, count: int, **which: Unpack[Which]) -> Rule:
-        """Close the connection after that many bytes of the answer's body."""
-        return self._add(_cut_after(count), which)
+    def stall(self, count: int | None = None, **which: Unpack[Which]) -> Rule:
+        """Go silent and stay so, for as long as the program keeps the connection.
+
+        :param count: after how many bytes of the answer's body; None: at once, so that the server
+            does not see the request
+        """
+        return self._add("stall", _stall if count is None else _stalled_after(count), which)
+
+    def cut(self, count: int | range, *, head: bool = False, **which: Unpack[Which]) -> Rule:
+        """Close the connection after that many bytes of the answer's body.
+
+        :param count: how many, or a range from which each time another number is drawn
+        :param head: count from the first byte of the whole answer, its head included
+        """
+        numbers = range(count, count + 1) if isinstance(count, int) else count
+        chance = random.Random(f"{self.seed} {len(self._made)}")  # noqa: S311 - no secret
+        return self._add("cut", _cut_after(numbers, chance, head), which)
+
+    def hush(self, **which: Unpack[Which]) -> Rule:
+        """Drop the heartbeats of a feed; its changes come through."""
+        return self._add("hush", _hush, which)
+
+    def down(self, seconds: float, **which: Unpack[Which]) -> Rule:
+        """When the request comes, be down for some seconds, as :meth:`refusing` is.
+
+        The server does not see the request.
+        """
+        return self._add("down", _down_for(seconds), which)
 
     def expire_cookies(self, **which: Unpack[Which]) -> Rule:
         """When the request comes, let all sessions that have begun so far have expired.
@@ -164,7 +229,15 @@ class Faults:
         As with CouchDB, requests with such a cookie are then requests of nobody. New sessions can
         be begun.
         """
-        return self._add(_expired, which)
+        return self._add("expire_cookies", _expired, which)
+
+    @property
+    def broken(self) -> Counter[str]:
+        """How many requests each kind of rule has broken, by the name of the rule's method."""
+        counts: Counter[str] = Counter()
+        for rule in self._made:
+            counts[rule.name] += rule.hits
+        return counts
 
     @contextlib.asynccontextmanager
     async def refusing(self) -> AsyncIterator[None]:
@@ -201,9 +274,19 @@ class Faults:
             given = (value for name, value in answer.fields if name.lower() == "set-cookie")
             self._cookies.update(value.split(";")[0] for value in given)
 
-    def _add(self, fault: _Fault, which: Which) -> Rule:
-        rule = Rule(fault, **which)
+    def go_down(self, seconds: float) -> None:
+        """Be down for some seconds from now on; nothing changes for who is down already."""
+        if self._away is None or self._away.done():
+            self._away = asyncio.create_task(self._stay_away(seconds))
+
+    async def _stay_away(self, seconds: float) -> None:
+        async with self.refusing():
+            await asyncio.sleep(seconds)
+
+    def _add(self, name: str, fault: _Fault, which: Which) -> Rule:
+        rule = Rule(fault, **which, name=name, lot=f"{self.seed} {len(self._made)}")
         self._rules.append(rule)
+        self._made.append(rule)
         return rule
 
     async def _open(self) -> None:
@@ -247,6 +330,8 @@ class _Link:
         self._upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._early = b""  # read while looking whether the program is still there
         self._body_sent = False
+        self.left = asyncio.Event()
+        """Set when the program hangs up while it has a request under way."""
 
     async def run(self) -> None:
         """Serve requests until one side hangs up."""
@@ -281,9 +366,10 @@ class _Link:
         if not self._body_sent or answer.get("connection").lower() == "close":
             raise _HangUp
 
-    async def write(self, answer: Head, body: AsyncIterator[bytes]) -> None:
-        """Pass an answer on to the program."""
-        self._writer.write(answer.encode())
+    async def write(self, answer: Head | None, body: AsyncIterator[bytes]) -> None:
+        """Pass an answer on to the program; without a head when that is part of the body."""
+        if answer is not None:
+            self._writer.write(answer.encode())
         async for piece in body:
             self._writer.write(piece)
             await self._writer.drain()
@@ -292,6 +378,12 @@ class _Link:
         """Read the body of a request that the server shall not see."""
         async for _ in read_body(self._reader, request):
             pass
+
+    async def be_silent(self) -> None:
+        """Take what comes without a word, until the program hangs up."""
+        while await self._reader.read(LIMIT):
+            pass
+        raise _HangUp
 
     def reset(self) -> None:
         """End the connection with a reset."""
@@ -317,7 +409,8 @@ class _Link:
             self._body_sent = True
             self._early = await self._reader.read(1)
         if not self._early:
-            writer.close()  # the program has gone, nobody waits for the answer
+            self.left.set()
+            writer.close()  # nobody waits for the answer
 
     async def _final_answer(self, reader: asyncio.StreamReader) -> Head:
         """Read the head of the answer, and pass on those that announce one (100 Continue)."""
@@ -369,10 +462,30 @@ def _delayed(seconds: float) -> _Fault:
     return delay
 
 
-def _cut_after(count: int) -> _Fault:
-    async def cut(link: _Link, request: Head) -> None:
+async def _stall(link: _Link, _: Head) -> None:
+    await link.be_silent()
+
+
+def _stalled_after(count: int) -> _Fault:
+    async def stall(link: _Link, request: Head) -> None:
         async def deliver(answer: Head, body: AsyncIterator[bytes]) -> None:
             await link.write(answer, _first(count, body))
+            async for _ in body:
+                pass
+            await link.left.wait()
+            raise _HangUp
+
+        await link.forward(request, deliver)
+
+    return stall
+
+
+def _cut_after(numbers: range, chance: random.Random, head: bool) -> _Fault:
+    async def cut(link: _Link, request: Head) -> None:
+        count = chance.choice(numbers)
+
+        async def deliver(answer: Head, body: AsyncIterator[bytes]) -> None:
+            await link.write(None if head else answer, _first(count, _whole(answer, body, head)))
             raise _HangUp
 
         await link.forward(request, deliver)
@@ -380,7 +493,17 @@ def _cut_after(count: int) -> _Fault:
     return cut
 
 
+async def _whole(answer: Head, body: AsyncIterator[bytes], head: bool) -> AsyncIterator[bytes]:
+    """Give the pieces of a body; with `head`, that of the answer before them."""
+    if head:
+        yield answer.encode()
+    async for piece in body:
+        yield piece
+
+
 async def _first(count: int, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if count <= 0:
+        return
     async for piece in body:
         yield piece[:count]
         count -= len(piece)
@@ -388,11 +511,31 @@ async def _first(count: int, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]
             return
 
 
+async def _hush(link: _Link, request: Head) -> None:
+    async def deliver(answer: Head, body: AsyncIterator[bytes]) -> None:
+        await link.write(answer, without_heartbeats(body))
+
+    await link.forward(request, deliver)
+
+
+def _down_for(seconds: float) -> _Fault:
+    async def down(link: _Link, _: Head) -> None:
+        link.faults.go_down(seconds)
+        link.reset()
+
+    return down
+
+
 def _canned(status: int, headers: Mapping[str, str], body: Any) -> _Fault:
     error, reason = _REASONS.get(status, (HTTPStatus(status).phrase.lower(), "A fault."))
     value = {"error": error, "reason": reason} if body is None else body
-    text = json.dumps(value).encode()
-    fields = {"Content-Type": "application/json", "Content-Length": str(len(text)), **headers}
+    return _answered(
+        status, {"Content-Type": "application/json", **headers}, json.dumps(value).encode()
+    )
+
+
+def _answered(status: int, headers: Mapping[str, str], text: bytes) -> _Fault:
+    fields = {"Content-Length": str(len(text)), **headers}
     head = Head(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", list(fields.items()))
 
     async def answer(link: _Link, request: Head) -> None:

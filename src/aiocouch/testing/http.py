@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator
 
-__all__ = ["LIMIT", "Head", "read_body", "read_head"]
+__all__ = ["LIMIT", "Head", "read_body", "read_head", "without_heartbeats"]
 
 LIMIT = 2**20
 """The longest head and the longest line that is read, in bytes."""
 _PIECE = 2**16
 _NO_BODY = frozenset({204, 304})
+_EMPTY_LINE = b"\n\r\n"
 
 
 @dataclass
@@ -117,4 +118,32 @@ async def _trailers(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
 
 async def _to_the_end(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     while piece := await reader.read(_PIECE):
+        yield piece
+
+
+async def without_heartbeats(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Leave out the chunks of a body that hold an empty line and nothing else.
+
+    The body must be chunked; its pieces are those of :func:`read_body`.
+    """
+    async for line in body:
+        size = int(line.split(b";")[0], 16)
+        if size == 1:
+            chunk = b"".join([piece async for piece in _next(body, 3)])
+            if chunk != _EMPTY_LINE:
+                yield line + chunk
+            continue
+        yield line
+        if size == 0:
+            break
+        async for piece in _next(body, size + 2):
+            yield piece
+    async for line in body:
+        yield line
+
+
+async def _next(body: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
+    while count > 0:
+        piece = await anext(body)
+        count -= len(piece)
         yield piece

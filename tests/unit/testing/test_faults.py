@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 
-from aiocouch.testing import CouchDBServer, Faults
+from aiocouch.testing import CouchDBServer, Faults, SeenRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -276,3 +276,140 @@ def test_the_url_keeps_a_path_prefix() -> None:
     assert faults.url == "http://127.0.0.1:0/prefix"
     assert faults.server.user == "u"
     assert "p'" not in repr(faults.server)
+
+
+async def test_answers_in_html_as_a_gateway(
+    faults: Faults, client: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    faults.html()
+    async with client.get(faults.url) as answer:
+        assert (answer.status, answer.content_type) == (502, "text/html")
+        assert "Bad Gateway" in await answer.text()
+    assert upstream.heads == []
+
+
+async def test_stalls_before_the_server_sees_a_request(
+    faults: Faults, client: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    faults.stall()
+    with pytest.raises(TimeoutError):
+        await client.post(faults.url, data=LONG, timeout=aiohttp.ClientTimeout(0.1))
+    assert upstream.heads == []
+
+
+@pytest.mark.parametrize("path", ["/", "/chunked"])
+async def test_stalls_in_the_middle_of_an_answer(
+    faults: Faults, client: aiohttp.ClientSession, path: str
+) -> None:
+    faults.stall(1000)
+    async with client.get(faults.url + path) as answer:
+        received = await answer.content.readany()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(answer.content.readexactly(1000), 0.1)
+    assert LONG.startswith(received)
+
+
+async def test_stalled_connections_end_with_the_proxy(
+    upstream: Upstream, client: aiohttp.ClientSession
+) -> None:
+    async with RawTestServer(upstream.answer) as server:
+        async with Faults(str(server.make_url("/"))) as faults:
+            came = asyncio.Event()
+
+            def note(_: SeenRequest) -> bool:
+                came.set()
+                return True
+
+            faults.stall(when=note)
+            waiting = asyncio.create_task(client.post(faults.url))
+            await came.wait()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await waiting
+
+
+async def cut_at(faults: Faults, client: aiohttp.ClientSession, count: int | range) -> int:
+    """Let an answer be cut, its head included; give how many bytes of its body came."""
+    faults.cut(count, head=True)
+    received = 0
+    try:
+        async with client.post(faults.url) as answer:  # a GET is sent again by aiohttp
+            async for piece in answer.content.iter_any():
+                received += len(piece)
+    except aiohttp.ClientError:
+        return received
+    return -1
+
+
+async def test_cuts_in_the_head(faults: Faults, client: aiohttp.ClientSession) -> None:
+    assert [await cut_at(faults, client, count) for count in (0, 5, 40)] == [0, 0, 0]
+
+
+async def test_cuts_at_places_of_its_own(faults: Faults, client: aiohttp.ClientSession) -> None:
+    places = [await cut_at(faults, client, range(10_000)) for _ in range(5)]
+    assert len(set(places)) == 5
+    assert all(0 <= place < 10_000 for place in places)
+
+
+async def test_is_down_for_a_while(faults: Faults, client: aiohttp.ClientSession) -> None:
+    faults.down(0.1)
+    with pytest.raises(aiohttp.ClientOSError):
+        await client.post(faults.url)
+    refused = 0
+    while True:
+        try:
+            async with client.post(faults.url) as answer:
+                assert answer.status == 200
+                break
+        except aiohttp.ClientError:
+            refused += 1
+    assert refused
+
+
+async def test_a_proxy_that_is_down_can_be_closed(client: aiohttp.ClientSession) -> None:
+    async with Faults(CouchDBServer("http://127.0.0.1:9")) as faults:
+        faults.down(1000)
+        with pytest.raises(aiohttp.ClientOSError):
+            await client.post(faults.url)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await client.post(faults.url)
+
+
+async def broken_ones(client: aiohttp.ClientSession, faults: Faults, paths: list[str]) -> set[str]:
+    broken = set()
+    for path in paths:
+        async with client.get(faults.url + path) as answer:
+            if answer.status == 503:
+                broken.add(path)
+    return broken
+
+
+async def test_chance_is_drawn_for_each_request_whatever_the_order(
+    faults: Faults, client: aiohttp.ClientSession, upstream: Upstream
+) -> None:
+    paths = [f"/{number}" for number in range(200)]
+    rule = faults.answer(503, chance=0.3, times=None)
+    broken = await broken_ones(client, faults, paths)
+    assert rule.hits == len(broken)
+    assert 30 < len(broken) < 90
+    assert await broken_ones(client, faults, paths) != broken  # the second time is another one
+    async with RawTestServer(upstream.answer) as server:
+        for seed, same in ((0, True), (1, False)):
+            async with Faults(str(server.make_url("/")), seed=seed) as again:
+                again.answer(503, chance=0.3, times=None)
+                assert (await broken_ones(client, again, paths[::-1]) == broken) is same
+
+
+async def test_a_rule_can_look_at_the_query(faults: Faults, client: aiohttp.ClientSession) -> None:
+    faults.answer(503, times=None, when=lambda request: "feed" in request.query)
+    assert await broken_ones(client, faults, ["/", "/?feed=x", "/feed"]) == {"/?feed=x"}
+
+
+async def test_counts_what_each_kind_has_broken(
+    faults: Faults, client: aiohttp.ClientSession
+) -> None:
+    faults.answer(503, times=2)
+    faults.answer(503, path="/other")
+    faults.reset(path="/never")
+    await broken_ones(client, faults, ["/"] * 3)
+    faults.clear()
+    assert faults.broken == {"answer": 2, "reset": 0}
