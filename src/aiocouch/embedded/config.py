@@ -108,8 +108,7 @@ Of the other keys only the new place counts, as in CouchDB.
 _SPACE = " \t\r\n\v\f"
 _PRINTABLE = re.compile(rb"[\t\x20-\x7e\xa0-\xff]*")
 _BRACKETS = re.compile(r"[\[\]]")
-_TRUE = frozenset({"true"})
-_FALSE = frozenset({"false"})
+_FLAGS = {"true": True, "false": False}
 
 
 class InvalidSettingError(ValueError):
@@ -134,7 +133,7 @@ class Configuration:
         self._stored: Sections = {}
         self._values: Sections = {}
         # what counts: the same, and what only stands under an old name
-        self._effective: Sections = {}
+        self._effective: dict[tuple[str, str], str] = {}
         self._listeners: list[Callable[[str, str], None]] = []
         self.reload()
 
@@ -145,14 +144,17 @@ class Configuration:
         """Give a copy of everything."""
         return _copy(self._values)
 
+    def has_section(self, section: str) -> bool:
+        """Tell whether anything is set in a section."""
+        return bool(self._values.get(section))
+
     def section(self, section: str) -> dict[str, str]:
         """Give a copy of one section, empty when it does not exist."""
         return dict(self._values.get(section, {}))
 
     def get(self, section: str, key: str) -> str | None:
         """Give the text of a setting, or None; one under its old name counts as well."""
-        keys = self._effective.get(section)
-        return None if keys is None else keys.get(key)
+        return self._effective.get((section, key))
 
     def shown(self, section: str, key: str) -> str | None:
         """Give the text that stands in this section, or None."""
@@ -160,8 +162,7 @@ class Configuration:
 
     def text(self, section: str, key: str, default: str = "") -> str:
         """Give the text of a setting, or `default`."""
-        value = self.get(section, key)
-        return default if value is None else value
+        return self._effective.get((section, key), default)
 
     def integer(self, section: str, key: str, default: int) -> int:
         """Give a setting as an integer; `default` when it is missing or no integer."""
@@ -180,10 +181,10 @@ class Configuration:
 
     def flag(self, section: str, key: str, *, default: bool) -> bool:
         """Give a setting as a truth value; `default` for anything but `true` and `false`."""
-        value = self.get(section, key)
-        if value in _TRUE:
-            return True
-        return False if value in _FALSE else default
+        value = self._effective.get((section, key))
+        if value is None or value not in _FLAGS:
+            return default
+        return _FLAGS[value]
 
     def put(self, section: str, key: str, value: str, *, persist: bool = True) -> str:
         """Change a setting and return its old text (`""` when there was none).
@@ -288,12 +289,16 @@ def _merge(*layers: Mapping[str, Mapping[str, str]]) -> Sections:
     return merged
 
 
-def _with_former(values: Sections) -> Sections:
-    effective = dict(values)
-    for section, (former, keys) in _FORMER.items():
-        old = {key: value for key, value in values.get(former, {}).items() if key in keys}
-        if old:
-            effective[section] = {**old, **values.get(section, {})}
+def _with_former(values: Sections) -> dict[tuple[str, str], str]:
+    """Give what counts by section and key, in one step: every request asks for some of it."""
+    effective = {
+        (section, key): value
+        for section, (former, keys) in _FORMER.items()
+        for key, value in values.get(former, {}).items()
+        if key in keys
+    }
+    for section, settings in values.items():
+        effective |= {(section, key): value for key, value in settings.items()}
     return effective
 
 

@@ -113,8 +113,8 @@ async def _dispatch(exchange: Exchange) -> web.StreamResponse:
     preflight = preflight_headers(exchange.method, exchange.headers, config)
     if preflight is not None:
         return exchange.answer_bytes(b"", None, 204, preflight)
-    exchange.added_headers.update(answer_headers(exchange.headers, config))
-    exchange.added_headers.update(frame_policy(exchange))
+    exchange.added_headers |= answer_headers(exchange.headers, config)
+    exchange.added_headers |= frame_policy(exchange)
     exchange.user = await authenticate(exchange)
     return await dispatch(exchange)
 

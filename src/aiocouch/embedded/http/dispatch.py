@@ -104,6 +104,8 @@ def _check_local(exchange: Exchange) -> None:
 
 def _check_text(exchange: Exchange) -> None:
     """Raise for a path that is not all UTF-8: nothing has such a name, and nothing can get one."""
+    if exchange.raw_path.isascii() and "%" not in exchange.raw_path:
+        return
     segments = exchange.segments[1:]
     wrong = next((place for place, text in enumerate(segments) if not is_utf8(text)), None)
     if wrong is None:

@@ -72,7 +72,7 @@ class Exchange:
         self.method = request.method
         self.headers: CIMultiDict[str] | CIMultiDictProxy[str] = request.headers
         self.raw_segments = [part for part in path.split("/") if part]
-        self.segments = self._unquoted(self.raw_segments)
+        self.segments = self._unquoted(path)
         self.query = Query(query)
         self.user: User = ANONYMOUS
         self.set_cookie: str | None = None
@@ -84,11 +84,11 @@ class Exchange:
         self._body: bytes | None = None
         self._sent: bytes | None = None
 
-    def _unquoted(self, segments: list[str]) -> list[str]:
-        plus_is_space = not any("+" in part for part in segments) or self.server.config.flag(
-            "chttpd", "decode_plus_to_space", default=True
-        )
-        return [unquote_segment(part, plus_is_space=plus_is_space) for part in segments]
+    def _unquoted(self, path: str) -> list[str]:
+        if "%" not in path and "+" not in path:
+            return self.raw_segments.copy()
+        spaced = self.server.config.flag("chttpd", "decode_plus_to_space", default=True)
+        return [unquote_segment(part, plus_is_space=spaced) for part in self.raw_segments]
 
     # the database
 
@@ -145,7 +145,7 @@ class Exchange:
         other.method = method
         other.raw_path = url
         other.raw_segments = [part for part in path.split("/") if part]
-        other.segments = other._unquoted(other.raw_segments)
+        other.segments = other._unquoted(path)
         other.query = Query(query)
         other.user = self.user
         other.set_cookie = self.set_cookie

@@ -35,7 +35,7 @@ class Query:
         self.pairs: list[tuple[str, str]] = list(read_pairs(raw)) if raw else []
 
     def __contains__(self, name: str) -> bool:
-        return any(name == known for known, _ in self.pairs)
+        return bool(self.pairs) and any(name == known for known, _ in self.pairs)
 
     def text(self, name: str, default: str | None = None) -> str | None:
         """Give the option as it stands, decoded from percent-encoding."""
@@ -96,4 +96,4 @@ def quoted(text: str) -> str:
 
 def is_utf8(segment: str) -> bool:
     """Tell whether a decoded segment is text, and can be kept or sent."""
-    return _ESCAPED.search(segment) is None
+    return segment.isascii() or _ESCAPED.search(segment) is None

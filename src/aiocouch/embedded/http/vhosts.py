@@ -51,9 +51,12 @@ class _Rule(msgspec.Struct, frozen=True):
 
 def at_virtual_host(exchange: Exchange) -> Exchange:
     """Give the request as the host name that it was sent to means it."""
-    settings = exchange.server.config.section("vhosts")
-    if not settings or (exchange.raw_segments and exchange.raw_segments[0] in _GLOBAL):
+    config = exchange.server.config
+    if not config.has_section("vhosts"):
         return exchange
+    if exchange.raw_segments and exchange.raw_segments[0] in _GLOBAL:
+        return exchange
+    settings = config.section("vhosts")
     host, port = _split(exchange.host)
     for rule in _rules(tuple(settings.items())):
         found = rule.url_for(host, port, exchange.raw_segments)

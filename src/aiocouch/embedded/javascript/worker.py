@@ -109,7 +109,9 @@ class Mapper:
 
     def __init__(self, mapping: Mapping, *, plain: bool) -> None:
         numerals = importlib.import_module("aiocouch._wire.numerals")
-        self._printed: Callable[[bytes], bytes] = bytes if plain else numerals.reprinted
+        self._printed: Callable[[msgspec.Raw], bytes] = (
+            bytes if plain else lambda raw: numerals.reprinted(bytes(raw))
+        )
         collation = importlib.import_module("aiocouch.embedded.collation")
         self._mapping = mapping
         self._term: Callable[[Any], bytes] = collation.raw_sort_key
@@ -137,14 +139,14 @@ class Mapper:
             if len(emitted) == 1:
                 ((key, value),) = emitted
                 order = prefix + sort_key(DECODE(key))
-                rows.append((order, id_, 0, printed(bytes(key)), printed(bytes(value))))
+                rows.append((order, id_, 0, printed(key), printed(value)))
                 keys.append((view, order))
                 continue
             ordered = [(prefix + sort_key(DECODE(pair[0])), pair) for pair in emitted]
             if len({order for order, _ in ordered}) < len(ordered):
                 ordered = self._in_order(ordered)
             for number, (order, (key, value)) in enumerate(ordered):
-                rows.append((order, id_, number, printed(bytes(key)), printed(bytes(value))))
+                rows.append((order, id_, number, printed(key), printed(value)))
                 keys.append((view, order))
         return ENCODE(keys)
 

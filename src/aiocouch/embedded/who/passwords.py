@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -112,6 +113,11 @@ def document_credentials(body: Mapping[str, object]) -> Credentials:
 
 def admin_credentials(text: str) -> Credentials | None:
     """Read the credentials out of a value of the `admins` section; None for a plain password."""
+    return _hashed_credentials(text) if text.startswith("-") else None
+
+
+@lru_cache(maxsize=64)
+def _hashed_credentials(text: str) -> Credentials | None:
     if match := _ADMIN_PBKDF2.fullmatch(text):
         prf, key, salt, iterations = match.groups()
         return Credentials(("_admin",), salt, "pbkdf2", prf or "sha", int(iterations), key)
