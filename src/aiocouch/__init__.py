@@ -29,6 +29,7 @@ from aiocouch.exception import (
 )
 from aiocouch.remote import HTTPResponse
 from aiocouch.view import AllDocsView, View, ViewResponse
+from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 
 __version__ = "5.0.0.dev0"
 
@@ -40,6 +41,7 @@ __all__ = [
     "BulkCreateOperation",
     "BulkOperation",
     "BulkUpdateOperation",
+    "BulkWriter",
     "ChangedEvent",
     "ConflictError",
     "CouchDB",
@@ -66,6 +68,8 @@ __all__ = [
     "UnsupportedMediaTypeError",
     "View",
     "ViewResponse",
+    "WriteOutcome",
+    "WriteProgress",
 ]
 
 _complete("aiocouch")

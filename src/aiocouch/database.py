@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
@@ -21,6 +21,7 @@ from aiocouch.document import Document, SecurityDocument
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.slices import sliced_docs
 from aiocouch.view import AllDocsView, View
+from aiocouch.writing import BulkWriter
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
         JsonDict,
         ViewOptions,
     )
+    from aiocouch.writing import WriteOptions
+    from aiocouch.writing.items import Given
 
 __all__ = ["Database"]
 
@@ -271,6 +274,17 @@ class Database(RemoteDatabase):
     def bulk(self) -> BulkOperation:
         """Save any documents together: `async with db.bulk() as bulk`."""
         return BulkOperation(self)
+
+    def write(
+        self, docs: AsyncIterable[Given] | Iterable[Given], **options: Unpack[WriteOptions]
+    ) -> BulkWriter:
+        """Write a stream of documents of any length: `async for outcome in db.write(docs)`.
+
+        They are dicts, documents of this database, or JSON text; one without `_id` gets an id before it
+        is sent. Several requests are under way at a time (`POST /{db}/_bulk_docs`), and what is held
+        does not grow with the stream.
+        """
+        return BulkWriter(self, docs, **options)
 
     async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
         """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them (`new_edits`).

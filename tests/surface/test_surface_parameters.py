@@ -178,7 +178,7 @@ database.Database.bulk_docs database.Database.bulk_get database.Database.purge
 database.Database.save_texts document.Document.is_dirty document.Document.items
 document.Document.keys document.Document.moved document.Document.saved document.Document.to_send
 document.Document.values document.SecurityDocument.delete document.SecurityDocument.saved
-remote.HTTPResponse.json view.View.row_keys view.View.rows
+database.Database.write remote.HTTPResponse.json view.View.row_keys view.View.rows
 """
 
 

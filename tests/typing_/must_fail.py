@@ -37,6 +37,10 @@ async def database(db: Database) -> None:
     db.changes(include_doc=True)  # error
     db.changes(include_doc=True, since="now")  # error
     db.update_docs(5)  # error
+    db.write(5)  # error
+    db.write([5])  # error
+    db.write([], widow=5)  # error
+    db.write([], on_conflict="owerwrite")  # error
     await db.index(["a"])  # error
     await db.index({"fields": ["a"]}, type=5)  # error
     await db.index({"fields": ["a"]}, partitoned=True)  # error

@@ -17,6 +17,7 @@ from aiocouch.document import SecurityDocument
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
 from aiocouch.view import AllDocsView, ViewResponse, ViewRow
+from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 
 
 async def session() -> None:
@@ -52,6 +53,14 @@ async def database(db: Database) -> None:
     async for doc in db.find({"a": 1}, 5, sort=[{"a": "asc"}]):
         assert_type(doc, Document)
     assert_type([doc.id async for doc in db.docs()], list[str])
+    writer = db.write(db.docs(), on_conflict="overwrite", window=8)
+    assert_type(writer, BulkWriter)
+    async for outcome in writer:
+        assert_type(outcome, WriteOutcome)
+        assert_type(outcome.rev, str | None)
+    assert_type(await db.write([{"_id": "a"}, "{}", b"{}"]), WriteProgress)
+    assert_type(writer.left, list[WriteOutcome])
+    db.write([{}], on_conflict=lambda mine, theirs: {**theirs, **mine})
     assert_type(await anext(db.docs()), Document)
 
 

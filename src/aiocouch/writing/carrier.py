@@ -1,0 +1,186 @@
+"""Portions of a stream, written by `POST /{db}/_bulk_docs`, with a decision about each conflict."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from aiocouch._wire.codec import decode
+from aiocouch.document import Document
+from aiocouch.exception import (
+    ConflictError,
+    CouchDBError,
+    Facts,
+    UnexpectedAnswerError,
+)
+from aiocouch.writing.items import Item, Items, plain_of
+from aiocouch.writing.outcome import WriteOutcome, WriteProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiocouch.database import Database
+    from aiocouch.typing import BulkRow
+    from aiocouch.writing.flow import Portion
+
+__all__ = ["Carrier", "Merge", "Merged", "OnConflict", "waiting_time"]
+
+Merged: TypeAlias = Mapping[str, Any] | None
+Merge: TypeAlias = Callable[[Any, Document], Merged | Awaitable[Merged]]
+"""Takes the document of the stream and the one on the server; gives what is to be written, or None."""
+
+OnConflict: TypeAlias = Literal["report", "skip", "overwrite", "raise"] | Merge
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.02, 2.0
+_WHOLE_REQUEST = (400, 413)  # one document of many was refused, before anything was written
+
+
+def waiting_time(attempt: int) -> float:
+    """Seconds before the next attempt: up to twice as long each time, by chance, that not all meet again."""
+    return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))  # noqa: S311
+
+
+class Carrier:
+    """Writes portions, and does with conflicts as it was told."""
+
+    def __init__(
+        self,
+        database: Database,
+        items: Items,
+        progress: WriteProgress,
+        on_conflict: OnConflict,
+        attempts: int,
+    ) -> None:
+        self._database = database
+        self._items = items
+        self._progress = progress
+        self._on_conflict = on_conflict
+        self._attempts = attempts
+
+    async def carry_out(self, portion: Portion) -> None:
+        """Write all items of the portion, and put their outcomes in their places.
+
+        Raises `ConflictError`, when all is written, if that is what conflicts are to do.
+        """
+        conflicts = await self._write(portion, dict(enumerate(portion.items)))
+        for attempt in range(1, self._attempts):
+            todo = await self._decided(portion, conflicts, attempt) if conflicts else {}
+            if not todo:
+                break
+            conflicts = await self._write(portion, todo)
+        open_ones = {at: row for at, row in conflicts.items() if portion.outcomes[at] is None}
+        for at, row in open_ones.items():
+            self._failed(portion, at, row)
+        if open_ones and self._on_conflict == "raise":
+            raise self._conflict(portion.items[next(iter(open_ones))], len(open_ones))
+
+    async def _write(self, portion: Portion, todo: dict[int, Item]) -> dict[int, BulkRow]:
+        """Write items. Gives the rows of those that have met a conflict."""
+        conflicts: dict[int, BulkRow] = {}
+        for at in [at for at, item in todo.items() if item.text is None]:
+            item = todo.pop(at)
+            rev = item.doc.rev if isinstance(item.doc, Document) else None
+            self._skipped(portion, at, item, rev)
+        rows = await self._send(list(todo.values()))
+        for (at, item), row in zip(todo.items(), rows, strict=True):
+            if (error := row.get("error")) is None:
+                self._written(portion, at, item, row)
+            elif error == "conflict":
+                conflicts[at] = row
+            else:
+                self._failed(portion, at, row)
+        return conflicts
+
+    async def _send(self, items: Sequence[Item]) -> list[BulkRow]:
+        """CouchDB's rows. A request that is refused for one of its documents goes in halves."""
+        if not items:
+            return []
+        texts = [item.text for item in items if item.text is not None]
+        self._progress.requests += 1
+        self._progress.bytes += sum(map(len, texts))
+        try:
+            rows = await self._database.save_texts(texts)
+        except CouchDBError as error:
+            if error.status not in _WHOLE_REQUEST:
+                raise
+            if len(items) == 1:
+                return [{"id": items[0].id, "error": error.error, "reason": error.reason}]
+            half = len(items) // 2
+            return [*await self._send(items[:half]), *await self._send(items[half:])]
+        self._check(items, rows)
+        return rows
+
+    def _check(self, items: Sequence[Item], rows: list[BulkRow]) -> None:
+        if [item.id for item in items] != [row.get("id") for row in rows]:
+            facts = Facts("POST", f"{self._database.endpoint}/_bulk_docs", 201)
+            raise UnexpectedAnswerError("the rows are not those of the documents sent", facts)
+
+    # -- outcomes ---------------------------------------------------------------------------------
+
+    def _written(self, portion: Portion, at: int, item: Item, row: BulkRow) -> None:
+        rev = row.get("rev", "")
+        if isinstance(item.doc, Document) and item.text is not None:
+            item.doc.saved(item.text, rev)
+        self._put(portion, at, WriteOutcome(item.doc, item.id, "written", rev))
+
+    def _skipped(self, portion: Portion, at: int, item: Item, rev: str | None) -> None:
+        self._put(portion, at, WriteOutcome(item.doc, item.id, "skipped", rev))
+
+    def _failed(self, portion: Portion, at: int, row: BulkRow) -> None:
+        item = portion.items[at]
+        error, reason = row.get("error"), row.get("reason")
+        self._put(portion, at, WriteOutcome(item.doc, item.id, "failed", None, error, reason))
+
+    def _put(self, portion: Portion, at: int, outcome: WriteOutcome) -> None:
+        portion.outcomes[at] = outcome
+        progress = self._progress
+        setattr(progress, outcome.state, getattr(progress, outcome.state) + 1)
+
+    # -- conflicts --------------------------------------------------------------------------------
+
+    async def _decided(
+        self, portion: Portion, conflicts: Mapping[int, BulkRow], attempt: int
+    ) -> dict[int, Item]:
+        """What is to be written in place of items that have met a conflict; the others are skipped."""
+        how = self._on_conflict
+        if how in ("report", "raise"):
+            return {}
+        found: dict[str, Document] = {}
+        if how != "skip":
+            await asyncio.sleep(waiting_time(attempt))
+            found = await self._theirs([portion.items[at].id for at in conflicts])
+        todo = {}
+        for at in conflicts:
+            item = portion.items[at]
+            theirs = found.get(item.id)
+            new = None if theirs is None else await self._made(item, theirs)
+            if new is not None:
+                todo[at] = new
+            else:
+                self._skipped(portion, at, item, None if theirs is None else theirs.rev)
+        return todo
+
+    async def _theirs(self, ids: list[str]) -> dict[str, Document]:
+        """What the server has, new documents where it has nothing."""
+        docs = self._database.all_docs.docs(ids, True, None, True)
+        return {doc.full_id: doc async for doc in docs}
+
+    async def _made(self, item: Item, theirs: Document) -> Item | None:
+        """The item in place of one that has met a conflict with `theirs`; None: theirs stays."""
+        how, content = self._on_conflict, item.doc
+        if callable(how):
+            mine = decode(content) if isinstance(content, str | bytes) else content
+            made = how(mine, theirs)
+            merged = await made if isinstance(made, Awaitable) else made
+            return None if merged is None else self._items.over(item, merged, theirs)
+        if not theirs.exists and plain_of(content).get("_deleted"):
+            return None  # gone already
+        return self._items.over(item, content, theirs)
+
+    def _conflict(self, item: Item, count: int) -> ConflictError:
+        path = f"{self._database.endpoint}/_bulk_docs"
+        facts = Facts("POST", path, 409, "conflict", "Document update conflict.")
+        others = f" and {count - 1} more" if count > 1 else ""
+        return ConflictError(f"{item.id!r}{others} of the stream: Document update conflict.", facts)
