@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import msgspec
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode
 from aiocouch._wire.headers import Headers
@@ -10,8 +14,12 @@ from aiocouch.exception import CouchDBError, Facts, UnexpectedAnswerError, respo
 
 if TYPE_CHECKING:
     import aiohttp
+    from multidict import MultiMapping
 
-__all__ = ["HTTPResponse", "facts_of", "not_json", "refusal", "refuse_html"]
+__all__ = ["HTTPResponse", "cookie_of", "facts_of", "not_json", "refusal", "refuse_html"]
+
+T = TypeVar("T")
+_decoder = cache(msgspec.json.Decoder)
 
 
 class HTTPResponse:
@@ -21,12 +29,16 @@ class HTTPResponse:
     `body` is the content, empty for a stream.
     """
 
-    __slots__ = ("_answered", "_headers", "body", "status")
+    __slots__ = ("_answered", "_headers", "_method", "_path", "body", "status")
 
-    def __init__(self, resp: aiohttp.ClientResponse, body: bytes = b"") -> None:
+    def __init__(
+        self, resp: aiohttp.ClientResponse, body: bytes = b"", method: str = "", path: str = ""
+    ) -> None:
         self.status = resp.status
         self._answered = resp.headers
         self._headers: Headers | None = None
+        self._method = method
+        self._path = path
         self.body = body
 
     @property
@@ -42,15 +54,33 @@ class HTTPResponse:
         etag = self._answered.get("ETag")
         return None if etag is None else etag.removeprefix("W/").strip('"')
 
-    def json(self) -> Any:
-        """The body, decoded. Raises `UnexpectedAnswerError` when it is no JSON."""
+    def cookie(self, name: str) -> str | None:
+        """The value of a cookie that the answer sets."""
+        return cookie_of(self._answered, name)
+
+    @overload
+    def json(self) -> Any: ...
+    @overload
+    def json(self, into: type[T]) -> T: ...
+    def json(self, into: Any = None) -> Any:
+        """The body, decoded, as a value of the type `into` or whatever it is.
+
+        Raises `UnexpectedAnswerError` when it is no JSON, or not of that type.
+        """
         try:
-            return decode(self.body)
+            return decode(self.body) if into is None else _decoder(into).decode(self.body)
         except RecursionError as error:
-            what = "the answer is nested deeper than can be decoded"
-            raise UnexpectedAnswerError(what, Facts(status=self.status)) from error
+            raise self.unexpected("the answer is nested deeper than can be decoded") from error
+        except msgspec.ValidationError as error:
+            raise self.unexpected(f"the answer is not what was asked for: {error}") from error
         except DECODE_ERRORS as error:
-            raise UnexpectedAnswerError(not_json(self), Facts(status=self.status)) from error
+            raise self.unexpected(not_json(self)) from error
+
+    def unexpected(self, what: str) -> UnexpectedAnswerError:
+        """The error for an answer that CouchDB does not give to what was asked."""
+        facts = facts_of(self._method, self._path)._replace(status=self.status)
+        asked = f"{facts.method} {facts.path}: " if self._method else ""
+        return UnexpectedAnswerError(f"{asked}{what}", facts)
 
     def __repr__(self) -> str:
         return f"<HTTPResponse {self.status}>"
@@ -83,11 +113,23 @@ def refusal(
     return response_error(facts, response.headers)
 
 
-def refuse_html(method: str, path: str, answer: HTTPResponse) -> None:
+def refuse_html(answer: HTTPResponse) -> None:
     """Raise for the page of a proxy."""
     if answer.headers.get("Content-Type", "").startswith("text/html"):
-        facts = facts_of(method, path)._replace(status=answer.status)
-        raise UnexpectedAnswerError(f"{method} {facts.path}: {not_json(answer)}", facts)
+        raise answer.unexpected(not_json(answer))
+
+
+def cookie_of(headers: MultiMapping[str], name: str) -> str | None:
+    """The value of a cookie that the headers of an answer set."""
+    if "Set-Cookie" not in headers:
+        return None
+    cookies: SimpleCookie = SimpleCookie()
+    for text in headers.getall("Set-Cookie"):
+        try:
+            cookies.load(text)
+        except CookieError:
+            continue
+    return cookies[name].value if name in cookies else None
 
 
 def _word(value: Any) -> str | None:

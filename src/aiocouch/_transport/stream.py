@@ -9,6 +9,7 @@ import msgspec
 
 from aiocouch._transport.answer import HTTPResponse, facts_of, not_json
 from aiocouch._transport.body import FOREIGN, ResponseBody
+from aiocouch._transport.request import Request
 from aiocouch._wire.codec import DECODE_ERRORS, decode
 from aiocouch._wire.deep import TooDeepError, elements
 from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, error_at_end
@@ -22,7 +23,7 @@ __all__ = ["Stream", "SupportsDecode"]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_Opener = Callable[[], Awaitable[ResponseBody]]
+_Begin = Callable[[Request], Awaitable[ResponseBody]]
 
 _LINE = msgspec.json.Decoder(list[Any])
 _SMALL_PIECE = 1 << 15
@@ -42,10 +43,11 @@ class Stream:
     `meta` has the members around the rows once they are all read.
     """
 
-    def __init__(self, open: _Opener, method: str, path: str) -> None:
+    def __init__(self, begin: _Begin, request: Request) -> None:
         self.meta: dict[str, Any] = {}
-        self._open = open
-        self._asked = facts_of(method, path)
+        self._begin = begin
+        self._request = request
+        self._asked = facts_of(request.method, request.path)
         self._body: ResponseBody | None = None
         self._rows = RowSplitter()
         self._too_deep: TooDeepError | None = None
@@ -54,7 +56,7 @@ class Stream:
         self._lines = LineSplitter()
 
     async def __aenter__(self) -> Self:
-        self._body = await self._open()
+        self._body = await self._begin(self._request)
         return self
 
     async def __aexit__(

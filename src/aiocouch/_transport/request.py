@@ -1,0 +1,82 @@
+"""One request on its way through the steps, and what a step is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from aiocouch._wire.texts import Texts
+
+if TYPE_CHECKING:
+    from aiocouch._transport.answer import HTTPResponse
+    from aiocouch._transport.body import ResponseBody
+    from aiocouch._transport.limits import Timeout
+    from aiocouch._transport.pool import Span
+    from aiocouch._transport.watch import Watch
+
+__all__ = ["SAFE", "Answer", "Ask", "Body", "Repeat", "Request", "Settle", "Step"]
+
+SAFE = frozenset({"GET", "HEAD"})
+"""The methods that change nothing."""
+
+Body: TypeAlias = bytes | Texts | AsyncIterable[bytes] | None
+Answer: TypeAlias = "HTTPResponse | ResponseBody"
+Ask: TypeAlias = "Callable[[Request], Awaitable[Answer]]"
+Settle: TypeAlias = "Callable[[Ask], Awaitable[HTTPResponse | None]]"
+"""Asks the server what became of a write; the answer that was lost, or None: it was not done."""
+
+
+class Repeat(Enum):
+    """What may be done when no answer came, or one that says "later".
+
+    FREELY: send it again. SETTLED: ask first whether it was done. NEVER: it can be sent once.
+    """
+
+    FREELY = 0
+    SETTLED = 1
+    NEVER = 2
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. `path` begins with a slash and is quoted, with its query.
+
+    `span` is None when the whole answer is to be read, else the answer is given as it begins.
+    `repeat` is None for what the method says: reads freely, all else never. `deadline` is the loop's
+    time at which the call must have ended. What stands below is filled in by the steps.
+    """
+
+    method: str
+    path: str
+    body: Body = None
+    headers: Mapping[str, str] | None = None
+    timeout: Timeout | None = None
+    span: Span | None = None
+    repeat: Repeat | None = None
+    settle: Settle | None = None
+    deadline: float | None = None
+
+    node: str = ""  # its URL, without a slash at its end
+    identity: Mapping[str, str] | None = None  # the headers that prove who we are
+    watch: Watch | None = None  # a middleware of aiohttp for this request
+    attempt: int = 1
+
+    def may_repeat(self) -> Repeat:
+        """What may be done when no answer came."""
+        if self.repeat is not None:
+            return self.repeat
+        return Repeat.FREELY if self.method in SAFE else Repeat.NEVER
+
+
+class Step(Protocol):
+    """One job on the way of a request: it calls the next step, or sends.
+
+    A step that has nothing to do for a request returns what the next one returns, without a
+    coroutine of its own. Errors travel as exceptions of `aiocouch.exception`.
+    """
+
+    def __call__(self, request: Request, /) -> Awaitable[Answer]:
+        """The answer. One with an error status is raised."""
+        ...

@@ -1,0 +1,151 @@
+"""The last step: a request of aiohttp, and its answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from yarl import URL
+
+from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
+from aiocouch._transport.body import FOREIGN, ResponseBody
+from aiocouch._transport.pool import Place, Span
+from aiocouch._transport.request import SAFE, Request
+from aiocouch._transport.sendable import LARGE, sendable
+from aiocouch._wire.texts import Texts
+from aiocouch.exception import BadRequestError, CouchDBError, transport_error
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    import aiohttp
+
+    from aiocouch._transport.request import Answer
+    from aiocouch._transport.sessions import Session, Sessions
+
+__all__ = ["Send"]
+
+_JSON = {"Content-Type": "application/json"}
+_JSON_BEGINS = (b"{", b"[")
+
+
+class Send:
+    """Sends a request, and maps every error to a class of `aiocouch.exception`."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._reading: set[aiohttp.ClientResponse] = set()
+        self._coming: WeakKeyDictionary[ResponseBody, str] = WeakKeyDictionary()
+
+    def __call__(self, request: Request) -> Awaitable[Answer]:
+        """The whole answer, or its head where the request has a span."""
+        return self._whole(request) if request.span is None else self._begun(request, request.span)
+
+    async def _whole(self, request: Request) -> HTTPResponse:
+        session = self._sessions.ready(request)
+        pool = session.pool
+        pool.busy += 1
+        try:
+            if pool.busy > pool.limit:
+                pool.make_room(facts_of(request.method, request.path))
+            response = await self._open(session, request)
+            self._reading.add(response)
+            try:
+                content = await response.read()
+            finally:
+                self._reading.discard(response)
+        except FOREIGN as error:
+            raise transport_error(error, facts_of(request.method, request.path)) from error
+        finally:
+            pool.busy -= 1
+        if response.status >= 300:
+            refused = refusal(request.method, request.path, response, content)
+            if response.status == 400 and request.method == "HEAD":
+                refused = await self._with_reason(request) or refused
+            raise refused
+        answer = HTTPResponse(response, content, request.method, request.path)
+        if content[:1] not in _JSON_BEGINS and request.method != "HEAD":
+            refuse_html(answer)
+        return answer
+
+    async def _begun(self, request: Request, span: Span) -> ResponseBody:
+        """The answer's head; the caller closes the body."""
+        session = self._sessions.ready(request)
+        place = Place(session.pool, span)
+        try:
+            if session.pool.busy > session.pool.limit:
+                session.pool.make_room(facts_of(request.method, request.path))
+            response = await self._begin(session, request)
+        except BaseException:
+            place.leave()
+            raise
+        body = ResponseBody(response, place)
+        self._coming[body] = request.path
+        return body
+
+    async def _begin(self, session: Session, request: Request) -> aiohttp.ClientResponse:
+        """Who asks for an encoding gets the bytes as they are encoded."""
+        packed = request.headers is not None and "Accept-Encoding" in request.headers
+        try:
+            response = await self._open(session, request, auto_decompress=not packed)
+            if response.status < 300:
+                return response
+            content = await response.read()
+        except FOREIGN as error:
+            raise transport_error(error, facts_of(request.method, request.path)) from error
+        raise refusal(request.method, request.path, response, content)
+
+    def _open(
+        self, session: Session, request: Request, **options: Any
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        """The request of aiohttp, not awaited yet."""
+        if request.identity is not session.identity:
+            session.be(request.identity)
+        method, body, headers = request.method, request.body, request.headers
+        if method not in SAFE:
+            options["allow_redirects"] = False  # a redirected write would be repeated as a GET
+        if request.timeout is not None:
+            options["timeout"] = request.timeout
+        if request.watch is not None:  # by itself it would stand for those of the session
+            options["middlewares"] = (*self._sessions.middlewares, request.watch)
+        if type(body) is bytes and len(body) <= LARGE:
+            headers = {**_JSON, **headers} if headers else _JSON
+            options["data"] = body
+        elif isinstance(body, bytes | Texts):
+            headers = {**_JSON, "Content-Length": str(len(body)), **(headers or {})}
+            options["data"] = sendable(body, bool(self._sessions.middlewares))
+        elif body is not None:
+            options["data"] = body
+        return session.client.request(
+            method,
+            URL(request.node + request.path, encoded=True),
+            headers=headers,
+            raise_for_status=False,
+            **options,
+        )
+
+    async def _with_reason(self, head: Request) -> CouchDBError | None:
+        """The refusal of a GET, whose body tells the reason, as that of a HEAD cannot."""
+        whole = Request("GET", head.path, node=head.node, identity=head.identity, span=Span.ENDS)
+        try:
+            body = await self._begun(whole, Span.ENDS)
+        except BadRequestError as error:
+            return error
+        except CouchDBError:
+            return None
+        await body.close()
+        return None
+
+    def cut(self, folder: str, error: Exception) -> None:
+        """Raise an error in all streams of paths in the folder that have not come whole."""
+        for body, path in list(self._coming.items()):
+            if path.startswith(f"{folder}/") and body.is_coming:
+                body.cut(error)
+
+    def stop(self) -> None:
+        """Close the connections of all answers that are being read whole.
+
+        aiohttp would let some of them wait for ever.
+        """
+        for response in list(self._reading):
+            response.close()

@@ -1,0 +1,119 @@
+"""The sessions of aiohttp: one for all requests, one for feeds that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from multidict import CIMultiDict
+
+from aiocouch._transport.answer import facts_of
+from aiocouch._transport.pool import Pool, Span, pool_of
+from aiocouch.exception import InvalidTypeError, SessionClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocouch._transport.request import Request
+
+__all__ = ["Session", "Sessions"]
+
+_NOBODY: Mapping[str, str] = {}
+
+
+class Session:
+    """A session of aiohttp, the pool of its connector, and whose headers it sends by default."""
+
+    __slots__ = ("_given", "client", "identity", "pool")
+
+    def __init__(self, given: Mapping[str, str], options: Mapping[str, Any]) -> None:
+        self._given = given
+        self.client = aiohttp.ClientSession(headers=CIMultiDict(given), **options)
+        if self.client.connector is None:
+            raise RuntimeError("a session of aiohttp without a connector")
+        self.pool: Pool = pool_of(self.client.connector)
+        self.identity: Mapping[str, str] | None = _NOBODY
+
+    def be(self, identity: Mapping[str, str] | None) -> None:
+        """Send these headers by default, which is quicker than with each request.
+
+        Those that the program has given to the session stay.
+        """
+        headers = self.client.headers
+        headers.clear()
+        headers.update(identity or _NOBODY)
+        headers.update(self._given)  # names have no case: none is sent twice
+        self.identity = identity
+
+
+class Sessions:
+    """Opens the sessions at the first request, in the running loop.
+
+    Raises `InvalidTypeError` for an option that `aiohttp.ClientSession` does not know.
+    """
+
+    def __init__(self, kwargs: Mapping[str, Any]) -> None:
+        self._options = _session_options(kwargs)
+        self._given = CIMultiDict({"Accept": "application/json"})
+        self._given.update(self._options.pop("headers"))
+        self.middlewares = tuple(kwargs.get("middlewares") or ())
+        self._session: Session | None = None
+        self._feeds: Session | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def ready(self, request: Request) -> Session:
+        """The session for a request. Raises `SessionClosedError`."""
+        session = self._session
+        if session is None or self._closed or self._loop is not asyncio.get_running_loop():
+            session = self._start(request)
+        if request.span is None or request.span is Span.ENDS or "connector" in self._options:
+            return session
+        return self._for_feeds(session)
+
+    async def close(self) -> None:
+        """Close all connections. From now on `ready` raises."""
+        self._closed = True
+        for used in (self._session, self._feeds):
+            if used is not None:
+                await used.client.close()
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the program has given what proves who we are to aiohttp itself."""
+        return bool(self._options.get("cookies") or "Authorization" in self._given)
+
+    def _start(self, request: Request) -> Session:
+        if self._closed or self._session is not None:
+            what = "is closed" if self._closed else "belongs to another event loop"
+            facts = facts_of(request.method, request.path)
+            raise SessionClosedError(f"{facts.method} {facts.path}: the session {what}", facts)
+        self._session = Session(self._given, self._options)
+        self._loop = asyncio.get_running_loop()
+        return self._session
+
+    def _for_feeds(self, session: Session) -> Session:
+        """Where feeds wait, without a limit of connections: they would take all of the others'."""
+        if self._feeds is None:
+            connector = aiohttp.TCPConnector(limit=0)
+            shared = {"connector": connector, "cookie_jar": session.client.cookie_jar}
+            self._feeds = Session(self._given, {**self._options, **shared})
+        return self._feeds
+
+
+def _session_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    known = inspect.signature(aiohttp.ClientSession).parameters if kwargs else {}
+    for name in kwargs:
+        if name not in known or name == "base_url":
+            raise InvalidTypeError(
+                f"unknown option {name!r}: neither ours nor aiohttp.ClientSession's"
+            )
+    options = {**kwargs, "headers": CIMultiDict(kwargs.get("headers") or {})}
+    if options.get("connector", options) is None:
+        del options["connector"]
+    auth = options.pop("auth", None)
+    if auth is not None:
+        options["headers"].setdefault("Authorization", auth.encode())
+    return options
