@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
@@ -14,9 +13,8 @@ from aiocouch.exception import CouchDBError, Facts, UnexpectedAnswerError, respo
 
 if TYPE_CHECKING:
     import aiohttp
-    from multidict import MultiMapping
 
-__all__ = ["HTTPResponse", "cookie_of", "facts_of", "not_json", "refusal", "refuse_html"]
+__all__ = ["HTTPResponse", "facts_of", "not_json", "refusal", "refuse_html", "unexpected"]
 
 T = TypeVar("T")
 _decoder = cache(msgspec.json.Decoder)
@@ -54,10 +52,6 @@ class HTTPResponse:
         etag = self._answered.get("ETag")
         return None if etag is None else etag.removeprefix("W/").strip('"')
 
-    def cookie(self, name: str) -> str | None:
-        """The value of a cookie that the answer sets."""
-        return cookie_of(self._answered, name)
-
     @overload
     def json(self) -> Any: ...
     @overload
@@ -70,17 +64,14 @@ class HTTPResponse:
         try:
             return decode(self.body) if into is None else _decoder(into).decode(self.body)
         except RecursionError as error:
-            raise self.unexpected("the answer is nested deeper than can be decoded") from error
+            raise self._unexpected("the answer is nested deeper than can be decoded") from error
         except msgspec.ValidationError as error:
-            raise self.unexpected(f"the answer is not what was asked for: {error}") from error
+            raise self._unexpected(f"the answer is not what was asked for: {error}") from error
         except DECODE_ERRORS as error:
-            raise self.unexpected(not_json(self)) from error
+            raise self._unexpected(not_json(self)) from error
 
-    def unexpected(self, what: str) -> UnexpectedAnswerError:
-        """The error for an answer that CouchDB does not give to what was asked."""
-        facts = facts_of(self._method, self._path)._replace(status=self.status)
-        asked = f"{facts.method} {facts.path}: " if self._method else ""
-        return UnexpectedAnswerError(f"{asked}{what}", facts)
+    def _unexpected(self, what: str) -> UnexpectedAnswerError:
+        return unexpected(self._method, self._path, self.status, what)
 
     def __repr__(self) -> str:
         return f"<HTTPResponse {self.status}>"
@@ -113,23 +104,16 @@ def refusal(
     return response_error(facts, response.headers)
 
 
-def refuse_html(answer: HTTPResponse) -> None:
+def unexpected(method: str, path: str, status: int, what: str) -> UnexpectedAnswerError:
+    """The error for an answer that CouchDB does not give to what was asked."""
+    facts = facts_of(method, path)._replace(status=status)
+    return UnexpectedAnswerError(f"{method} {facts.path}: {what}".removeprefix(" : "), facts)
+
+
+def refuse_html(method: str, path: str, answer: HTTPResponse) -> None:
     """Raise for the page of a proxy."""
     if answer.headers.get("Content-Type", "").startswith("text/html"):
-        raise answer.unexpected(not_json(answer))
-
-
-def cookie_of(headers: MultiMapping[str], name: str) -> str | None:
-    """The value of a cookie that the headers of an answer set."""
-    if "Set-Cookie" not in headers:
-        return None
-    cookies: SimpleCookie = SimpleCookie()
-    for text in headers.getall("Set-Cookie"):
-        try:
-            cookies.load(text)
-        except CookieError:
-            continue
-    return cookies[name].value if name in cookies else None
+        raise unexpected(method, path, answer.status, not_json(answer))
 
 
 def _word(value: Any) -> str | None:

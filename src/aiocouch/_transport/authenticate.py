@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
+from aiocouch._transport.answer import HTTPResponse
 from aiocouch.auth import CookieAuth
 
 if TYPE_CHECKING:
@@ -35,7 +37,21 @@ class Authenticate:
     async def _renewed(self, request: Request) -> Answer:
         """CouchDB pushes a new cookie to a session that has used some of its time."""
         answer = await self._next(request)
-        pushed = answer.cookie("AuthSession")
+        pushed = _cookie(answer, "AuthSession")
         if pushed and self._credentials is not None and self._credentials.renew(pushed):
             self.identity = self._credentials.headers()
         return answer
+
+
+def _cookie(answer: Answer, name: str) -> str | None:
+    """The value of a cookie that the answer sets."""
+    head = answer if isinstance(answer, HTTPResponse) else HTTPResponse(answer.response)
+    if "Set-Cookie" not in head.headers:
+        return None
+    cookies: SimpleCookie = SimpleCookie()
+    for text in head.headers.getall("Set-Cookie"):
+        try:
+            cookies.load(text)
+        except CookieError:
+            continue
+    return cookies[name].value if name in cookies else None

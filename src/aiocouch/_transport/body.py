@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from aiocouch._transport.answer import cookie_of
 from aiocouch._transport.spool import Spool
 
 if TYPE_CHECKING:
@@ -75,10 +74,6 @@ class ResponseBody:
     def is_coming(self) -> bool:
         """Whether the answer has not ended yet."""
         return self.response.connection is not None
-
-    def cookie(self, name: str) -> str | None:
-        """The value of a cookie that the answer sets."""
-        return cookie_of(self.response.headers, name)
 
     async def close(self) -> None:
         """End the request, and forget what was read on."""

@@ -23,8 +23,8 @@ SAFE = frozenset({"GET", "HEAD"})
 
 Body: TypeAlias = bytes | Texts | AsyncIterable[bytes] | None
 Answer: TypeAlias = "HTTPResponse | ResponseBody"
-Ask: TypeAlias = "Callable[[Request], Awaitable[Answer]]"
-Settle: TypeAlias = "Callable[[Ask], Awaitable[HTTPResponse | None]]"
+Ask: TypeAlias = Callable[["Request"], Awaitable["Answer"]]
+Settle: TypeAlias = Callable[[Ask], Awaitable["HTTPResponse | None"]]
 """Asks the server what became of a write; the answer that was lost, or None: it was not done."""
 
 

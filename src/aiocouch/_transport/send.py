@@ -65,7 +65,7 @@ class Send:
             raise refused
         answer = HTTPResponse(response, content, request.method, request.path)
         if content[:1] not in _JSON_BEGINS and request.method != "HEAD":
-            refuse_html(answer)
+            refuse_html(request.method, request.path, answer)
         return answer
 
     async def _begun(self, request: Request, span: Span) -> ResponseBody:
