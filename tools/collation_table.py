@@ -1,4 +1,4 @@
-"""Make `src/aiocouch/embedded/collation.bin` from an installed ICU (72: what CouchDB 3.5 runs on).
+"""Make `src/aiocouch/embedded/collation/collation.bin` from an installed ICU (72: what CouchDB 3.5 runs on).
 
     python tools/collation_table.py 72
 
@@ -18,7 +18,8 @@ import unicodedata
 import zlib
 from pathlib import Path
 
-TARGET = Path(__file__).parent.parent / "src" / "aiocouch" / "embedded" / "collation.bin"
+ROOT = Path(__file__).parent.parent
+TARGET = ROOT / "src" / "aiocouch" / "embedded" / "collation" / "collation.bin"
 NORMALIZATION_MODE, ON = 4, 17
 HAN, UNASSIGNED = 0xFA000000, 0xFE000000
 COMMON = 0x0500

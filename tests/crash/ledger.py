@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch._wire.revision import parse_revision
-from aiocouch.embedded.attachment import decode_list
-from aiocouch.embedded.attachment_texts import plain_chunks
+from aiocouch.embedded.documents.attachment import decode_list
+from aiocouch.embedded.store.attachment_texts import plain_chunks
 from aiocouch.embedded.store.registry import Databases
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch.embedded.attachment import Compression
+from aiocouch.embedded.documents.attachment import Compression
+from aiocouch.embedded.documents.edits import read_edit
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import read_edit
 from aiocouch.embedded.state import Server
-from aiocouch.embedded.writing import Update
 from tests.crash.ledger import DATABASE
 from tests.crash.processes import GONE, serving
 
@@ -36,7 +35,7 @@ VIEW = {"views": {"v": {"map": "function (doc) { if ('k' in doc) { emit(doc.k, n
 async def fill(folder: Path, bodies: dict[str, dict[str, Any]]) -> None:
     """Write the documents without HTTP."""
     server = Server(folder)
-    update = Update(server, server.databases.create(DATABASE), SYSTEM)
+    update = server.update(server.databases.create(DATABASE), SYSTEM)
     edits = [read_edit({"_id": doc_id, **body}, Compression()) for doc_id, body in bodies.items()]
     await update.run([read_edit({"_id": "_design/d", **VIEW}, Compression())])
     await update.run(edits)

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aiocouch.embedded.attachment import Compression
+from aiocouch.embedded.documents.attachment import Compression
+from aiocouch.embedded.documents.edits import Edit, read_edit
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import Edit, read_edit
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.compaction import compact
-from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
     from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.writing.update import Update
 
 WORKERS = 6
 DATABASE = "crash"
@@ -61,7 +61,7 @@ async def write(database: Database, update: Update, edits: list[Edit]) -> list[s
 
 async def work(server: Server, database: Database, name: str) -> None:
     """Create, change and delete documents, alone and in bulk, with attachments and without."""
-    update = Update(server, database, SYSTEM)
+    update = server.update(database, SYSTEM)
     number = 0
     while True:
         number += 1

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from aiocouch.embedded.statistics import known_metrics
+from aiocouch.embedded.node.statistics import known_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

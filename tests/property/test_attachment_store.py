@@ -9,9 +9,9 @@ from contextlib import closing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiocouch.embedded.attachment import Attachment, Compression, Content
-from aiocouch.embedded.attachment_texts import plain_chunks, stored_chunks, stored_range
+from aiocouch.embedded.documents.attachment import Attachment, Compression, Content
 from aiocouch.embedded.store import attachments as store
+from aiocouch.embedded.store.attachment_texts import plain_chunks, stored_chunks, stored_range
 from aiocouch.embedded.store.attachments import CHUNK, Spool
 
 # Long ones are a short pattern repeated: what matters is where the chunks end.

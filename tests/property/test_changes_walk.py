@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiocouch.embedded.feeds.changes import NO_LIMIT, Cursor, Everything, View, walk
+from aiocouch.embedded.feeds.changes import NO_LIMIT, Cursor, Everything, Feed, walk
 from aiocouch.embedded.store.database import Database
-from aiocouch.embedded.store.edits import NewRevision, store
+from aiocouch.embedded.store.new_revisions import NewRevision, store
 from aiocouch.embedded.store.schema import Origin
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ async def database_of(writes: list[str]) -> Database:
     return database
 
 
-async def listed(database: Database, view: View, cursor: Cursor) -> list[int]:
+async def listed(database: Database, view: Feed, cursor: Cursor) -> list[int]:
     rows = [row async for part in walk(database, view, cursor) for row in part]
     return [int(row.seq.strip(b'"').partition(b"-")[0]) for row in rows]
 
@@ -67,7 +67,7 @@ async def test_a_pass_lists_what_changed_after_its_start(
     start = min(since, len(order))
     after = 0 if descending else start
     expected = sorted(seq for name, seq in latest(order).items() if seq > after and name in wanted)
-    view = View(Named(wanted), descending=descending)
+    view = Feed(Named(wanted), descending=descending)
     cursor = Cursor(start)
     assert await listed(database, view, cursor) == expected[:: -1 if descending else 1]
     assert cursor.pending == 0
@@ -83,7 +83,7 @@ async def test_going_on_from_where_a_limit_stopped_misses_nothing(
 ) -> None:
     database = await database_of(order)
     everything = sorted(latest(order).values())
-    view = View(Everything())
+    view = Feed(Everything())
     seen: list[int] = []
     last = 0
     for _ in range(len(everything) + 1):
@@ -102,7 +102,7 @@ async def test_a_filter_and_a_limit_together_miss_nothing(
 ) -> None:
     database = await database_of(order)
     expected = sorted(seq for name, seq in latest(order).items() if name in wanted)
-    view = View(Named(wanted))
+    view = Feed(Named(wanted))
     seen: list[int] = []
     last = 0
     for _ in range(len(order) + 1):
@@ -118,7 +118,7 @@ async def test_a_filter_and_a_limit_together_miss_nothing(
 async def test_seq_interval_only_hides_sequences(order: list[str], interval: int) -> None:
     database = await database_of(order)
     cursor = Cursor(0, NO_LIMIT)
-    view = View(Everything(), seq_interval=interval)
+    view = Feed(Everything(), seq_interval=interval)
     rows = [row async for part in walk(database, view, cursor) for row in part]
     shown = [number for number, row in enumerate(rows) if row.seq != b"null"]
     assert all((NO_LIMIT - number) % interval == 0 for number in shown)

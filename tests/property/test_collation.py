@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from aiocouch.embedded.collation import HIGHEST, LOWEST, raw_sort_key, sort_key
-from aiocouch.embedded.string_order import string_key
+from aiocouch.embedded.collation.collation import HIGHEST, LOWEST, raw_sort_key, sort_key
+from aiocouch.embedded.collation.string_order import string_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiocouch._wire.revision import Rev
-from aiocouch.embedded.revtree import RevTree
+from aiocouch.embedded.documents.revtree import RevTree
 
 if TYPE_CHECKING:
     from random import Random

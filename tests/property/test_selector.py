@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocouch.embedded.collation import sort_key
-from aiocouch.embedded.selector import normalize
-from aiocouch.embedded.selector_match import compile_selector, matcher
+from aiocouch.embedded.collation.collation import sort_key
+from aiocouch.embedded.selectors.match import compile_selector, matcher
+from aiocouch.embedded.selectors.selector import normalize
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([1.0, 2.5, "", "a", "b"])
 VALUES = st.recursive(

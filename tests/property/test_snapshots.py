@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiocouch.embedded.store.database import Database
-from aiocouch.embedded.store.edits import NewRevision, store
+from aiocouch.embedded.store.new_revisions import NewRevision, store
 from aiocouch.embedded.store.purging import purge
 from aiocouch.embedded.store.schema import Origin
 

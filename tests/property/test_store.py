@@ -12,14 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch._wire.revision import Rev, next_revision
+from aiocouch.embedded.documents.edits import Edit
+from aiocouch.embedded.documents.revtree import RevTree
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import Edit
-from aiocouch.embedded.revtree import RevTree
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.purging import purge
 from aiocouch.embedded.store.spans import Span, entries, revs
-from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
     import sqlite3
@@ -151,12 +150,12 @@ async def play(server: Server, database: Database, model: Model, step: Step) -> 
     if isinstance(step, Put):
         rev = model.rev_of(step.id, step.base)
         edit = Edit(step.id, {"n": step.n}, step.deleted, () if rev is None else (rev,))
-        (outcome,) = await Update(server, database, SYSTEM).run([edit])
+        (outcome,) = await server.update(database, SYSTEM).run([edit])
         assert (outcome.error is None) == (model.put(step, rev) is not None)
     elif isinstance(step, Replicate):
         path = path_of(step.hashes)
         edit = Edit(step.id, {"n": step.n}, step.deleted, path)
-        (outcome,) = await Update(server, database, SYSTEM, replicated=True).run([edit])
+        (outcome,) = await server.update(database, SYSTEM, replicated=True).run([edit])
         assert outcome.error is None
         model.replicate(step, path)
     elif isinstance(step, Purge):

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from aiocouch._wire.nesting import decode_deep, encode_deep
 from aiocouch._wire.numerals import reprinted
 from aiocouch.embedded.errors import invalid_json
-from aiocouch.embedded.nesting import decode_deep, encode_deep
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()

@@ -9,33 +9,35 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.revision import parse_revision
-from aiocouch.embedded.config import Configuration
-from aiocouch.embedded.design_documents import DesignFunctions
+from aiocouch.embedded.documents.edits import Edit
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.feeds.broadcast import Broadcasts
 from aiocouch.embedded.feeds.db_updates import DatabaseUpdates
 from aiocouch.embedded.feeds.feed import Waiting
 from aiocouch.embedded.hooks import Hooks
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.javascript.pool import Limits
 from aiocouch.embedded.javascript.queryserver import QueryServer
+from aiocouch.embedded.node.config import Configuration
+from aiocouch.embedded.node.statistics import Statistics
+from aiocouch.embedded.node.tasks import ActiveTasks
+from aiocouch.embedded.node.uuids import Uuids
 from aiocouch.embedded.replicator.documents import ReplicatorDocuments
 from aiocouch.embedded.replicator.scheduler import Replicator
-from aiocouch.embedded.statistics import Statistics
 from aiocouch.embedded.store.registry import Databases
-from aiocouch.embedded.tasks import ActiveTasks
-from aiocouch.embedded.uuids import Uuids
 from aiocouch.embedded.who.auth import Authenticator
 from aiocouch.embedded.who.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID
 from aiocouch.embedded.who.peruser import DatabasesPerUser
 from aiocouch.embedded.who.user_documents import UserDocuments
-from aiocouch.embedded.writing import Update
+from aiocouch.embedded.writing.design_documents import DesignFunctions
+from aiocouch.embedded.writing.update import Update
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
+    from aiocouch.embedded.identity import User
+    from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.service import Indexes
 
 _WATCH_AGAIN = 1.0
@@ -111,6 +113,10 @@ class Server:
         indexes.languages["query"] = FieldMapper
         return indexes
 
+    def update(self, database: Database, user: User, *, replicated: bool = False) -> Update:
+        """Begin to write documents into a database; see `Update`."""
+        return Update(self.hooks, self.config, database, user, replicated=replicated)
+
     def create_system_databases(self) -> None:
         """Make `_users` and `_replicator` where they are missing."""
         for name in ("_users", "_replicator"):
@@ -123,7 +129,7 @@ class Server:
         if database is None or database.get(AUTH_DESIGN_ID) is not None:
             return
         with contextlib.suppress(CouchError):  # somebody else was faster
-            await Update(self, database, SYSTEM).write(Edit(AUTH_DESIGN_ID, AUTH_DESIGN_BODY))
+            await self.update(database, SYSTEM).write(Edit(AUTH_DESIGN_ID, AUTH_DESIGN_BODY))
 
     def _heard(self, name: str, event: str) -> None:
         if event == "deleted" and name == self._watched:
@@ -203,7 +209,7 @@ class Server:
         if database is not None:
             base = parse_revision(document["_rev"])
             body = {name: value for name, value in document.items() if name[:1] != "_"}
-            await Update(self, database, SYSTEM).write(Edit(document["_id"], body, revs=(base,)))
+            await self.update(database, SYSTEM).write(Edit(document["_id"], body, revs=(base,)))
 
     async def reload_javascript(self) -> None:
         """Let design functions start afresh."""

@@ -8,25 +8,27 @@ import hashlib
 
 import pytest
 
-from aiocouch.embedded.attachment import (
+from aiocouch.embedded.documents.attachment import (
     Attachment,
     Compression,
     Content,
     Encoder,
-    Follows,
-    Incoming,
-    InvalidAttachmentError,
-    InvalidMembersError,
-    MissingStubError,
     decode_list,
     decompress,
     encode_content,
     encode_list,
     follows_member,
     inline_member,
-    read_members,
-    resolve,
     stub_member,
+)
+from aiocouch.embedded.documents.sent_attachments import (
+    Follows,
+    InvalidAttachmentError,
+    InvalidMembersError,
+    MissingStubError,
+    SentAttachment,
+    read_members,
+    resolve_attachments,
     with_replaced,
     without,
 )
@@ -38,8 +40,8 @@ def stored(name: str, revpos: int = 1) -> Attachment:
     return Attachment(name, "x/y", revpos, "digest==", 3, 3, blob=7)
 
 
-def content_of(member: Incoming | Follows) -> Content:
-    assert isinstance(member, Incoming)
+def content_of(member: SentAttachment | Follows) -> Content:
+    assert isinstance(member, SentAttachment)
     assert member.content is not None
     return member.content
 
@@ -135,29 +137,29 @@ def test_following_data_are_announced_with_their_length() -> None:
 
 def test_stubs_are_taken_from_the_parent() -> None:
     old = stored("a", revpos=4)
-    assert resolve([Incoming("a", "q/q")], [old], 9) == [(old, None)]
-    assert resolve([Incoming("a", "q/q", 4)], [old], 9) == [(old, None)]
+    assert resolve_attachments([SentAttachment("a", "q/q")], [old], 9) == [(old, None)]
+    assert resolve_attachments([SentAttachment("a", "q/q", 4)], [old], 9) == [(old, None)]
 
 
-@pytest.mark.parametrize("stub", [Incoming("b", "q/q"), Incoming("a", "q/q", 5)])
-def test_a_stub_without_its_attachment_is_missing(stub: Incoming) -> None:
+@pytest.mark.parametrize("stub", [SentAttachment("b", "q/q"), SentAttachment("a", "q/q", 5)])
+def test_a_stub_without_its_attachment_is_missing(stub: SentAttachment) -> None:
     with pytest.raises(MissingStubError) as caught:
-        resolve([stub], [stored("a", revpos=4)], 9)
+        resolve_attachments([stub], [stored("a", revpos=4)], 9)
     assert caught.value.name == stub.name
 
 
 def test_new_content_belongs_to_the_new_revision() -> None:
     content = encode_content(b"x", "x/y", COMPRESSION)
-    ((made, data),) = resolve([Incoming("a", "x/y", 3, content)], [], 9)
+    ((made, data),) = resolve_attachments([SentAttachment("a", "x/y", 3, content)], [], 9)
     assert (made.revpos, data) == (9, b"x")
-    ((replicated, _),) = resolve([Incoming("a", "x/y", 3, content)], [], None)
+    ((replicated, _),) = resolve_attachments([SentAttachment("a", "x/y", 3, content)], [], None)
     assert replicated.revpos == 3
-    ((silent, _),) = resolve([Incoming("a", "x/y", None, content)], [], None)
+    ((silent, _),) = resolve_attachments([SentAttachment("a", "x/y", None, content)], [], None)
     assert silent.revpos == 0
 
 
 def test_putting_one_attachment_moves_it_to_the_front() -> None:
-    new = Incoming("b", "x/y", content=encode_content(b"x", "x/y", COMPRESSION))
+    new = SentAttachment("b", "x/y", content=encode_content(b"x", "x/y", COMPRESSION))
     names = [item.name for item in with_replaced([stored("a"), stored("b"), stored("c")], new)]
     assert names == ["b", "a", "c"]
     assert [item.name for item in without([stored("a"), stored("b")], "a")] == ["b"]

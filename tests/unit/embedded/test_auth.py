@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import ANONYMOUS, User
+from aiocouch.embedded.node.config import Configuration
 from aiocouch.embedded.who.auth import Admission, Authenticator, Request, basic_credentials
 from aiocouch.embedded.who.cookies import find_cookie
 from aiocouch.embedded.who.lockout import Lockout

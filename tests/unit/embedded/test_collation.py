@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiocouch.embedded.collation import raw_sort_key, sort_key
-from aiocouch.embedded.string_order import string_key
+from aiocouch.embedded.collation.collation import raw_sort_key, sort_key
+from aiocouch.embedded.collation.string_order import string_key
 
 RECORDED = Path(__file__).parents[2] / "conformance" / "public" / "view-collation.json"
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import pytest
 
-from aiocouch.embedded.attachment import Compression, decode_list
-from aiocouch.embedded.attachment_texts import plain_chunks
+from aiocouch.embedded.documents.attachment import Compression, decode_list
+from aiocouch.embedded.documents.edits import read_edit
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import read_edit
 from aiocouch.embedded.state import Server
+from aiocouch.embedded.store.attachment_texts import plain_chunks
 from aiocouch.embedded.store.compaction import compact
-from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,7 +51,7 @@ def replicated(doc_id: str, path: tuple[str, ...]) -> dict[str, Any]:
 
 async def grow(server: Server, database: Database, name: str, chance: random.Random) -> None:
     """Let one document get branches, of any length, on any of its revisions."""
-    update = Update(server, database, SYSTEM, replicated=True)
+    update = server.update(database, SYSTEM, replicated=True)
     paths: list[tuple[str, ...]] = [(f"{chance.getrandbits(128):032x}",)]
     for _ in range(STEPS):
         path = (f"{chance.getrandbits(128):032x}", *chance.choice(paths))

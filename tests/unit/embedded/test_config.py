@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiocouch.embedded.config import Configuration, InvalidSettingError
+from aiocouch.embedded.node.config import Configuration, InvalidSettingError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocouch.embedded.config import Configuration
+from aiocouch.embedded.node.config import Configuration
 from aiocouch.embedded.who.cookies import (
     CookieSettings,
     MalformedCookieError,
     Session,
     find_cookie,
-    is_signed,
+    is_signed_with,
     make_session,
     needs_renewal,
     parse_session,
@@ -37,7 +37,7 @@ def _settings(**changes: str) -> CookieSettings:
 
 
 def _is_genuine(session: Session, settings: CookieSettings, *keys: bytes) -> bool:
-    return is_signed(session.signed, session.signature, keys or (KEY,), settings)
+    return is_signed_with(session.signed, session.signature, keys or (KEY,), settings)
 
 
 def test_the_format_is_couchdbs() -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from aiocouch.embedded.feeds.db_updates import DatabaseEvent as Event
 from aiocouch.embedded.feeds.db_updates import DatabaseUpdates, descending
-from aiocouch.embedded.feeds.db_updates import Update as Event
-from aiocouch.embedded.store.edits import NewRevision, store
+from aiocouch.embedded.store.new_revisions import NewRevision, store
 from aiocouch.embedded.store.registry import Databases
 from tests.unit.embedded.server_client import ServerClient
 

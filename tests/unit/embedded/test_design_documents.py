@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from aiocouch.embedded.design_documents import check_structure
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.rewriting import apply_rules
+from aiocouch.embedded.http.rewriting import apply_rules
 from aiocouch.embedded.views.definition import define, may_change
+from aiocouch.embedded.writing.design_documents import check_structure
 
 FINE = "function (doc) { emit(1) }"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.rewriting import check_rules
+from aiocouch.embedded.http.rewriting import check_rules
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import (
     ADMINS_ONLY,
@@ -17,6 +16,7 @@ from aiocouch.embedded.identity import (
     is_database_member,
     is_valid_security,
 )
+from aiocouch.embedded.node.config import Configuration
 from aiocouch.embedded.who.access import check_request
 
 ADMIN = User("root", ("_admin",), "default")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from aiocouch.embedded.config import Configuration
+from aiocouch.embedded.node.config import Configuration
 from aiocouch.embedded.who import signatures
 from aiocouch.embedded.who.jwt import (
     Bearer,

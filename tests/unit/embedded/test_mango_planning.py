@@ -18,7 +18,7 @@ from aiocouch.embedded.mango.fields import projection
 from aiocouch.embedded.mango.options import read_find, read_index
 from aiocouch.embedded.mango.planning import Plan, make_plan
 from aiocouch.embedded.mango.ranges import EMPTY, MAX, end_key, field_ranges, start_key
-from aiocouch.embedded.selector import normalize
+from aiocouch.embedded.selectors.selector import normalize
 
 
 def index(name: str, *fields: str, partial: Any = None, partitioned: bool = False) -> JsonIndex:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch.embedded.http.prometheus import prometheus
-from aiocouch.embedded.statistics import Statistics, known_metrics
+from aiocouch.embedded.node.prometheus import prometheus
+from aiocouch.embedded.node.statistics import Statistics, known_metrics
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocouch.embedded.multipart import (
+from aiocouch.embedded.multipart.multipart import (
     MAX_HEADER_BYTES,
     MultipartError,
     MultipartParser,
@@ -15,7 +15,7 @@ from aiocouch.embedded.multipart import (
     content_type,
     disposition,
     parse_headers,
-    quoted,
+    quoted_parameter,
 )
 
 
@@ -80,4 +80,4 @@ def test_parameters() -> None:
 
 
 def test_quoted_text_cannot_break_a_header() -> None:
-    assert quoted('a"b\\c\r\nd') == '"a\\"b\\\\c  d"'
+    assert quoted_parameter('a"b\\c\r\nd') == '"a\\"b\\\\c  d"'

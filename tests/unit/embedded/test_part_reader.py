@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiocouch.embedded.multipart import MultipartError
-from aiocouch.embedded.part_reader import PartReader
+from aiocouch.embedded.multipart.multipart import MultipartError
+from aiocouch.embedded.multipart.part_reader import PartReader
 from tests.multipart_bodies import multipart_body
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiocouch.embedded.codec import decode
-from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.http.listener import with_merged_headers
 from aiocouch.embedded.http.phrases import phrase
-from aiocouch.embedded.uuids import Uuids
+from aiocouch.embedded.node.config import Configuration
+from aiocouch.embedded.node.uuids import Uuids
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocouch.embedded.config import Configuration
+from aiocouch.embedded.node.config import Configuration
 from aiocouch.embedded.who.passwords import (
     CannotHashError,
     HashSettings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocouch.embedded.pcre import compile_pattern
+from aiocouch.embedded.selectors.pcre import compile_pattern
 
 
 @pytest.mark.parametrize(

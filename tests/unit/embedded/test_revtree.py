@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiocouch.embedded.revtree import RevTree
+from aiocouch.embedded.documents.revtree import RevTree
 
 if TYPE_CHECKING:
     from aiocouch._wire.revision import Rev

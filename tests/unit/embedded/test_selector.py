@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.selector import normalize
-from aiocouch.embedded.selector_match import matcher
+from aiocouch.embedded.selectors.match import matcher
+from aiocouch.embedded.selectors.selector import normalize
 
 
 @pytest.mark.parametrize(

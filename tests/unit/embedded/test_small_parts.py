@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
-from aiocouch.embedded.http.database_lists import Range
 from aiocouch.embedded.http.query import Query
-from aiocouch.embedded.statistics import Statistics, nested, summary
-from aiocouch.embedded.tasks import ActiveTasks
-from aiocouch.embedded.uuids import Uuids
+from aiocouch.embedded.http.routes.database_lists import NameRange
+from aiocouch.embedded.node.config import Configuration
+from aiocouch.embedded.node.statistics import Statistics, nested, summary
+from aiocouch.embedded.node.tasks import ActiveTasks
+from aiocouch.embedded.node.uuids import Uuids
 
 ORIGIN = "http://a.example"
 
@@ -161,7 +161,7 @@ NAMES = ["a", "b", "b/c", "d"]
     ],
 )
 def test_ranges_of_names(query: str, chosen: list[str]) -> None:
-    assert Range.of(Query(query)).choose(NAMES) == chosen
+    assert NameRange.of(Query(query)).choose(NAMES) == chosen
 
 
 @pytest.mark.parametrize(
@@ -169,5 +169,5 @@ def test_ranges_of_names(query: str, chosen: list[str]) -> None:
 )
 def test_bad_ranges(query: str) -> None:
     with pytest.raises(CouchError) as caught:
-        Range.of(Query(query))
+        NameRange.of(Query(query))
     assert caught.value.status == 400

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from aiocouch.embedded.attachment import Compression
-from aiocouch.embedded.config import Configuration
+from aiocouch.embedded.documents.attachment import Compression
+from aiocouch.embedded.documents.edits import read_edit
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import read_edit
+from aiocouch.embedded.node.config import Configuration
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.faults import StorageError, explained, sync_folder
 from aiocouch.embedded.store.registry import Databases, FolderInUseError
-from aiocouch.embedded.writing import Update
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 async def put(server: Server, database: Database, doc_id: str) -> str:
-    update = Update(server, database, SYSTEM)
+    update = server.update(database, SYSTEM)
     return (await update.write(read_edit({"_id": doc_id}, Compression()))).rev
 
 
@@ -486,7 +485,7 @@ async def test_a_bulk_write_that_is_cut_short_leaves_whole_documents(
     edits = [
         read_edit({"_id": f"{number:04}", "n": number}, Compression()) for number in range(1200)
     ]
-    writing = asyncio.create_task(Update(server, database, SYSTEM).run(edits))
+    writing = asyncio.create_task(server.update(database, SYSTEM).run(edits))
     for _ in range(turns):
         await asyncio.sleep(0)
     writing.cancel()

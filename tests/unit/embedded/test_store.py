@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiocouch._wire.revision import parse_revision
-from aiocouch.embedded.attachment import Compression
+from aiocouch.embedded.documents.attachment import Compression
+from aiocouch.embedded.documents.edits import read_edit
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import read_edit
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.purging import purge, purges
 from aiocouch.embedded.store.registry import Databases, FolderInUseError
 from aiocouch.embedded.store.spans import Span, entries, revs
 from aiocouch.embedded.store.writer import Owner, Writer
-from aiocouch.embedded.writing import Outcome, Update
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from aiocouch.embedded.store.database import Database
+    from aiocouch.embedded.writing.update import Outcome
 
 NAME = "some/db"
 
@@ -48,7 +48,7 @@ async def put(server: Server, doc_id: str, rev: str | None = None, **body: Any) 
     value = {"_id": doc_id, **body} if rev is None else {"_id": doc_id, "_rev": rev, **body}
     database = server.databases.open(NAME)
     assert database is not None
-    return await Update(server, database, SYSTEM).write(read_edit(value, Compression()))
+    return await server.update(database, SYSTEM).write(read_edit(value, Compression()))
 
 
 def size(database: Database) -> int:
@@ -137,7 +137,7 @@ async def test_many_databases_hold_few_files_open(tmp_path: Path) -> None:
     server.databases.most_awake = 4
     names = [f"d{number}" for number in range(12)]
     for name in names:
-        update = Update(server, server.databases.create(name), SYSTEM)
+        update = server.update(server.databases.create(name), SYSTEM)
         await update.write(read_edit({"_id": "a", "name": name}, Compression()))
     found = [server.databases.open(name) for name in names]
     assert sum(not database.is_resting for database in found if database) <= 4
@@ -166,7 +166,7 @@ async def test_databases_that_are_only_written_hold_few_files_open(tmp_path: Pat
 
 
 async def put_into(server: Server, database: Database) -> None:
-    await Update(server, database, SYSTEM).write(read_edit({"_id": "b"}, Compression()))
+    await server.update(database, SYSTEM).write(read_edit({"_id": "b"}, Compression()))
 
 
 async def test_a_database_at_work_does_not_rest(tmp_path: Path) -> None:

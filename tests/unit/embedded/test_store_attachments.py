@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiocouch.embedded.attachment import Attachment, Content, Encoder
+from aiocouch.embedded.documents.attachment import Attachment, Content, Encoder
 from aiocouch.embedded.store import attachments as store
 from aiocouch.embedded.store.attachments import CHUNK, Spool
 

@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING
 import aiohttp
 import pytest
 
-from aiocouch.embedded.attachment import (
-    Attachment,
-    Content,
-    Encoder,
-    Incoming,
-    decode_list,
-)
-from aiocouch.embedded.attachment_texts import stored_chunks
+from aiocouch.embedded.documents.attachment import Attachment, Content, Encoder, decode_list
+from aiocouch.embedded.documents.edits import Edit
+from aiocouch.embedded.documents.sent_attachments import SentAttachment
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import Edit
 from aiocouch.embedded.state import Server
+from aiocouch.embedded.store.attachment_texts import stored_chunks
 from aiocouch.embedded.store.compaction import compact
 from aiocouch.embedded.store.faults import StorageError
-from aiocouch.embedded.uploads import Uploads
-from aiocouch.embedded.writing import Update
+from aiocouch.embedded.store.uploads import Uploads
 from tests.unit.embedded.server_client import ServerClient
 
 if TYPE_CHECKING:
@@ -68,8 +62,8 @@ async def upload(
 
 
 async def refer(server: Server, database: Database, doc_id: str, taken: Content) -> None:
-    member = Incoming("a", "x/y", content=taken)
-    await Update(server, database, SYSTEM).write(Edit(doc_id, {}, members=[member]))
+    member = SentAttachment("a", "x/y", content=taken)
+    await server.update(database, SYSTEM).write(Edit(doc_id, {}, members=[member]))
 
 
 async def cut(work: asyncio.Task[None], ended: asyncio.Event, turns: int) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from aiocouch.embedded.config import Configuration
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import ADMINS_ONLY, ANONYMOUS, SYSTEM, User
+from aiocouch.embedded.node.config import Configuration
 from aiocouch.embedded.who.accounts import Hasher
 from aiocouch.embedded.who.users import check_writer, hash_password, validate, visible
 

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.collation.collation import sort_key
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.javascript.protocol import Mapped
 from aiocouch.embedded.store.records import Entry
-from aiocouch.embedded.views.grouping import EXACT, Grouping, Range, reduce_groups, reduce_range
+from aiocouch.embedded.views.grouping import EXACT, Grouping, RowRange, reduce_groups, reduce_range
 from aiocouch.embedded.views.index import Index
-from aiocouch.embedded.views.pages import SIZE, count
+from aiocouch.embedded.views.pages import SIZE, count_rows
 from aiocouch.embedded.views.reduce import builtin
 from aiocouch.embedded.views.reducers import BuiltinReducer, ReduceFunction, ReduceLimit
 from aiocouch.embedded.views.tables import FIRST, LAST, StaleIndexError, Tables
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.index import Document
 
-WHOLE = Range(FIRST, LAST)
+WHOLE = RowRange(FIRST, LAST)
 
 
 class FakeSnapshot:
@@ -127,7 +127,7 @@ def function(name: str) -> ReduceFunction:
     return ReduceFunction(0, BuiltinReducer(native, ReduceLimit), native)
 
 
-async def all_rows(index: Index, range_: Range = WHOLE) -> list[tuple[str, Any, Any]]:
+async def all_rows(index: Index, range_: RowRange = WHOLE) -> list[tuple[str, Any, Any]]:
     with index.snapshot() as snapshot:
         batches = snapshot.rows(0, range_.first, range_.last, descending=range_.descending)
         return [
@@ -178,7 +178,7 @@ async def check_reductions(database: FakeDatabase, index: Index) -> None:
         )
         for level in (1, 2, EXACT):
             for descending in (False, True):
-                range_ = Range(FIRST, LAST, descending)
+                range_ = RowRange(FIRST, LAST, descending)
                 grouping = Grouping(level)
                 found = [
                     (json.loads(group.key), json.loads(group.outcome.value))
@@ -189,8 +189,8 @@ async def check_reductions(database: FakeDatabase, index: Index) -> None:
         for place in (("a", "c"), (2, "")):
             at = (sort_key(place[0]), place[1], 0)
             before = [row for row in model if (row[0], row[1], row[3]) < at]
-            assert count(snapshot, 0, FIRST, at) == len(before)
-            assert count(snapshot, 0, at, LAST) == len(model) - len(before)
+            assert count_rows(snapshot, 0, FIRST, at) == len(before)
+            assert count_rows(snapshot, 0, at, LAST) == len(model) - len(before)
 
 
 async def follow(steps: list[tuple[str, str, list[Any], int]]) -> None:
@@ -245,7 +245,7 @@ async def test_descending_keeps_the_rows_of_one_document_in_order() -> None:
     database.put("a", [1, 1, 0])
     database.put("b", [1])
     await index.refresh()
-    rows = await all_rows(index, Range(FIRST, LAST, True))
+    rows = await all_rows(index, RowRange(FIRST, LAST, True))
     assert rows == [("b", 1, 0), ("a", 1, 0), ("a", 1, 1), ("a", 0, 2)]
     await index.close()
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from aiocouch.embedded.collation import raw_sort_key, sort_key
+from aiocouch.embedded.collation.collation import raw_sort_key, sort_key
 from aiocouch.embedded.errors import CouchError
-from aiocouch.embedded.views.grouping import EXACT, Range
+from aiocouch.embedded.views.grouping import EXACT, RowRange
 from aiocouch.embedded.views.options import ViewOptions
 from aiocouch.embedded.views.tables import LAST_NUMBER
 
@@ -154,37 +154,37 @@ TWO = sort_key(2)
 @pytest.mark.parametrize(
     ("options", "range_"),
     [
-        ({}, Range((b"", "", 0), (b"\xff", "", 0))),
-        ({"key": "1"}, Range((ONE, "", 0), (ONE + b"\x00", "", 0))),
-        ({"startkey": "1", "endkey": "2"}, Range((ONE, "", 0), (TWO + b"\x00", "", 0))),
+        ({}, RowRange((b"", "", 0), (b"\xff", "", 0))),
+        ({"key": "1"}, RowRange((ONE, "", 0), (ONE + b"\x00", "", 0))),
+        ({"startkey": "1", "endkey": "2"}, RowRange((ONE, "", 0), (TWO + b"\x00", "", 0))),
         (
             {"startkey": "1", "endkey": "2", "inclusive_end": "false"},
-            Range((ONE, "", 0), (TWO, "", 0)),
+            RowRange((ONE, "", 0), (TWO, "", 0)),
         ),
         (
             {"startkey": "1", "startkey_docid": "b", "endkey": "2", "endkey_docid": "c"},
-            Range((ONE, "b", 0), (TWO, "c", LAST_NUMBER)),
+            RowRange((ONE, "b", 0), (TWO, "c", LAST_NUMBER)),
         ),
         (
             {"endkey": "2", "endkey_docid": "c", "inclusive_end": "false"},
-            Range((b"", "", 0), (TWO, "c", 0)),
+            RowRange((b"", "", 0), (TWO, "c", 0)),
         ),
-        ({"startkey_docid": "b"}, Range((b"", "", 0), (b"\xff", "", 0))),
+        ({"startkey_docid": "b"}, RowRange((b"", "", 0), (b"\xff", "", 0))),
         (
             {"startkey": "2", "endkey": "1", "descending": "true"},
-            Range((ONE, "", 0), (TWO + b"\x00", "", 0), True),
+            RowRange((ONE, "", 0), (TWO + b"\x00", "", 0), True),
         ),
         (
             {"startkey": "2", "startkey_docid": "b", "descending": "true"},
-            Range((b"", "", 0), (TWO, "b", LAST_NUMBER), True),
+            RowRange((b"", "", 0), (TWO, "b", LAST_NUMBER), True),
         ),
         (
             {"endkey": "1", "descending": "true", "inclusive_end": "false"},
-            Range((ONE + b"\x00", "", 0), (b"\xff", "", 0), True),
+            RowRange((ONE + b"\x00", "", 0), (b"\xff", "", 0), True),
         ),
     ],
 )
-def test_ranges(options: dict[str, str], range_: Range) -> None:
+def test_ranges(options: dict[str, str], range_: RowRange) -> None:
     assert text(**options).ranges() == [range_]
 
 

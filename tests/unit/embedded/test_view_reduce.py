@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.collation.collation import sort_key
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.views.reduce import builtin
 from aiocouch.embedded.views.reducers import ReduceLimit

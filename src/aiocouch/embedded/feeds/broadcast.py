@@ -19,14 +19,14 @@ from aiocouch.embedded.feeds.changes import is_plain, plain_rows, shared_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from aiocouch.embedded.feeds.changes import Cursor, Row, View
+    from aiocouch.embedded.feeds.changes import ChangeRow, Cursor, Feed
     from aiocouch.embedded.feeds.feed import Framing
     from aiocouch.embedded.store.database import Database
 
 _log = logging.getLogger("aiocouch.embedded")
 
-Place = tuple[int, "Hashable"]
-"""The sequence behind which a follower waits, and the key of its view."""
+_Place = tuple[int, "Hashable"]
+"""The sequence behind which a follower waits, and the key of its feed."""
 
 _AT_ONCE = 50
 """Followers that are served before others in the event loop get their turn."""
@@ -35,15 +35,15 @@ _AT_ONCE = 50
 class Follower:
     """A feed that waits. `push` sends bytes at once, or gives False; `news` is when it last did."""
 
-    __slots__ = ("_future", "_key", "cursor", "framing", "is_plain", "news", "push", "view")
+    __slots__ = ("_future", "_key", "cursor", "feed", "framing", "is_plain", "news", "push")
 
     def __init__(
-        self, cursor: Cursor, view: View, framing: Framing, push: Callable[[bytes], bool]
+        self, cursor: Cursor, feed: Feed, framing: Framing, push: Callable[[bytes], bool]
     ) -> None:
         self.cursor = cursor
-        self.view = view
-        self.is_plain = is_plain(view)
-        self._key = view.key
+        self.feed = feed
+        self.is_plain = is_plain(feed)
+        self._key = feed.key
         self.framing = framing
         self.push = push
         self.news = 0.0
@@ -63,7 +63,7 @@ class Follower:
             self._future.set_result(read)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> _Place:
         """Give what followers have in common that need the same rows next."""
         return self.cursor.last, self._key
 
@@ -72,7 +72,7 @@ class Follower:
         """Tell whether it may be served."""
         return self._future is not None and not self._future.done()
 
-    def take(self, until: int, rows: list[Row], data: bytes) -> bool:
+    def take(self, until: int, rows: list[ChangeRow], data: bytes) -> bool:
         """Send all rows up to a sequence; False where that cannot be now."""
         if rows and not self.push(data):
             return False
@@ -90,7 +90,7 @@ class Follower:
 class _News:
     """The rows from one sequence to another, and their bytes in each framing."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, rows: list[ChangeRow]) -> None:
         self.rows = rows
         self._bytes: dict[type[Framing], bytes] = {}
 
@@ -110,7 +110,7 @@ class Broadcast:
         self._followers: dict[Follower, None] = {}
         self._queue: deque[Follower] = deque()
         self._known: dict[tuple[int, int, str], _News | None] = {}
-        self._asking: dict[Place, asyncio.Task[None]] = {}
+        self._asking: dict[_Place, asyncio.Task[None]] = {}
         self._is_scheduled = False
         self._stop: Callable[[], None] | None = None
 
@@ -183,21 +183,21 @@ class Broadcast:
     def _ask(self, follower: Follower) -> None:
         """Begin to find out what passes the filter of all who are where this one is."""
         place = follower.place
-        task = asyncio.create_task(self._share(place, follower.view))
+        task = asyncio.create_task(self._share(place, follower.feed))
         self._asking[place] = task
         task.add_done_callback(lambda _task: self._asked(place))
 
-    def _asked(self, place: Place) -> None:
+    def _asked(self, place: _Place) -> None:
         del self._asking[place]
         if not self._is_scheduled and self._followers:
             self._schedule()
 
-    async def _share(self, place: Place, view: View) -> None:
+    async def _share(self, place: _Place, feed: Feed) -> None:
         """Ask the filter once, and give what passes to all who wait for it."""
         news: _News | None = None
         until = 0
         try:
-            rows, until = await shared_rows(self._database, view, place[0])
+            rows, until = await shared_rows(self._database, feed, place[0])
             news = _News(rows)
         except Exception:  # noqa: BLE001 - each will meet the fault by itself, and end
             _log.debug("changes of %r could not be filtered", self._database, exc_info=True)
@@ -212,7 +212,7 @@ class Broadcast:
     def _give(self, follower: Follower) -> bool:
         until = self._database.update_seq
         try:
-            news = self._news(follower.cursor.last, until, follower.view.style)
+            news = self._news(follower.cursor.last, until, follower.feed.style)
         except Exception:  # noqa: BLE001 - it will meet the fault by itself, and end
             _log.debug("changes of %r could not be read", self._database, exc_info=True)
             return False

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.snapshots import Snapshot
 
 MAIN_ONLY = "main_only"
-ALL_DOCS = "all_docs"
+ALL_LEAVES = "all_docs"
 
 _FIRST_CHUNK = 100
 _CHUNK_BYTES = 4 << 20
@@ -121,7 +121,7 @@ class Cursor(msgspec.Struct):
     """The database's sequence when the latest pass began: what is newer is news."""
 
 
-class View(msgspec.Struct, frozen=True):
+class Feed(msgspec.Struct, frozen=True):
     """What rows show, and in which order they come."""
 
     filter: Filter
@@ -131,33 +131,35 @@ class View(msgspec.Struct, frozen=True):
     document: Callable[[Entry], Awaitable[bytes]] | None = None
     """Gives the text of a row's document for `include_docs`."""
     shown: Hashable = None
-    """What two views have in common whose `document` gives the same text."""
+    """What two feeds have in common whose `document` gives the same text."""
 
     @property
     def key(self) -> Hashable:
-        """Give what two views have in common whose rows are the same."""
+        """Give what two feeds have in common whose rows are the same."""
         return self.filter.key, self.style, self.shown
 
 
-class Row(NamedTuple):
+class ChangeRow(NamedTuple):
     """One row: its sequence as JSON text (`null` where `seq_interval` skips it), and its text."""
 
     seq: bytes
     text: bytes
 
 
-async def walk(database: Database, view: View, cursor: Cursor) -> AsyncGenerator[list[Row], None]:
+async def walk(
+    database: Database, feed: Feed, cursor: Cursor
+) -> AsyncGenerator[list[ChangeRow], None]:
     """Go over the changes after `cursor.last` once, and leave `cursor` where CouchDB would.
 
     Rows come in lists, one for each chunk read. They are those of one moment, whatever is written
     meanwhile.
     """
     with database.snapshots.open() as snapshot:
-        since = _begin(view, cursor, snapshot.until)
+        since = _begin(feed, cursor, snapshot.until)
         left = await database.behind.after(snapshot, since)
-        for entries in _chunks(database, snapshot, view, since, cursor.limit):
-            rows: list[Row] = []
-            for entry, leaves in await _listed(database, view, entries):
+        for entries in _chunks(database, snapshot, feed, since, cursor.limit):
+            rows: list[ChangeRow] = []
+            for entry, leaves in await _listed(database, feed, entries):
                 left -= 1
                 if cursor.limit <= 0:
                     _stop(cursor, entry, leaves, left)
@@ -165,19 +167,19 @@ async def walk(database: Database, view: View, cursor: Cursor) -> AsyncGenerator
                     return
                 cursor.last = entry.seq
                 if leaves:
-                    rows.append(await _row(database, view, cursor, entry, leaves))
+                    rows.append(await _row(database, feed, cursor, entry, leaves))
                     cursor.pending = left
                     cursor.limit -= 1
                     cursor.sent += 1
             yield rows
             await asyncio.sleep(0)
-        _complete(view, cursor, snapshot.until, left)
+        _complete(feed, cursor, snapshot.until, left)
 
 
-def _begin(view: View, cursor: Cursor, until: int) -> int:
+def _begin(feed: Feed, cursor: Cursor, until: int) -> int:
     """Give the sequence behind which a pass looks for changes."""
     cursor.seen = until
-    if not view.descending:
+    if not feed.descending:
         return cursor.last
     cursor.last = until
     return 0
@@ -191,9 +193,9 @@ def _stop(cursor: Cursor, entry: Entry, leaves: Sequence[Leaf], left: int) -> No
         cursor.pending = left + bool(leaves)
 
 
-def _complete(view: View, cursor: Cursor, until: int, left: int) -> None:
+def _complete(feed: Feed, cursor: Cursor, until: int, left: int) -> None:
     if cursor.limit > 0:
-        if not view.descending:
+        if not feed.descending:
             cursor.last = max(until, cursor.last)
         cursor.pending = left
     elif cursor.pending is None:
@@ -201,19 +203,19 @@ def _complete(view: View, cursor: Cursor, until: int, left: int) -> None:
 
 
 def _chunks(
-    database: Database, snapshot: Snapshot, view: View, since: int, limit: int
+    database: Database, snapshot: Snapshot, feed: Feed, since: int, limit: int
 ) -> Iterator[list[Entry]]:
-    ids = view.filter.ids(database)
+    ids = feed.filter.ids(database)
     if ids is not None:
-        yield _chosen(snapshot, ids, since, descending=view.descending)
+        yield _chosen(snapshot, ids, since, descending=feed.descending)
         return
-    place = snapshot.until + 1 if view.descending else since
+    place = snapshot.until + 1 if feed.descending else since
     # A small limit is likely to need a small chunk; a filter may need many, so they grow.
     size = min(_FIRST_CHUNK, max(limit, 0) + 1)
     while True:
         entries = (
             snapshot.changes_back(place, since, size)
-            if view.descending
+            if feed.descending
             else snapshot.changes(place, size)
         )
         if entries:
@@ -243,21 +245,21 @@ def _sequence(entry: Entry) -> int:
 
 
 async def _listed(
-    database: Database, view: View, entries: Iterable[Entry]
+    database: Database, feed: Feed, entries: Iterable[Entry]
 ) -> list[tuple[Entry, list[Leaf]]]:
     """Pair each change with those of its leaves that pass the filter."""
     pairs = [
-        (entry, leaves_of(database, entry, view.style) if view.filter.wants(entry.id) else [])
+        (entry, leaves_of(database, entry, feed.style) if feed.filter.wants(entry.id) else [])
         for entry in entries
     ]
     asked = [leaf for _, leaves in pairs for leaf in leaves]
-    answers = iter(await view.filter.keep(asked))
+    answers = iter(await feed.filter.keep(asked))
     return [(entry, [leaf for leaf in leaves if next(answers)]) for entry, leaves in pairs]
 
 
 def leaves_of(database: Database, entry: Entry, style: str) -> list[Leaf]:
     """Give the revisions that a row of this style lists, the winner first."""
-    if style != ALL_DOCS or entry.has_one_leaf:
+    if style != ALL_LEAVES or entry.has_one_leaf:
         return [Leaf(entry.rev, entry.winner, entry)]
     return [
         Leaf(format_revision(node.rev), database.at(entry, node.pointer), entry)
@@ -266,51 +268,51 @@ def leaves_of(database: Database, entry: Entry, style: str) -> list[Leaf]:
 
 
 async def _row(
-    database: Database, view: View, cursor: Cursor, entry: Entry, leaves: Sequence[Leaf]
-) -> Row:
-    shown = cursor.limit % view.seq_interval == 0
+    database: Database, feed: Feed, cursor: Cursor, entry: Entry, leaves: Sequence[Leaf]
+) -> ChangeRow:
+    shown = cursor.limit % feed.seq_interval == 0
     row = _plain_row(database, entry, leaves, shown=shown)
-    if view.document is None:
+    if feed.document is None:
         return row
-    return Row(row.seq, row.text[:-1] + b',"doc":' + await view.document(entry) + b"}")
+    return ChangeRow(row.seq, row.text[:-1] + b',"doc":' + await feed.document(entry) + b"}")
 
 
 def _plain_row(
     database: Database, entry: Entry, leaves: Sequence[Leaf], *, shown: bool = True
-) -> Row:
+) -> ChangeRow:
     seq = encode_text(database.sequence(entry.seq)) if shown else b"null"
     revs = b",".join(b'{"rev":"%b"}' % leaf.rev.encode() for leaf in leaves)
     text = b'{"seq":%b,"id":%b,"changes":[%b]' % (seq, encode_text(entry.id), revs)
     if entry.deleted:
         text += b',"deleted":true'
-    return Row(seq, text + b"}")
+    return ChangeRow(seq, text + b"}")
 
 
-def is_endless(view: View, cursor: Cursor) -> bool:
+def is_endless(feed: Feed, cursor: Cursor) -> bool:
     """Tell whether a feed may get its rows together with others, one change after the other."""
-    return view.seq_interval == 1 and not view.descending and cursor.limit > NO_LIMIT // 2
+    return feed.seq_interval == 1 and not feed.descending and cursor.limit > NO_LIMIT // 2
 
 
-def is_plain(view: View) -> bool:
+def is_plain(feed: Feed) -> bool:
     """Tell whether the rows of an endless feed are those of `plain_rows`."""
-    return isinstance(view.filter, Everything) and view.document is None
+    return isinstance(feed.filter, Everything) and feed.document is None
 
 
-async def shared_rows(database: Database, view: View, since: int) -> tuple[list[Row], int]:
+async def shared_rows(database: Database, feed: Feed, since: int) -> tuple[list[ChangeRow], int]:
     """Give the rows of the next changes after `since`, and the sequence up to which they are all."""
     until = database.update_seq
     entries = database.changes(since, until, _FIRST_CHUNK + 1)
     if len(entries) > _FIRST_CHUNK:
         entries.pop()
         until = entries[-1].seq
-    listed = await _listed(database, view, entries)
+    listed = await _listed(database, feed, entries)
     cursor = Cursor(since)
     return [
-        await _row(database, view, cursor, entry, leaves) for entry, leaves in listed if leaves
+        await _row(database, feed, cursor, entry, leaves) for entry, leaves in listed if leaves
     ], until
 
 
-def plain_rows(database: Database, since: int, until: int, style: str) -> list[Row] | None:
+def plain_rows(database: Database, since: int, until: int, style: str) -> list[ChangeRow] | None:
     """Give the rows of all changes after `since` up to `until`; None where they are many."""
     entries = database.changes(since, until, _FIRST_CHUNK + 1)
     if len(entries) > _FIRST_CHUNK:

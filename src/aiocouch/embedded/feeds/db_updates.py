@@ -10,18 +10,18 @@ from aiocouch.embedded.store.journal import Journal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiocouch.embedded.store.registry import Databases, Event
+    from aiocouch.embedded.store.registry import Databases, EventKind
 
 _FILE = "db_updates.sqlite"
 _PAUSE = 0.5
 
 
-class Update(NamedTuple):
+class DatabaseEvent(NamedTuple):
     """One event: `kind` is `created`, `updated` or `deleted`."""
 
     seq: int
     database: str
-    kind: Event
+    kind: EventKind
 
 
 class DatabaseUpdates:
@@ -33,8 +33,8 @@ class DatabaseUpdates:
     """
 
     def __init__(self, databases: Databases) -> None:
-        self._latest: dict[tuple[str, Event], int] = {}
-        self._unsaved: dict[tuple[str, Event], int] = {}
+        self._latest: dict[tuple[str, EventKind], int] = {}
+        self._unsaved: dict[tuple[str, EventKind], int] = {}
         self._waiting: set[asyncio.Future[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._journal = None if databases.folder is None else Journal(databases.folder / _FILE)
@@ -62,7 +62,7 @@ class DatabaseUpdates:
             if kind != "deleted" and name not in names:
                 self._add(name, "deleted")
 
-    def _add(self, name: str, kind: Event) -> None:
+    def _add(self, name: str, kind: EventKind) -> None:
         self.seq += 1
         # Taken out and put in again: the order of a dict is that of the sequence.
         self._latest.pop((name, kind), None)
@@ -71,7 +71,7 @@ class DatabaseUpdates:
             self._journal.reserve(self.seq)
             self._unsaved[name, kind] = self.seq
 
-    def _heard(self, name: str, kind: Event) -> None:
+    def _heard(self, name: str, kind: EventKind) -> None:
         self._add(name, kind)
         if self._journal is not None and self._timer is None:
             self._save_later()
@@ -92,13 +92,13 @@ class DatabaseUpdates:
         if self._journal is not None and unsaved:
             self._journal.save((name, kind, seq) for (name, kind), seq in unsaved.items())
 
-    def since(self, seq: int) -> list[Update]:
+    def since(self, seq: int) -> list[DatabaseEvent]:
         """Give the events after a sequence, oldest first."""
-        found: list[Update] = []
+        found: list[DatabaseEvent] = []
         for (name, kind), number in reversed(self._latest.items()):
             if number <= seq:
                 break
-            found.append(Update(number, name, kind))
+            found.append(DatabaseEvent(number, name, kind))
         return found[::-1]
 
     async def changed_since(self, seq: int) -> bool:
@@ -123,6 +123,6 @@ class DatabaseUpdates:
             self._journal = None
 
 
-def descending(updates: Iterable[Update]) -> list[Update]:
+def descending(updates: Iterable[DatabaseEvent]) -> list[DatabaseEvent]:
     """Give events latest first."""
     return sorted(updates, reverse=True)

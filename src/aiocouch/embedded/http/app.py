@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import HttpVersion11, web
 
 from aiocouch.embedded.errors import CouchError, bad_request, internal, no_database
-from aiocouch.embedded.http import rooms
+from aiocouch.embedded.http import loading
 from aiocouch.embedded.http.challenge import challenged
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.dispatch import dispatch
@@ -31,7 +31,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PORT = re.compile(r":[0-9]+$")
 _OVERRIDES = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT", "COPY"})
 
-rooms.load_first()
+loading.load_first()
 
 
 def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:

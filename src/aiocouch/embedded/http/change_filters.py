@@ -14,8 +14,8 @@ from aiocouch.embedded.feeds.changes import Everything, Leaf
 from aiocouch.embedded.feeds.filters import ByDocument, ById, DesignDocuments
 from aiocouch.embedded.http.request_object import request_object
 from aiocouch.embedded.javascript.queryserver import design_unit
-from aiocouch.embedded.selector import normalize, parse_field
-from aiocouch.embedded.selector_match import compile_selector
+from aiocouch.embedded.selectors.match import compile_selector
+from aiocouch.embedded.selectors.selector import normalize, parse_field
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
 
 _COMMA = re.compile(r"\s*,\s*")
 _HEADERS = (

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from aiocouch.embedded.documents.edits import read_rev
+from aiocouch.embedded.documents.partitions import check_partitioned_id
 from aiocouch.embedded.errors import (
     bad_request,
     method_not_allowed,
     no_database,
     not_found,
 )
-from aiocouch.embedded.http import rooms
+from aiocouch.embedded.http import loading
 from aiocouch.embedded.http.query import is_utf8
-from aiocouch.embedded.http.routes import Route, find_database_route, find_server_route
-from aiocouch.embedded.incoming import read_rev
-from aiocouch.embedded.partitioning import check_partitioned_id
+from aiocouch.embedded.http.routing import Route, find_database_route, find_server_route
 from aiocouch.embedded.who.access import check_request
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def dispatch(exchange: Exchange) -> web.StreamResponse:
     segments = exchange.segments
     route = find_server_route(segments)
     if route is None:
-        rooms.load_all()
+        loading.load_all()
         route = find_server_route(segments) or find_database_route(segments)
     _open_database(exchange)
     _check_access(exchange)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiocouch.embedded.attachment import decode_list
-from aiocouch.embedded.attachment_texts import Shown, multipart_members_text, stored_chunks
-from aiocouch.embedded.multipart import (
+from aiocouch.embedded.documents.attachment import decode_list
+from aiocouch.embedded.multipart.multipart import (
     closing,
     new_boundary,
     opening,
     part_head,
-    quoted,
+    quoted_parameter,
     separator,
 )
+from aiocouch.embedded.store.attachment_texts import Shown, multipart_members_text, stored_chunks
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-    from aiocouch.embedded.attachment import Attachment
+    from aiocouch.embedded.documents.attachment import Attachment
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.store.records import Entry, Revision
 
@@ -91,7 +91,7 @@ async def answer_bulk(exchange: Exchange, kind: str, parts: Iterable[Part]) -> w
 
 def _attachment_head(item: Attachment) -> bytes:
     head = [
-        ("Content-Disposition", f"attachment; filename={quoted(item.name)}"),
+        ("Content-Disposition", f"attachment; filename={quoted_parameter(item.name)}"),
         ("Content-Type", item.content_type),
         ("Content-Length", str(item.encoded_length)),
     ]

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from aiocouch.embedded.attachment import DEFAULT_TYPE, IDENTITY, Encoder, Follows, Incoming
 from aiocouch.embedded.codec import decode_sent
+from aiocouch.embedded.documents.attachment import DEFAULT_TYPE, IDENTITY, Encoder
+from aiocouch.embedded.documents.sent_attachments import Follows, SentAttachment
 from aiocouch.embedded.errors import CouchError, bad_request, invalid_json
-from aiocouch.embedded.multipart import MultipartError, boundary_of, disposition
-from aiocouch.embedded.part_reader import PartReader
+from aiocouch.embedded.multipart.multipart import MultipartError, boundary_of, disposition
+from aiocouch.embedded.multipart.part_reader import PartReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from aiocouch.embedded.attachment import Compression, Content
+    from aiocouch.embedded.documents.attachment import Compression, Content
+    from aiocouch.embedded.documents.edits import Edit
     from aiocouch.embedded.http.exchange import Exchange
-    from aiocouch.embedded.incoming import Edit
-    from aiocouch.embedded.uploads import Uploads
+    from aiocouch.embedded.store.uploads import Uploads
 
 
 _MOST_JSON = 64 << 20
@@ -31,7 +32,7 @@ class Form(NamedTuple):
     """What a `multipart/form-data` body holds: the plain fields, and the files as attachments."""
 
     fields: dict[str, bytes]
-    files: list[Incoming]
+    files: list[SentAttachment]
 
 
 async def read_related(
@@ -72,13 +73,13 @@ def _reader(exchange: Exchange) -> PartReader:
 
 async def _receive(
     reader: PartReader, uploads: Uploads, member: Follows, compression: Compression
-) -> Incoming:
+) -> SentAttachment:
     if await reader.next_part() is None:
         raise _shorter()
     content = await uploads.take(_checked(reader, member), _encoder(member, compression))
     if member.encoding != IDENTITY:
         content = _with_length(content, member.length)
-    return Incoming(member.name, member.content_type, member.revpos, content)
+    return SentAttachment(member.name, member.content_type, member.revpos, content)
 
 
 def _encoder(member: Follows, compression: Compression) -> Encoder:
@@ -126,7 +127,7 @@ async def read_form(exchange: Exchange, uploads: Uploads, compression: Compressi
             if names.get("name") == "_attachments" and names.get("filename"):
                 kind = headers.get("content-type", DEFAULT_TYPE)
                 content = await uploads.take(reader.pieces(), compression.encoder(kind))
-                form.files.append(Incoming(names["filename"], kind, content=content))
+                form.files.append(SentAttachment(names["filename"], kind, content=content))
             else:
                 form.fields[names.get("name", "")] = await reader.body(limit)
         await reader.drain()

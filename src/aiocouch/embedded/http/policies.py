@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.node.config import Configuration
 
 _COMMA = re.compile(r"\s*,\s*")
 

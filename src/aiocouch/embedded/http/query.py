@@ -89,7 +89,7 @@ def unquote_segment(segment: str, *, plus_is_space: bool = True) -> str:
     return unquote_to_bytes(spaced).decode(errors="surrogateescape")
 
 
-def quoted(text: str) -> str:
+def quoted_segment(text: str) -> str:
     """Quote a segment of a path as CouchDB does in a Location."""
     return quote(text, safe=":").replace("~", "%7E")
 

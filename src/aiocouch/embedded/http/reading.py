@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch._wire.revision import Rev, format_revision
-from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.codec import decode
+from aiocouch.embedded.documents.edits import read_rev
 from aiocouch.embedded.errors import bad_request, not_found
-from aiocouch.embedded.incoming import read_rev
+from aiocouch.embedded.store.attachment_texts import Shown, members_text
 from aiocouch.embedded.store.records import Entry, Revision, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from aiocouch.embedded.documents.revtree import Node
     from aiocouch.embedded.http.query import Query
-    from aiocouch.embedded.revtree import Node
     from aiocouch.embedded.store.database import Database
 
 Members = list[tuple[str, Any]]
@@ -98,7 +98,9 @@ def _rev_list(text: str | None) -> tuple[Rev, ...]:
     return tuple(map(read_rev, value))
 
 
-def find(database: Database, doc_id: str, options: ReadOptions) -> tuple[Entry, Revision | None]:
+def find_revision(
+    database: Database, doc_id: str, options: ReadOptions
+) -> tuple[Entry, Revision | None]:
     """Give a document, and the revision that is asked for where that is not simply the winner.
 
     Raises 404 `missing`, or `deleted` where the winner is deleted, unless that revision is named

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from aiocouch.embedded.codec import decode
-from aiocouch.embedded.http.databases import info
+from aiocouch.embedded.http.database_info import database_info
 from aiocouch.embedded.http.query import read_pairs
 from aiocouch.embedded.http.vhosts import VHOST_PATH
 from aiocouch.embedded.who.cookies import read_cookies
@@ -32,7 +32,7 @@ async def request_object(
     query = _query(exchange)
     text = await _body(exchange) if with_body else _NO_BODY
     return {
-        "info": info(exchange.database),
+        "info": database_info(exchange.database),
         "uuid": exchange.server.uuids.new(),
         "id": doc_id,
         "method": exchange.method,

@@ -61,7 +61,7 @@ def bare_packages() -> None:
         sys.modules[name] = package
 
 
-class Unit:
+class Context:
     """One JavaScript context."""
 
     def __init__(self, environment: str, memory: int) -> None:
@@ -101,7 +101,7 @@ def _why(error: Exception) -> str:
 Pair: TypeAlias = tuple[msgspec.Raw, msgspec.Raw]
 
 
-class Mapper:
+class RowMaker:
     """Turns what map functions emitted into rows with sort keys.
 
     `plain`: no float of theirs needs to be printed anew.
@@ -112,7 +112,7 @@ class Mapper:
         self._printed: Callable[[msgspec.Raw], bytes] = (
             bytes if plain else lambda raw: numerals.reprinted(bytes(raw))
         )
-        collation = importlib.import_module("aiocouch.embedded.collation")
+        collation = importlib.import_module("aiocouch.embedded.collation.collation")
         self._mapping = mapping
         self._term: Callable[[Any], bytes] = collation.raw_sort_key
         self._keys: list[Callable[[Any], bytes]] = [
@@ -177,7 +177,7 @@ class Worker:
         self._environment = (
             f"{_script('environment.js')}(globalThis, {_script('realm.js')}(globalThis))"
         )
-        self._units: dict[str, Unit] = {}
+        self._units: dict[str, Context] = {}
 
     def carry_out(self, order: Order) -> Reply:
         """Do what an order says; whatever JavaScript does becomes part of the reply."""
@@ -205,14 +205,14 @@ class Worker:
         answer = DECODE_MAP(text)
         if answer.ok is None:
             return self._reply(text)
-        mapper = Mapper(mapping, plain=_ODD_FLOAT.search(text) is None)
+        mapper = RowMaker(mapping, plain=_ODD_FLOAT.search(text) is None)
         return self._reply("", mapper.rows(answer.ok))
 
-    def _unit(self, order: Order) -> tuple[Unit, str | None]:
+    def _unit(self, order: Order) -> tuple[Context, str | None]:
         known = self._units.get(order.unit)
         if known is not None and order.setup is None:
             return known, None
-        unit = self._units[order.unit] = Unit(self._environment, order.memory)
+        unit = self._units[order.unit] = Context(self._environment, order.memory)
         if order.setup is None:
             return unit, None
         text = unit.call(*order.setup, order.seconds)

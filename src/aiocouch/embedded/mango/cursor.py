@@ -23,8 +23,8 @@ from aiocouch.embedded.mango.fields import projection, set_field
 from aiocouch.embedded.mango.planning import required_fields, was_named
 from aiocouch.embedded.mango.ranges import EMPTY
 from aiocouch.embedded.mango.sources import id_chunks, index_chunks
-from aiocouch.embedded.selector import parse_field
-from aiocouch.embedded.selector_match import compile_selector
+from aiocouch.embedded.selectors.match import compile_selector
+from aiocouch.embedded.selectors.selector import parse_field
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class OpenIndex:
 
 
 @dataclass(slots=True)
-class Statistics:
+class ExecutionStatistics:
     """What `execution_stats` tells."""
 
     total_keys_examined: int = 0
@@ -150,7 +150,7 @@ class _Query:
         self.index = index
         self.options = options
         self.covered = covers(index, options)
-        self.statistics = Statistics()
+        self.statistics = ExecutionStatistics()
         self.bookmark = NOTHING if options.bookmark is None else options.bookmark
         self.is_done = False
         self._matches = compile_selector(options.selector)

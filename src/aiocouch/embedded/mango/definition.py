@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aiocouch.embedded.mango.options import IndexOptions
-    from aiocouch.embedded.selector import Selector
+    from aiocouch.embedded.selectors.selector import Selector
 
 __all__ = ["ALL_DOCS", "LANGUAGE", "JsonIndex", "NewIndex", "design_id", "indexes_of", "plan_index"]
 

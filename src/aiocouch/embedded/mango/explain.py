@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from aiocouch.embedded.mango.planning import Plan
     from aiocouch.embedded.store.database import Database
 
-__all__ = ["explain"]
+__all__ = ["explanation"]
 
 _MAX = "<MAX>"
 
 
-def explain(database: Database, plan: Plan, options: FindOptions) -> dict[str, Any]:
+def explanation(database: Database, plan: Plan, options: FindOptions) -> dict[str, Any]:
     """Give the JSON object that `_explain` answers with."""
     index = plan.index
     answer = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.embedded.selector import parse_field
-from aiocouch.embedded.selector_match import MISSING, get_field
+from aiocouch.embedded.selectors.match import MISSING, get_field
+from aiocouch.embedded.selectors.selector import parse_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

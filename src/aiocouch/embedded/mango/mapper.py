@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.collation.collation import sort_key
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.javascript.protocol import Mapped, Row
-from aiocouch.embedded.selector import normalize, parse_field
-from aiocouch.embedded.selector_match import MISSING, compile_selector, get_field
+from aiocouch.embedded.selectors.match import MISSING, compile_selector, get_field
+from aiocouch.embedded.selectors.selector import normalize, parse_field
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiocouch.embedded.selector_match import Predicate
+    from aiocouch.embedded.selectors.match import Predicate
     from aiocouch.embedded.views.definition import Definition
     from aiocouch.embedded.views.index import Document
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch.embedded.documents.partitions import check_partition
 from aiocouch.embedded.erlang_text import printed, written
 from aiocouch.embedded.errors import CouchError, bad_request
-from aiocouch.embedded.partitioning import check_partition
-from aiocouch.embedded.selector import Selector, normalize
+from aiocouch.embedded.selectors.selector import Selector, normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,15 +16,15 @@ import msgspec
 
 from aiocouch.embedded.errors import bad_request
 from aiocouch.embedded.mango.definition import design_id
-from aiocouch.embedded.mango.ranges import EMPTY, MAX, Range, field_ranges, indexable_fields
-from aiocouch.embedded.selector import Selector, first_member
+from aiocouch.embedded.mango.ranges import EMPTY, MAX, ValueRange, field_ranges, indexable_fields
+from aiocouch.embedded.selectors.selector import Selector, first_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from aiocouch.embedded.mango.definition import JsonIndex
     from aiocouch.embedded.mango.options import FindOptions
-    from aiocouch.embedded.mango.ranges import FieldRange
+    from aiocouch.embedded.mango.ranges import NamedRange
 
 __all__ = ["Plan", "Ranked", "make_plan", "required_fields", "selector_fields", "was_named"]
 
@@ -33,7 +33,7 @@ class Ranked(msgspec.Struct):
     """An index that could be used: its ranges, and how many narrowed fields it leaves out."""
 
     index: JsonIndex
-    ranges: list[Range]
+    ranges: list[ValueRange]
     distance: int
 
 
@@ -41,7 +41,7 @@ class Plan(msgspec.Struct):
     """The chosen index (None: there is none) and, for `_explain`, how the choice was made."""
 
     index: JsonIndex | None
-    ranges: list[Range]
+    ranges: list[ValueRange]
     all: list[JsonIndex]
     in_general: list[JsonIndex]
     in_scope: list[JsonIndex]
@@ -202,7 +202,7 @@ def _choose(plan: Plan, selector: Selector) -> None:
     narrowed = field_ranges(selector)
     if not of_type:
         of_type = plan.filtered
-        narrowed = [*narrowed, ("_id", Range("$gt", None, "$lt", MAX))]
+        narrowed = [*narrowed, ("_id", ValueRange("$gt", None, "$lt", MAX))]
     ranked = [_rank(each, narrowed) for each in of_type]
     ranked.sort(key=lambda each: (each.distance, len(each.index.columns), each.index.order))
     plan.ranked = ranked
@@ -210,8 +210,8 @@ def _choose(plan: Plan, selector: Selector) -> None:
     plan.ranges = [EMPTY] if _matches_nothing(selector) else ranked[0].ranges
 
 
-def _rank(index: JsonIndex, narrowed: Sequence[FieldRange]) -> Ranked:
-    by_field: dict[str, Range] = {}
+def _rank(index: JsonIndex, narrowed: Sequence[NamedRange]) -> Ranked:
+    by_field: dict[str, ValueRange] = {}
     for name, found in narrowed:
         by_field.setdefault(name, found)
     prefix = []

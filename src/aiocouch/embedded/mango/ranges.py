@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from aiocouch.embedded.collation import sort_key
-from aiocouch.embedded.selector import Selector, first_member
+from aiocouch.embedded.collation.collation import sort_key
+from aiocouch.embedded.selectors.selector import Selector, first_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ __all__ = [
     "EMPTY",
     "MAX",
     "MIN",
-    "FieldRange",
-    "Range",
+    "NamedRange",
+    "ValueRange",
     "end_key",
     "field_ranges",
     "indexable_fields",
@@ -42,7 +42,7 @@ MIN = _Limit("MIN", b"")
 MAX = _Limit("MAX", b"\xff")
 
 
-class Range(NamedTuple):
+class ValueRange(NamedTuple):
     """Low operator ($gt, $gte, $eq) and value, high operator ($lt, $lte, $eq) and value."""
 
     low_operator: str
@@ -51,12 +51,12 @@ class Range(NamedTuple):
     high: Any
 
 
-EMPTY = Range("empty", None, "empty", None)
+EMPTY = ValueRange("empty", None, "empty", None)
 """No value at all."""
 
-_ALL = Range("$gt", MIN, "$lt", MAX)
+_ALL = ValueRange("$gt", MIN, "$lt", MAX)
 
-FieldRange: TypeAlias = tuple[str, Range]
+NamedRange: TypeAlias = tuple[str, ValueRange]
 
 _INDEXABLE = ("$lt", "$lte", "$eq", "$gt", "$gte", "$beginsWith", "$exists")
 _CLOSED_BELOW = ("$gte", "$eq")
@@ -79,7 +79,7 @@ def _indexable(selector: Selector) -> set[str]:
     return {name} if first_member(argument)[0] in _INDEXABLE else set()
 
 
-def field_ranges(selector: Selector) -> list[FieldRange]:
+def field_ranges(selector: Selector) -> list[NamedRange]:
     """Give the range of every field that can be narrowed, or one that is EMPTY."""
     found = []
     for field in indexable_fields(selector):
@@ -90,7 +90,7 @@ def field_ranges(selector: Selector) -> list[FieldRange]:
     return found
 
 
-def _narrow(selector: Selector, field: str, current: Range) -> Range:
+def _narrow(selector: Selector, field: str, current: ValueRange) -> ValueRange:
     name, argument = first_member(selector)
     if name == "$and":
         for item in argument:
@@ -99,7 +99,7 @@ def _narrow(selector: Selector, field: str, current: Range) -> Range:
     return _apply(argument, current) if name == field else current
 
 
-def _apply(condition: Selector, current: Range) -> Range:
+def _apply(condition: Selector, current: ValueRange) -> ValueRange:
     operator, argument = first_member(condition)
     if operator == "$beginsWith":
         # U+FFFF sorts after all other characters.
@@ -109,7 +109,7 @@ def _apply(condition: Selector, current: Range) -> Range:
     return current if rule is None else rule(argument, _position(argument, current), current)
 
 
-def _position(argument: Any, current: Range) -> str:
+def _position(argument: Any, current: ValueRange) -> str:
     """Where a value is: below the range, at its low end, in it, at its high end, above."""
     key, low, high = sort_key(argument), _key(current.low), _key(current.high)
     if key <= low:
@@ -123,11 +123,11 @@ def _key(value: Any) -> bytes:
     return value.key if isinstance(value, _Limit) else sort_key(value)
 
 
-def _just(argument: Any) -> Range:
-    return Range("$eq", argument, "$eq", argument)
+def _just(argument: Any) -> ValueRange:
+    return ValueRange("$eq", argument, "$eq", argument)
 
 
-def _less(argument: Any, position: str, current: Range) -> Range:
+def _less(argument: Any, position: str, current: ValueRange) -> ValueRange:
     if position in ("below", "low"):
         return EMPTY
     if position == "above":
@@ -135,7 +135,7 @@ def _less(argument: Any, position: str, current: Range) -> Range:
     return current._replace(high_operator="$lt", high=argument)
 
 
-def _less_or_equal(argument: Any, position: str, current: Range) -> Range:
+def _less_or_equal(argument: Any, position: str, current: ValueRange) -> ValueRange:
     if position == "low" and current.low_operator in _CLOSED_BELOW:
         return _just(argument)
     if position in ("below", "low"):
@@ -145,13 +145,13 @@ def _less_or_equal(argument: Any, position: str, current: Range) -> Range:
     return current
 
 
-def _equal(argument: Any, position: str, current: Range) -> Range:
+def _equal(argument: Any, position: str, current: ValueRange) -> ValueRange:
     at_low = position == "low" and current.low_operator in _CLOSED_BELOW
     at_high = position == "high" and current.high_operator in _CLOSED_ABOVE
     return _just(argument) if position == "inside" or at_low or at_high else EMPTY
 
 
-def _greater_or_equal(argument: Any, position: str, current: Range) -> Range:
+def _greater_or_equal(argument: Any, position: str, current: ValueRange) -> ValueRange:
     if position in ("below", "low"):
         return current
     if position == "inside":
@@ -161,7 +161,7 @@ def _greater_or_equal(argument: Any, position: str, current: Range) -> Range:
     return EMPTY
 
 
-def _greater(argument: Any, position: str, current: Range) -> Range:
+def _greater(argument: Any, position: str, current: ValueRange) -> ValueRange:
     if position == "below":
         return current
     if position in ("low", "inside"):
@@ -169,7 +169,7 @@ def _greater(argument: Any, position: str, current: Range) -> Range:
     return EMPTY
 
 
-_RULES: dict[str, Callable[[Any, str, Range], Range]] = {
+_RULES: dict[str, Callable[[Any, str, ValueRange], ValueRange]] = {
     "$lt": _less,
     "$lte": _less_or_equal,
     "$eq": _equal,
@@ -178,7 +178,7 @@ _RULES: dict[str, Callable[[Any, str, Range], Range]] = {
 }
 
 
-def start_key(ranges: Sequence[Range]) -> list[Any]:
+def start_key(ranges: Sequence[ValueRange]) -> list[Any]:
     """Give the key at which the rows of an index begin that are in these ranges."""
     key: list[Any] = []
     for each in ranges:
@@ -188,7 +188,7 @@ def start_key(ranges: Sequence[Range]) -> list[Any]:
     return key
 
 
-def end_key(ranges: Sequence[Range]) -> list[Any]:
+def end_key(ranges: Sequence[ValueRange]) -> list[Any]:
     """Give the key at which they end, included; it ends with MAX."""
     key: list[Any] = []
     for each in ranges:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from msgspec.structs import replace
 
 from aiocouch.embedded.codec import encode_text
-from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.collation.collation import sort_key
+from aiocouch.embedded.documents.partitions import partition_range
 from aiocouch.embedded.mango.bookmark import read_bookmark
 from aiocouch.embedded.mango.ranges import MAX, end_key, start_key
-from aiocouch.embedded.partitioning import partition_range
 from aiocouch.embedded.store.spans import Span, entries
 from aiocouch.embedded.views.tables import LAST_NUMBER
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from aiocouch.embedded.mango.options import FindOptions
-    from aiocouch.embedded.mango.ranges import Range
+    from aiocouch.embedded.mango.ranges import ValueRange
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
     from aiocouch.embedded.views.index import Index
@@ -50,7 +50,7 @@ def _sizes() -> Iterator[int]:
 
 
 def id_chunks(
-    database: Database, ranges: Sequence[Range], options: FindOptions
+    database: Database, ranges: Sequence[ValueRange], options: FindOptions
 ) -> Generator[list[SourceRow], None, None]:
     """Give all documents whose ids are in the range, design documents too."""
     span = _id_span(ranges[0], options)
@@ -62,7 +62,7 @@ def id_chunks(
         span = span.after(found[-1].id)
 
 
-def _id_span(wanted: Range, options: FindOptions) -> Span:
+def _id_span(wanted: ValueRange, options: FindOptions) -> Span:
     # All that is not a string sorts before the ids.
     low = wanted.low if isinstance(wanted.low, str) else ""
     high = wanted.high if isinstance(wanted.high, str) else ""
@@ -90,7 +90,7 @@ def index_chunks(
     database: Database,
     index: Index,
     tree: int,
-    ranges: Sequence[Range],
+    ranges: Sequence[ValueRange],
     options: FindOptions,
     *,
     with_documents: bool,
@@ -104,7 +104,7 @@ def index_chunks(
             yield [SourceRow(row.id, row.json, found.get(row.id)) for row in portion]
 
 
-def _places(ranges: Sequence[Range], options: FindOptions) -> tuple[Place, Place]:
+def _places(ranges: Sequence[ValueRange], options: FindOptions) -> tuple[Place, Place]:
     prefix = sort_key(options.partition) if options.partition else b""
     first: Place = (prefix + sort_key(start_key(ranges)), "", 0)
     last: Place = (prefix + _end(end_key(ranges)), "", 0)

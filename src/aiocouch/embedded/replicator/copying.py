@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch.embedded.codec import decode_any, encode
-from aiocouch.embedded.multipart import (
+from aiocouch.embedded.multipart.multipart import (
     boundary_of,
     closing,
     new_boundary,
     opening,
     part_head,
-    quoted,
+    quoted_parameter,
     separator,
 )
-from aiocouch.embedded.part_reader import PartReader
+from aiocouch.embedded.multipart.part_reader import PartReader
 from aiocouch.embedded.replicator.peer import RefusedError, glance
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class _Outgoing:
 
 def _headers(name: str, member: Mapping[str, Any]) -> list[tuple[str, str]]:
     headers = [
-        ("Content-Disposition", f"attachment; filename={quoted(name)}"),
+        ("Content-Disposition", f"attachment; filename={quoted_parameter(name)}"),
         ("Content-Type", str(member.get("content_type", "application/octet-stream"))),
         ("Content-Length", str(_stored_length(member))),
     ]

@@ -10,7 +10,7 @@ from aiocouch.embedded.errors import CouchError, forbidden
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.replicator.specification import read_specification
 from aiocouch.embedded.replicator.watching import ReplicatorWatch
-from aiocouch.embedded.selector import normalize
+from aiocouch.embedded.selectors.selector import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,17 +7,17 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from aiocouch.embedded.node.tasks import NODE
 from aiocouch.embedded.replicator.peer import ReplicationError
 from aiocouch.embedded.replicator.progress import Counts, Progress
-from aiocouch.embedded.tasks import NODE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiocouch.embedded.identity import UserName
+    from aiocouch.embedded.node.tasks import ActiveTasks
     from aiocouch.embedded.replicator.specification import Specification
     from aiocouch.embedded.replicator.worker import Replication
-    from aiocouch.embedded.tasks import ActiveTasks
 
 _EVENTS = 20
 FIRST_PAUSE = 2.0

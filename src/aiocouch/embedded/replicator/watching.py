@@ -11,14 +11,13 @@ import msgspec
 
 from aiocouch._wire.revision import parse_revision
 from aiocouch.embedded.codec import decode
+from aiocouch.embedded.documents.edits import Edit
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.identity import SYSTEM
-from aiocouch.embedded.incoming import Edit
+from aiocouch.embedded.node.tasks import NODE
 from aiocouch.embedded.replicator.jobs import pause_after, timestamp
 from aiocouch.embedded.replicator.specification import read_specification
 from aiocouch.embedded.store.database import CHUNK
-from aiocouch.embedded.tasks import NODE
-from aiocouch.embedded.writing import Update
 
 if TYPE_CHECKING:
     from aiocouch.embedded.replicator.jobs import Job
@@ -186,7 +185,7 @@ class ReplicatorWatch:
             }
             edit = Edit(doc_id, body, revs=(parse_revision(entry.rev),))
             try:
-                await Update(self._server, database, SYSTEM).write(edit)
+                await self._server.update(database, SYSTEM).write(edit)
             except CouchError as error:
                 _log.info("the state of the replication %r was not written: %s", doc_id, error)
                 continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.multipart import MultipartError
+from aiocouch.embedded.multipart.multipart import MultipartError
 from aiocouch.embedded.replicator.checkpoints import Start, common_start, new_log
 from aiocouch.embedded.replicator.copying import Copier, Wanted
 from aiocouch.embedded.replicator.peer import HEARTBEAT, RefusedError, ReplicationError

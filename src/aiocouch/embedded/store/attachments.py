@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from aiocouch.embedded.attachment import NOT_STORED, Attachment, Content, Encoder, content_key
+from aiocouch.embedded.documents.attachment import (
+    NOT_STORED,
+    Attachment,
+    Content,
+    Encoder,
+    content_key,
+)
 
 if TYPE_CHECKING:
     import sqlite3

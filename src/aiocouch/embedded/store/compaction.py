@@ -10,8 +10,8 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.attachment import decode_list
-from aiocouch.embedded.revtree import RevTree
+from aiocouch.embedded.documents.attachment import decode_list
+from aiocouch.embedded.documents.revtree import RevTree
 from aiocouch.embedded.store.attachments import collect_garbage
 from aiocouch.embedded.store.purging import trim_purges
 

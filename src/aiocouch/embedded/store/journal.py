@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from aiocouch.embedded.store.registry import Event
+    from aiocouch.embedded.store.registry import EventKind
 
 _log = logging.getLogger("aiocouch.embedded")
 
@@ -30,7 +30,7 @@ class Kept(NamedTuple):
     `clean` False: events may be missing, because the process died.
     """
 
-    events: list[tuple[str, Event, int]]
+    events: list[tuple[str, EventKind, int]]
     seq: int
     clean: bool
 
@@ -63,7 +63,7 @@ class Journal:
         run("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_TABLES)
         query = "SELECT name, kind, seq FROM events ORDER BY seq"
-        events = cast("list[tuple[str, Event, int]]", run(query).fetchall())
+        events = cast("list[tuple[str, EventKind, int]]", run(query).fetchall())
         self._ceiling, clean = run("SELECT ceiling, clean FROM state").fetchone()
         run("UPDATE state SET clean = 0")
         return Kept(events, self._ceiling, bool(clean))
@@ -74,7 +74,7 @@ class Journal:
             self._ceiling = seq + _RESERVED
             self._write("UPDATE state SET ceiling = ?", [(self._ceiling,)])
 
-    def save(self, events: Iterable[tuple[str, Event, int]]) -> None:
+    def save(self, events: Iterable[tuple[str, EventKind, int]]) -> None:
         """Write events down."""
         self._write("REPLACE INTO events VALUES (?, ?, ?)", events)
 

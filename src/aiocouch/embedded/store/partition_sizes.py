@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.attachment import decode_list
-from aiocouch.embedded.partitioning import partition_range
-from aiocouch.embedded.store.edits import read_entry
+from aiocouch.embedded.documents.attachment import decode_list
+from aiocouch.embedded.documents.partitions import partition_range
+from aiocouch.embedded.store.new_revisions import read_entry
 
 if TYPE_CHECKING:
     import sqlite3
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiocouch._wire.revision import Rev
     from aiocouch.embedded.store.database import Database
-    from aiocouch.embedded.store.edits import NewRevision
+    from aiocouch.embedded.store.new_revisions import NewRevision
     from aiocouch.embedded.store.records import Entry
 
 _SIZE = "SELECT coalesce(sum(length(body)), 0) FROM docs WHERE NOT deleted AND id >= ? AND id < ?"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch._wire.revision import format_revision, parse_revision
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.store.edits import count
+from aiocouch.embedded.store.new_revisions import recount
 from aiocouch.embedded.store.records import Entry, Revision
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiocouch._wire.revision import Rev
-    from aiocouch.embedded.revtree import RevTree
+    from aiocouch.embedded.documents.revtree import RevTree
     from aiocouch.embedded.store.database import Database
 
 _SELECT = "SELECT seq, id, rev, deleted, body, attachments, tree FROM docs WHERE id = ?"
@@ -66,7 +66,7 @@ def _replace(
             "INSERT INTO docs VALUES (?, ?, ?, ?, ?, ?, ?)",
             (seq, entry.id, *shown[2:], tree.dump()),
         )
-    count(database.pending, entry, shown)
+    recount(database.pending, entry, shown)
 
 
 def _winner(connection: sqlite3.Connection, old: Revision, tree: RevTree) -> Revision:

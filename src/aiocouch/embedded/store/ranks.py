@@ -32,7 +32,7 @@ class Ranks:
             self._seq, self._known = seq, [("", 0)]
         low, rank = self._known[bisect_right(self._known, doc_id, key=_id) - 1]
         if low != doc_id:
-            rank += await count(database, Span(low, doc_id, high_open=True))
+            rank += await count_documents(database, Span(low, doc_id, high_open=True))
             if database.update_seq == self._seq == seq:
                 insort(self._known, (doc_id, rank))
         return rank
@@ -42,7 +42,7 @@ def _id(known: tuple[str, int]) -> str:
     return known[0]
 
 
-async def count(database: Database, span: Span) -> int:
+async def count_documents(database: Database, span: Span) -> int:
     """Count the documents of a range that are not deleted, letting others run."""
     total, last = count_chunk(database.reader, span)
     while last is not None:

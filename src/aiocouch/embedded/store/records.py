@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch._wire.revision import parse_revision
-from aiocouch.embedded.attachment import decode_list, stub_member
 from aiocouch.embedded.codec import encode, encode_text
-from aiocouch.embedded.revtree import RevTree
+from aiocouch.embedded.documents.attachment import decode_list, stub_member
+from aiocouch.embedded.documents.revtree import RevTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

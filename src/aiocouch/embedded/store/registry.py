@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
 
-    Listener = Callable[[str, "Event"], None]
+    Listener = Callable[[str, "EventKind"], None]
 
-Event = Literal["created", "updated", "deleted"]
+EventKind = Literal["created", "updated", "deleted"]
 
 _log = logging.getLogger("aiocouch.embedded")
 
@@ -55,7 +55,7 @@ class FolderInUseError(Exception):
         super().__init__(reason)
 
 
-def check_name(name: str) -> None:
+def check_database_name(name: str) -> None:
     """Raise the 400 that CouchDB answers for a name that no database can have."""
     if name in _OWN_NAMES:
         return
@@ -123,7 +123,7 @@ class Databases:
         self, name: str, *, partitioned: bool = False, q: int = schema.DEFAULT_Q
     ) -> Database:
         """Make a database. A bad name is a 400, one that exists a 412."""
-        check_name(name)
+        check_database_name(name)
         if name in self._known:
             raise precondition_failed(
                 "file_exists", "The database could not be created, the file already exists."
@@ -203,7 +203,7 @@ class Databases:
         if not database.closed:
             self._tell(database.name, "updated")
 
-    def _tell(self, name: str, event: Event) -> None:
+    def _tell(self, name: str, event: EventKind) -> None:
         for listener in list(self._listeners):
             listener(name, event)
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.collation import raw_sort_key, sort_key
+from aiocouch.embedded.collation.collation import raw_sort_key, sort_key
 from aiocouch.embedded.views.pages import SIZE, cut
 from aiocouch.embedded.views.tables import backwards
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
-    from aiocouch.embedded.views.reducers import Outcome, ReduceFunction
-    from aiocouch.embedded.views.tables import IndexRow, Place, Snapshot
+    from aiocouch.embedded.views.reducers import Reduced, ReduceFunction
+    from aiocouch.embedded.views.tables import IndexRow, IndexSnapshot, Place
 
 EXACT = -1
 """The group level of `group=true`: equal keys."""
@@ -26,7 +26,7 @@ _LONG = 2 * SIZE
 _decode = msgspec.json.Decoder().decode
 
 
-class Range(NamedTuple):
+class RowRange(NamedTuple):
     """Rows from `first` to before `last`, from the end when `descending`."""
 
     first: Place
@@ -38,7 +38,7 @@ class Group(NamedTuple):
     """A group: its key as JSON, and what its rows reduce to."""
 
     key: bytes
-    outcome: Outcome
+    outcome: Reduced
 
 
 class Grouping(NamedTuple):
@@ -89,7 +89,7 @@ class _Parts(msgspec.Struct):
 
 
 def parts_of(
-    snapshot: Snapshot, tree: int, range_: Range, number: int
+    snapshot: IndexSnapshot, tree: int, range_: RowRange, number: int
 ) -> list[bytes | list[IndexRow]]:
     """Give reduced pages and rows that make up a range, in order of their keys."""
     whole = cut(snapshot, tree, range_.first, range_.last, number)
@@ -107,7 +107,7 @@ def parts_of(
 
 
 def _chunks(
-    snapshot: Snapshot, tree: int, first: Place, last: Place
+    snapshot: IndexSnapshot, tree: int, first: Place, last: Place
 ) -> list[bytes | list[IndexRow]]:
     return [*snapshot.rows(tree, first, last)] if first < last else []
 
@@ -117,7 +117,7 @@ async def reduce_parts(
     groups: Sequence[Sequence[bytes | list[IndexRow]]],
     *,
     descending: bool = False,
-) -> list[Outcome]:
+) -> list[Reduced]:
     """Reduce groups; each has one part at least. Scripts see rows in the order of the query."""
     if descending and not function.is_native:
         groups = [_turned(group) for group in groups]
@@ -134,8 +134,8 @@ def _turned(group: Sequence[bytes | list[IndexRow]]) -> list[bytes | list[IndexR
 
 
 async def reduce_range(
-    snapshot: Snapshot, tree: int, range_: Range, function: ReduceFunction
-) -> Outcome | None:
+    snapshot: IndexSnapshot, tree: int, range_: RowRange, function: ReduceFunction
+) -> Reduced | None:
     """Reduce a range to one value, None when it has no rows."""
     parts = parts_of(snapshot, tree, range_, function.number)
     if not parts:
@@ -144,7 +144,11 @@ async def reduce_range(
 
 
 async def reduce_groups(
-    snapshot: Snapshot, tree: int, range_: Range, function: ReduceFunction, grouping: Grouping
+    snapshot: IndexSnapshot,
+    tree: int,
+    range_: RowRange,
+    function: ReduceFunction,
+    grouping: Grouping,
 ) -> AsyncGenerator[Group, None]:
     """Give the groups of a range in order, each with its value."""
     waiting: list[_Parts] = []
@@ -160,19 +164,19 @@ async def reduce_groups(
             yield each
 
 
-async def _reduced(function: ReduceFunction, groups: list[_Parts], range_: Range) -> list[Group]:
+async def _reduced(function: ReduceFunction, groups: list[_Parts], range_: RowRange) -> list[Group]:
     values = [group.values for group in groups]
     outcomes = await reduce_parts(function, values, descending=range_.descending)
     return [Group(group.key, outcome) for group, outcome in zip(groups, outcomes, strict=True)]
 
 
 def _groups(
-    snapshot: Snapshot, tree: int, range_: Range, number: int, grouping: Grouping
+    snapshot: IndexSnapshot, tree: int, range_: RowRange, number: int, grouping: Grouping
 ) -> Iterator[_Parts]:
     """Read rows one after the other; jump over the rest of a group that is long."""
     first, last, descending = range_
     while first < last:
-        reader = _GroupReader(snapshot, tree, Range(first, last, descending), number, grouping)
+        reader = _GroupReader(snapshot, tree, RowRange(first, last, descending), number, grouping)
         yield from reader.groups()
         if reader.jump is None:
             return
@@ -183,7 +187,7 @@ class _GroupReader:
     """Splits rows into groups until a group gets long; `jump` is where to go on then."""
 
     def __init__(
-        self, snapshot: Snapshot, tree: int, range_: Range, number: int, grouping: Grouping
+        self, snapshot: IndexSnapshot, tree: int, range_: RowRange, number: int, grouping: Grouping
     ) -> None:
         self._snapshot = snapshot
         self._tree = tree
@@ -221,7 +225,7 @@ class _GroupReader:
 
     def _long_group(self) -> _Parts:
         low, high = self._head.bounds()
-        whole = Range(max(low, self._range.first), min(high, self._range.last))
+        whole = RowRange(max(low, self._range.first), min(high, self._range.last))
         self.jump = whole.first if self._range.descending else whole.last
         parts = parts_of(self._snapshot, self._tree, whole, self._number)
         return _Parts(self._head.key, parts)

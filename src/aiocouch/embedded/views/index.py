@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from aiocouch.embedded.javascript.protocol import Mapped
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
-    from aiocouch.embedded.store.snapshots import Snapshot as DatabaseSnapshot
-    from aiocouch.embedded.views.tables import Snapshot, State, Tables
+    from aiocouch.embedded.store.snapshots import Snapshot
+    from aiocouch.embedded.views.tables import IndexSnapshot, State, Tables
 
 _BATCH = 400
 _BATCH_ROWS = 2000
@@ -45,7 +45,7 @@ class Document(NamedTuple):
     text: bytes
 
 
-class Mapper(Protocol):
+class MapDocuments(Protocol):
     """Turns documents into rows, for each of them, in their order."""
 
     async def __call__(self, documents: Sequence[Document], /) -> Mapped:
@@ -53,7 +53,7 @@ class Mapper(Protocol):
         ...
 
 
-class Progress(Protocol):
+class IndexProgress(Protocol):
     """Tells others how far a long update is."""
 
     def __call__(self, changes: int, /) -> AbstractContextManager[Callable[[int], None]]:
@@ -87,9 +87,9 @@ class Index:
         self,
         database: Database,
         tables: Tables,
-        mapper: Mapper,
+        mapper: MapDocuments,
         options: Options | None = None,
-        progress: Progress | None = None,
+        progress: IndexProgress | None = None,
     ) -> None:
         self._database = database
         self._progress = progress
@@ -158,7 +158,7 @@ class Index:
             self._updating.add_done_callback(_look_at)
         return self._updating
 
-    def snapshot(self) -> AbstractContextManager[Snapshot]:
+    def snapshot(self) -> AbstractContextManager[IndexSnapshot]:
         """Give the rows as they are now."""
         if self.closed or self._database.closed:
             raise no_database()
@@ -195,13 +195,13 @@ class Index:
                 raise
         await self._checkpoint()
 
-    async def _catch_up(self, snapshot: DatabaseSnapshot) -> None:
+    async def _catch_up(self, snapshot: Snapshot) -> None:
         if self.state.seq > snapshot.until or self._has_missed_purges():
             self._start_over()
         self._purge()
         await self._advance(snapshot)
 
-    async def _advance(self, snapshot: DatabaseSnapshot) -> None:
+    async def _advance(self, snapshot: Snapshot) -> None:
         since, until = self.state.seq, snapshot.until
         self._fresh = since == 0
         batches = self._mapped_batches(snapshot, since)
@@ -234,7 +234,7 @@ class Index:
         return True
 
     async def _mapped_batches(
-        self, snapshot: DatabaseSnapshot, since: int
+        self, snapshot: Snapshot, since: int
     ) -> AsyncGenerator[tuple[_Batch, Mapped], None]:
         """Give batches in order, while the next ones are being mapped."""
         ahead: deque[_Batch] = deque()
@@ -260,7 +260,7 @@ class Index:
     async def _map(self, documents: list[Document]) -> Mapped:
         return await self._mapper(documents)
 
-    def _batches(self, snapshot: DatabaseSnapshot, since: int) -> Iterator[_Batch]:
+    def _batches(self, snapshot: Snapshot, since: int) -> Iterator[_Batch]:
         limit = self._pace
         while entries := snapshot.changes(since, limit):
             since = entries[-1].seq

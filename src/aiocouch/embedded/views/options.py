@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import msgspec
 
 from aiocouch.embedded.codec import decode, encode
-from aiocouch.embedded.collation import raw_sort_key, sort_key
+from aiocouch.embedded.collation.collation import raw_sort_key, sort_key
 from aiocouch.embedded.erlang_text import printed, read_integer, shown_text
 from aiocouch.embedded.errors import CouchError, query_parse_error
-from aiocouch.embedded.views.grouping import EXACT, Range
+from aiocouch.embedded.views.grouping import EXACT, RowRange
 from aiocouch.embedded.views.tables import LAST_NUMBER
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class ViewOptions(msgspec.Struct):
         """Tell whether the answer is reduced."""
         return has_reduce and self.reduce is not False
 
-    def ranges(self, *, raw: bool = False, prefix: bytes = b"") -> list[Range]:
+    def ranges(self, *, raw: bool = False, prefix: bytes = b"") -> list[RowRange]:
         """Give the ranges of rows to read, one after the other.
 
         `raw` is the collation of the view, `prefix` what all its keys begin with. Raises 400 for
@@ -149,7 +149,7 @@ class ViewOptions(msgspec.Struct):
             return [whole]
         return [self._range(make, prefix, key, key) for key in self.keys]
 
-    def _range(self, make: Callable[[Any], bytes], prefix: bytes, start: Any, end: Any) -> Range:
+    def _range(self, make: Callable[[Any], bytes], prefix: bytes, start: Any, end: Any) -> RowRange:
         low_key = None if start is UNSET else prefix + make(start)
         high_key = None if end is UNSET else prefix + make(end)
         if prefix:
@@ -162,10 +162,10 @@ class ViewOptions(msgspec.Struct):
         if low_key is not None and high_key is not None:
             self._check_order(low_key, high_key)
         if self.descending:
-            return Range(
+            return RowRange(
                 self._end_place(high_key, prefix), self._start_place_down(low_key, prefix), True
             )
-        return Range(self._start_place(low_key, prefix), self._end_place_up(high_key, prefix))
+        return RowRange(self._start_place(low_key, prefix), self._end_place_up(high_key, prefix))
 
     def _check_order(self, start: bytes, end: bytes) -> None:
         if start > end and not self.descending:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
-    from aiocouch.embedded.views.tables import IndexRow, Place, Snapshot, Tables
+    from aiocouch.embedded.views.tables import IndexRow, IndexSnapshot, Place, Tables
 
 SIZE = 256
 _UNKNOWN = -1
@@ -246,7 +246,7 @@ class Cut(NamedTuple):
             yield self.tail
 
 
-def cut(snapshot: Snapshot, tree: int, first: Place, last: Place, reduce: int = -1) -> Cut:
+def cut(snapshot: IndexSnapshot, tree: int, first: Place, last: Place, reduce: int = -1) -> Cut:
     """Cut a range into whole pages, with their values for a reduce function, and two ends."""
     pages = list(
         map(
@@ -269,7 +269,7 @@ def cut(snapshot: Snapshot, tree: int, first: Place, last: Place, reduce: int = 
     return Cut(head, pages[:-1], (pages[-1].start, last))
 
 
-def count(snapshot: Snapshot, tree: int, first: Place, last: Place) -> int:
+def count_rows(snapshot: IndexSnapshot, tree: int, first: Place, last: Place) -> int:
     """Count the rows of a range."""
     if first == FIRST and last >= LAST:
         return snapshot.state.rows[tree]

@@ -6,17 +6,17 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.collation import raw_sort_key, sort_key
+from aiocouch.embedded.collation.collation import raw_sort_key, sort_key
+from aiocouch.embedded.documents.partitions import check_partition
 from aiocouch.embedded.errors import query_parse_error
-from aiocouch.embedded.partitioning import check_partition
 from aiocouch.embedded.views.grouping import (
     Group,
     Grouping,
-    Range,
+    RowRange,
     reduce_groups,
     reduce_range,
 )
-from aiocouch.embedded.views.pages import SIZE, count
+from aiocouch.embedded.views.pages import SIZE, count_rows
 from aiocouch.embedded.views.rows import (
     DocumentTexts,
     batches,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.views.options import ViewOptions
     from aiocouch.embedded.views.reducers import ReduceFunction
     from aiocouch.embedded.views.service import ViewIndex
-    from aiocouch.embedded.views.tables import Snapshot
+    from aiocouch.embedded.views.tables import IndexSnapshot
 
 _COUNTED = 16 * SIZE
 _HEAD_END = b'"rows":[\r\n'
@@ -127,7 +127,7 @@ class ViewQuery:
             rows = [row async for chunk in chunks for row in chunk]
             return encode(self._head_members(snapshot)), b"[%b]" % b",".join(rows)
 
-    def _head_members(self, snapshot: Snapshot) -> dict[str, object]:
+    def _head_members(self, snapshot: IndexSnapshot) -> dict[str, object]:
         members: dict[str, object] = {}
         if self._function is None:
             members["total_rows"] = snapshot.state.rows[self._tree]
@@ -136,17 +136,17 @@ class ViewQuery:
             members["update_seq"] = self._database.sequence(snapshot.state.seq)
         return members
 
-    def _head(self, snapshot: Snapshot) -> bytes:
+    def _head(self, snapshot: IndexSnapshot) -> bytes:
         total = snapshot.state.rows[self._tree]
         head = b'{"total_rows":%d,"offset":%d,' % (total, self._offset(snapshot))
         return head + self._update_seq(snapshot)
 
-    def _update_seq(self, snapshot: Snapshot) -> bytes:
+    def _update_seq(self, snapshot: IndexSnapshot) -> bytes:
         if not self._options.update_seq:
             return b""
         return b'"update_seq":%b,' % encode(self._database.sequence(snapshot.state.seq))
 
-    def _offset(self, snapshot: Snapshot) -> int:
+    def _offset(self, snapshot: IndexSnapshot) -> int:
         """Count the rows before the first range that has any, and those skipped."""
         before = 0
         for range_ in self._ordered():
@@ -157,23 +157,23 @@ class ViewQuery:
             return before + self._skipped(snapshot)
         return min(snapshot.state.rows[self._tree], before + self._options.skip)
 
-    def _skipped(self, snapshot: Snapshot) -> int:
+    def _skipped(self, snapshot: IndexSnapshot) -> int:
         # In a partition only rows that are there count as skipped.
         if not self._options.skip:
             return 0
-        rows = sum(count(snapshot, self._tree, each.first, each.last) for each in self._ranges)
+        rows = sum(count_rows(snapshot, self._tree, each.first, each.last) for each in self._ranges)
         return min(self._options.skip, rows)
 
-    def _before(self, snapshot: Snapshot, range_: Range) -> int:
+    def _before(self, snapshot: IndexSnapshot, range_: RowRange) -> int:
         if range_.descending:
-            return count(snapshot, self._tree, range_.last, LAST)
-        return count(snapshot, self._tree, FIRST, range_.first)
+            return count_rows(snapshot, self._tree, range_.last, LAST)
+        return count_rows(snapshot, self._tree, FIRST, range_.first)
 
-    def _ordered(self) -> list[Range]:
+    def _ordered(self) -> list[RowRange]:
         # CouchDB goes through the keys of a map view backwards when descending.
         return self._ranges[::-1] if self._options.descending else self._ranges
 
-    async def _rows(self, snapshot: Snapshot) -> AsyncIterator[list[bytes]]:
+    async def _rows(self, snapshot: IndexSnapshot) -> AsyncIterator[list[bytes]]:
         options = self._options
         documents = DocumentTexts(self._database, options) if options.include_docs else None
         for batch in batches(snapshot, self._tree, self._ordered(), options.skip, options.limit):
@@ -183,7 +183,7 @@ class ViewQuery:
                 for rows in map_rows_with(batch, documents):
                     yield rows
 
-    async def _groups(self, snapshot: Snapshot) -> AsyncIterator[list[bytes]]:
+    async def _groups(self, snapshot: IndexSnapshot) -> AsyncIterator[list[bytes]]:
         skip, limit = self._options.skip, self._options.limit
         chunk: list[bytes] = []
         if limit <= 0:
@@ -203,7 +203,7 @@ class ViewQuery:
         if chunk:
             yield chunk
 
-    async def _all_groups(self, snapshot: Snapshot) -> AsyncGenerator[Group, None]:
+    async def _all_groups(self, snapshot: IndexSnapshot) -> AsyncGenerator[Group, None]:
         assert self._function is not None
         for range_ in self._ranges:
             if self._options.level == 0:

@@ -16,7 +16,7 @@ import msgspec
 
 from aiocouch._wire.revision import encode_term
 from aiocouch.embedded.codec import encode
-from aiocouch.embedded.collation import sort_key
+from aiocouch.embedded.collation.collation import sort_key
 from aiocouch.embedded.erlang_text import printed, written
 from aiocouch.embedded.errors import CouchError, bad_request
 

@@ -17,9 +17,9 @@ from aiocouch.embedded.views.tables import backwards
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.javascript.pool import Unit
     from aiocouch.embedded.javascript.queryserver import QueryServer
+    from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.views.definition import Definition
     from aiocouch.embedded.views.pages import Reducer
     from aiocouch.embedded.views.reduce import Builtin
@@ -71,7 +71,7 @@ def read_limit(config: Configuration) -> ReduceLimit:
     )
 
 
-class Outcome(NamedTuple):
+class Reduced(NamedTuple):
     """What became of a reduction: the value as JSON, or the reason of an overflow."""
 
     value: bytes
@@ -93,11 +93,11 @@ class ReduceFunction:
         """Tell whether the function is built in."""
         return self._native is not None
 
-    def finish(self, partial: bytes) -> Outcome:
+    def finish(self, partial: bytes) -> Reduced:
         """Give the result of the last partial value."""
         if partial.startswith(_OVERFLOW):
-            return Outcome(b"null", decode(partial[1:]))
-        return Outcome(self._native.finish(partial) if self._native else partial)
+            return Reduced(b"null", decode(partial[1:]))
+        return Reduced(self._native.finish(partial) if self._native else partial)
 
 
 def reduce_functions(

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiocouch._wire.revision import format_revision, parse_revision
-from aiocouch.embedded.attachment_texts import Shown, members_text
 from aiocouch.embedded.codec import decode, encode, encode_text
 from aiocouch.embedded.errors import CouchError
+from aiocouch.embedded.store.attachment_texts import Shown, members_text
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.tables import Pace
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from aiocouch._wire.revision import Rev
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry, Revision
-    from aiocouch.embedded.views.grouping import Group, Range
+    from aiocouch.embedded.views.grouping import Group, RowRange
     from aiocouch.embedded.views.options import ViewOptions
-    from aiocouch.embedded.views.tables import IndexRow, Snapshot
+    from aiocouch.embedded.views.tables import IndexRow, IndexSnapshot
 
 
 class _Link(NamedTuple):
@@ -127,7 +127,7 @@ def group_row(group: Group, context: str = "") -> bytes:
 
 
 def batches(
-    snapshot: Snapshot, tree: int, ranges: Sequence[Range], skip: int, limit: int
+    snapshot: IndexSnapshot, tree: int, ranges: Sequence[RowRange], skip: int, limit: int
 ) -> Iterator[Sequence[IndexRow]]:
     """Give the rows of ranges, one after the other, without the first `skip`, `limit` at most."""
     for range_ in ranges:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.errors import CouchError, no_database
 from aiocouch.embedded.javascript.pool import Unit
-from aiocouch.embedded.tasks import ActiveTasks
+from aiocouch.embedded.node.tasks import ActiveTasks
 from aiocouch.embedded.views.definition import define, unknown_language
 from aiocouch.embedded.views.index import Index, Options
 from aiocouch.embedded.views.mappers import ScriptMapper
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
     from aiocouch.embedded.views.definition import Definition
-    from aiocouch.embedded.views.index import Mapper, Progress
+    from aiocouch.embedded.views.index import IndexProgress, MapDocuments
 
 _FOLDER = "indexes"
 
@@ -50,7 +50,9 @@ class Indexes:
     def __init__(self, queries: QueryServer, tasks: ActiveTasks | None = None) -> None:
         self._queries = queries
         self._tasks = tasks or ActiveTasks()
-        self.languages: dict[str, Callable[[Definition], Mapper]] = {"javascript": self._script}
+        self.languages: dict[str, Callable[[Definition], MapDocuments]] = {
+            "javascript": self._script
+        }
         self._indexes: dict[str, dict[str, Index]] = {}
         self._views: dict[Index, ViewIndex] = {}
         self._definitions: WeakKeyDictionary[Database, dict[str, tuple[str, Definition]]] = (
@@ -96,7 +98,7 @@ class Indexes:
             self._views[index] = ViewIndex(index, functions)
         return self._views[index]
 
-    def _script(self, definition: Definition) -> Mapper:
+    def _script(self, definition: Definition) -> MapDocuments:
         return ScriptMapper(self._queries, _unit(definition), definition)
 
     def find(self, database: Database, signature: str) -> Index | None:
@@ -108,7 +110,7 @@ class Indexes:
         database: Database,
         signature: str,
         trees: int,
-        mapper: Mapper,
+        mapper: MapDocuments,
         *,
         options: Options | None = None,
         design_id: str = "",
@@ -125,7 +127,7 @@ class Indexes:
             self._keep(database, signature, index)
         return index
 
-    def _progress(self, database: Database, design_id: str) -> Progress:
+    def _progress(self, database: Database, design_id: str) -> IndexProgress:
         @contextlib.contextmanager
         def progress(changes: int) -> Iterator[Callable[[int], None]]:
             with self._tasks.add(

@@ -111,7 +111,7 @@ class StaleIndexError(Exception):
     """An index file of another database or another format: it must be built anew."""
 
 
-def connect(path: Path | None) -> sqlite3.Connection:
+def connect_index(path: Path | None) -> sqlite3.Connection:
     """Open the file of an index, None one in memory."""
     connection = sqlite3.connect(
         ":memory:" if path is None else path, isolation_level=None, check_same_thread=False
@@ -137,10 +137,10 @@ class Tables:
         """
         self.path = path
         self.trees = trees
-        self.connection = connect(path)
+        self.connection = connect_index(path)
         self._owner = owner
         self._spare: list[sqlite3.Connection] = []
-        self._reading: set[Snapshot] = set()
+        self._reading: set[IndexSnapshot] = set()
         self._copies: dict[sqlite3.Connection, int] = {}
         try:
             self.state = self._load()
@@ -238,24 +238,24 @@ class Tables:
     # reading
 
     @contextlib.contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
+    def snapshot(self) -> Iterator[IndexSnapshot]:
         """Give the rows as they are now; later changes are not seen."""
         if self.path is None:
             with self._in_memory() as snapshot:
                 yield snapshot
             return
-        connection = self._spare.pop() if self._spare else connect(self.path)
+        connection = self._spare.pop() if self._spare else connect_index(self.path)
         connection.execute("BEGIN")
         try:
-            yield Snapshot(connection, self._committed(connection))
+            yield IndexSnapshot(connection, self._committed(connection))
         finally:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
                 self._keep(connection)
 
     @contextlib.contextmanager
-    def _in_memory(self) -> Iterator[Snapshot]:
-        snapshot = Snapshot(self.connection, self.state)
+    def _in_memory(self) -> Iterator[IndexSnapshot]:
+        snapshot = IndexSnapshot(self.connection, self.state)
         self._reading.add(snapshot)
         try:
             yield snapshot
@@ -267,7 +267,7 @@ class Tables:
         """Before something is written: give those who read in memory a copy of what there is."""
         if not self._reading:
             return
-        copy = connect(None)
+        copy = connect_index(None)
         copy.deserialize(self.connection.serialize())
         for snapshot in self._reading:
             snapshot.connection = copy
@@ -289,9 +289,9 @@ class Tables:
         else:
             connection.close()
 
-    def unsaved(self) -> Snapshot:
+    def unsaved(self) -> IndexSnapshot:
         """Give the rows as the running transaction sees them."""
-        return Snapshot(self.connection, self.state)
+        return IndexSnapshot(self.connection, self.state)
 
     @staticmethod
     def _committed(connection: sqlite3.Connection) -> State:
@@ -301,7 +301,7 @@ class Tables:
     def checkpoint(self) -> None:
         """Move the log into the file, so that neither grows without end. Runs in a thread."""
         if self.path is not None:
-            with contextlib.closing(connect(self.path)) as connection:
+            with contextlib.closing(connect_index(self.path)) as connection:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def log_size(self) -> int:
@@ -328,7 +328,7 @@ class Tables:
         self._spare.clear()
 
 
-class Snapshot:
+class IndexSnapshot:
     """Reads rows of one moment. In memory the `connection` becomes another before rows change."""
 
     def __init__(self, connection: sqlite3.Connection, state: State) -> None:

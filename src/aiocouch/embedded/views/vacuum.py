@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.views.tables import connect
+from aiocouch.embedded.views.tables import connect_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,7 @@ async def vacuum(index: Index) -> None:
 
 
 def _vacuum(path: Path) -> None:
-    with contextlib.closing(connect(path)) as connection:
+    with contextlib.closing(connect_index(path)) as connection:
         connection.execute("VACUUM")
         # where somebody reads, the log keeps its size until later
         connection.execute("PRAGMA busy_timeout = 0")

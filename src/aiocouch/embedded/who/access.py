@@ -21,8 +21,8 @@ from aiocouch.embedded.identity import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.identity import SecurityObject
+    from aiocouch.embedded.node.config import Configuration
 
 _OPEN = frozenset({"_up", "_uuids", "_session", "_stats", "_active_tasks"})
 _METRICS = frozenset({"_stats", "_system", "_prometheus"})

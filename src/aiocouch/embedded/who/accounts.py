@@ -28,7 +28,7 @@ from aiocouch.embedded.who.passwords import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
 
     Count = Callable[[str], None]
     FindUser = Callable[[str], Mapping[str, Any] | None]

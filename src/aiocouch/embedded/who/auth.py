@@ -38,8 +38,8 @@ from aiocouch.embedded.who.totp import is_right_token
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.who.accounts import Count, FindUser, Outdated
 
 WRONG = "Name or password is incorrect."

@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
 
 COOKIE = "AuthSession"
 DEFAULT_TIMEOUT = 600
@@ -112,7 +112,7 @@ def seconds_left(session: Session, now: int, settings: CookieSettings) -> int | 
     return left if left > 0 else None
 
 
-def is_signed(
+def is_signed_with(
     message: str, signature: bytes, keys: Iterable[bytes], settings: CookieSettings
 ) -> bool:
     """Tell whether a text was signed with one of the keys; all are tried, which takes one time."""

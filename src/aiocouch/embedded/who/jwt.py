@@ -18,7 +18,7 @@ from aiocouch.embedded.identity import UserName, split_roles
 from aiocouch.embedded.who import signatures
 
 if TYPE_CHECKING:
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
 
 _DIGESTS = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 _KINDS = {

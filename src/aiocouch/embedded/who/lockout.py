@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
 
 _SECTION = "chttpd_auth_lockout"
 

@@ -21,7 +21,7 @@ from aiocouch.embedded.who.requirements import check_requirements
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
 
 DEFAULT_ITERATIONS = 600_000
 

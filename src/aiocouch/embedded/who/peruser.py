@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiocouch.embedded.who.users import user_name
 
 if TYPE_CHECKING:
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
     from aiocouch.embedded.store.registry import Databases

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from aiocouch.embedded.pcre import compile_pattern
+from aiocouch.embedded.selectors.pcre import compile_pattern
 
 _REFUSED = "Password does not conform to requirements."
 _TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{},]|[\w@+-]+(?:\.\w+)?|\s*\Z)', re.DOTALL)

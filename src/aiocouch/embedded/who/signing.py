@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.who.cookies import CookieSettings, is_signed
+from aiocouch.embedded.who.cookies import CookieSettings, is_signed_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from aiocouch.embedded.config import Configuration
+    from aiocouch.embedded.node.config import Configuration
 
 _SECTION = "chttpd_auth"
 
@@ -40,7 +40,7 @@ class Secrets:
         self, message: str, signature: bytes, settings: CookieSettings, extra: str = ""
     ) -> bool:
         """Tell whether a text was signed with a secret that holds; `extra` was appended to it."""
-        return is_signed(message, signature, self._keys(extra), settings)
+        return is_signed_with(message, signature, self._keys(extra), settings)
 
     def _keys(self, extra: str) -> Iterator[bytes]:
         now = self._clock()

@@ -11,9 +11,9 @@ from aiocouch.embedded.who.users import check_writer, hash_password, user_id, va
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.hooks import Hooks
     from aiocouch.embedded.identity import User
+    from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.registry import Databases
     from aiocouch.embedded.who.accounts import Count, Hasher

@@ -17,8 +17,8 @@ from aiocouch.embedded.who.passwords import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiocouch.embedded.config import Configuration
     from aiocouch.embedded.identity import SecurityObject
+    from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.who.accounts import Hasher
 
 PREFIX = "org.couchdb.user:"

@@ -1,0 +1,1 @@
+"""The order of keys and of texts. Pure."""

@@ -1,0 +1,1 @@
+"""What a document is: its revision tree, its attachments, an edit of it. Pure."""

@@ -1,0 +1,1 @@
+"""The handlers, by what they answer for; importing one registers its routes."""

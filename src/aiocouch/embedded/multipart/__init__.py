@@ -1,0 +1,1 @@
+"""Multipart bodies: read and written piece by piece."""

@@ -1,0 +1,1 @@
+"""Mango selectors: how they are read, and what they match. Pure."""
