@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiocouch._wire.leaves import common_ancestor, history, rank
 from aiocouch._wire.revision import Rev, format_revision
-from aiocouch.embedded.revtree import RevTree
+from aiocouch.embedded.documents.revtree import RevTree
 
 Edits = list[tuple[int, int, bool]]
 EDITS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.booleans()), max_size=30)
