@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 import aiocouch
-from aiocouch import Database, Document
+from aiocouch import CouchDB, Database, Document
+from aiocouch.changes import ChangesFeed, presence
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
+from aiocouch.testing import CouchDBServer
+from aiocouch.typing import Feed
 
 PATIENCE = 20
 
@@ -282,3 +285,49 @@ async def test_doc_ids_as_text_of_old(db: Database) -> None:
     as_text: Any = '["a","c"]'
     feed = db.changes(filter="_doc_ids", doc_ids=as_text)
     assert sorted([event.id async for event in feed]) == ["a", "c"]
+
+
+async def begun(feed: ChangesFeed) -> None:
+    """Wait until a feed since now knows its sequence."""
+    for _ in range(100_000):
+        if feed.last_sequence is not None:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("the feed has not begun")
+
+
+@pytest.mark.parametrize("kind", ["longpoll", "continuous"])
+@pytest.mark.parametrize("limit", [{}, {"timeout": 30_000}, {"heartbeat": 20}])
+async def test_a_database_that_somebody_else_deletes_ends_a_feed_with_an_error(
+    db: Database,
+    couchdb_server: CouchDBServer,
+    kind: Feed,
+    limit: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(presence, "SECONDS", 0.5)
+    feed = db.changes(since="now", feed=kind, **limit)
+    waiting = asyncio.create_task(collect(feed))
+    async with (
+        CouchDB(couchdb_server.url, couchdb_server.user, couchdb_server.password) as other,
+        asyncio.timeout(PATIENCE),
+    ):
+        await begun(feed)
+        await (await other[db.id]).delete()
+        with pytest.raises(aiocouch.NotFoundError):
+            await waiting
+
+
+@pytest.mark.parametrize("kind", ["longpoll", "continuous"])
+async def test_now_is_when_the_feed_began(db: Database, kind: Feed) -> None:
+    await write(db, "a")
+    feed = db.changes(since="now", feed=kind)
+    async with asyncio.timeout(PATIENCE):
+        waiting = asyncio.create_task(anext(feed))
+        await begun(feed)
+        began = feed.last_sequence
+        await write(db, "b")
+        assert (await waiting).id == "b"
+        assert feed.last_sequence == began
+        assert await names(db.changes(began)) == ["b"]
+        await feed.aclose()

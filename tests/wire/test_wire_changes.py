@@ -9,6 +9,7 @@ import pytest
 
 import aiocouch
 from aiocouch import Database
+from aiocouch.changes.options import feed_options, patience
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError
 from aiocouch.typing import Feed
@@ -33,6 +34,8 @@ def lines_of(changes: list[dict[str, Any]]) -> bytes:
 
 
 CLOSING = b'{"last_seq":"9-z","pending":4}\n'
+STILL_THERE = Answer()
+"""To the question that follows a closing line which came before it had to: is the database gone?"""
 
 
 async def collect(rows: Any) -> list[Any]:
@@ -74,7 +77,7 @@ async def test_reformatted_feed(canned: CannedServer, base: Database) -> None:
 
 @pytest.mark.parametrize("size", [1, 5, 10**6])
 async def test_continuous_feed(canned: CannedServer, base: Database, size: int) -> None:
-    canned.say(Answer(pieces=cut_up(lines_of(CHANGES) + CLOSING, size)))
+    canned.say(Answer(pieces=cut_up(lines_of(CHANGES) + CLOSING, size)), STILL_THERE)
     assert facts(await collect(base.changes(feed="continuous"))) == EXPECTED
 
 
@@ -82,7 +85,7 @@ async def test_continuous_feed_with_windows_lines_and_heartbeats(
     canned: CannedServer, base: Database
 ) -> None:
     body = b"\n\n" + lines_of(CHANGES).replace(b"\n", b"\r\n\n\r\n") + b"\n" + CLOSING
-    canned.say(Answer(pieces=cut_up(body, 9)))
+    canned.say(Answer(pieces=cut_up(body, 9)), STILL_THERE)
     assert facts(await collect(base.changes(feed="continuous"))) == EXPECTED
 
 
@@ -94,7 +97,7 @@ async def test_events_come_as_they_are_sent(canned: CannedServer, base: Database
         await more.wait()
         yield lines_of(CHANGES[1:]) + CLOSING
 
-    canned.say(Answer(pieces=live()))
+    canned.say(Answer(pieces=live()), STILL_THERE)
     events = base.changes(feed="continuous")
     assert (await anext(events)).id == "a"
     more.set()
@@ -102,7 +105,7 @@ async def test_events_come_as_they_are_sent(canned: CannedServer, base: Database
 
 
 async def test_closing_line_is_no_event(canned: CannedServer, base: Database) -> None:
-    canned.say(Answer(pieces=[CLOSING]), Answer(body=feed([])))
+    canned.say(Answer(pieces=[CLOSING]), STILL_THERE, Answer(body=feed([])), STILL_THERE)
     assert await collect(base.changes(feed="continuous")) == []
     assert await collect(base.changes(feed="longpoll")) == []
 
@@ -116,6 +119,8 @@ async def test_line_of_any_length(
     long = [change("1-x", "a", doc={"_id": "a", "_rev": "1-a", "text": text})]
     body = lines_of(long) + CLOSING if kind == "continuous" else feed(long)
     canned.say(Answer(pieces=cut_up(body, 60_000)))
+    if kind == "continuous":
+        canned.say(STILL_THERE)
     (event,) = await collect(base.changes(feed=kind, include_docs=True))
     assert (await event.doc())["text"] == text
 
@@ -214,9 +219,9 @@ async def test_leaving_the_loop_ends_the_request(canned: CannedServer, base: Dat
 async def test_heartbeat_is_a_flag_or_milliseconds(
     canned: CannedServer, base: Database, beat: Any, sent: str
 ) -> None:
-    canned.say(Answer(pieces=[CLOSING]))
+    canned.say(Answer(pieces=[CLOSING]), STILL_THERE)
     assert await collect(base.changes(feed="continuous", heartbeat=beat)) == []
-    assert canned.only().query["heartbeat"] == sent
+    assert canned.requests[0].query["heartbeat"] == sent
 
 
 async def test_heartbeat_that_is_neither_is_refused(canned: CannedServer, base: Database) -> None:
@@ -259,3 +264,105 @@ async def test_a_descending_feed_cannot_go_on(canned: CannedServer, base: Databa
     assert await leave(events) == "a"
     with pytest.raises(aiocouch.InvalidInputError, match="descending"):
         await collect(events)
+
+
+# -- what is handled, and what is in hand
+
+
+async def test_the_event_in_hand_is_handled_when_the_next_is_asked_for(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(Answer(body=feed(CHANGES)))
+    events = base.changes()
+    seen = [(event.sequence, events.last_sequence) async for event in events]
+    assert seen == [("1-x", None), ("2-x", "1-x"), ("3-x", "2-x")]
+    assert events.last_sequence == "9-z"
+
+
+async def test_a_break_in_hand_is_not_handled(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(pieces=[lines_of(CHANGES[:2])], cut=True))
+    events = base.changes(feed="continuous")
+    await anext(events)
+    await anext(events)
+    assert events.last_sequence == "1-x"
+    with pytest.raises(aiocouch.TruncatedError):
+        await anext(events)
+    assert events.last_sequence == "2-x"
+
+
+@pytest.mark.parametrize("kind", ["longpoll", "continuous"])
+@pytest.mark.parametrize("name", ["since", "last_event_id"])
+async def test_now_is_a_sequence_before_anything_happens(
+    canned: CannedServer, base: Database, kind: Feed, name: str
+) -> None:
+    canned.say(
+        json_answer({"results": [], "last_seq": "7-n", "pending": 0}),
+        Answer(pieces=[b"\n"], cut=True),
+    )
+    options: Any = {name: "now", "feed": kind}
+    events = base.changes(**options)
+    with pytest.raises(aiocouch.TruncatedError):
+        await anext(events)
+    assert events.last_sequence == "7-n"
+    first, second = canned.requests
+    assert first.line == "GET /db/_changes?since=now&limit=1"
+    assert second.query["since"] == "7-n"
+    assert "last-event-id" not in second.query
+
+
+async def test_now_of_a_feed_that_does_not_wait_needs_no_request(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(Answer(body=feed([])))
+    events = base.changes(since="now")
+    assert await collect(events) == []
+    assert canned.only().query == {"since": "now"}
+    assert events.last_sequence == "9-z"
+
+
+# -- the end
+
+
+@pytest.mark.parametrize("more", [{}, {"timeout": 50}])
+@pytest.mark.parametrize("kind", ["longpoll", "continuous"])
+async def test_a_deleted_database_is_an_error(
+    canned: CannedServer, base: Database, kind: Feed, more: Any
+) -> None:
+    body = CLOSING if kind == "continuous" else feed([])
+    canned.say(Answer(pieces=[body]), Answer(404))
+    with pytest.raises(aiocouch.NotFoundError):
+        await collect(base.changes(feed=kind, **more))
+    assert canned.requests[1].line == "HEAD /db"
+
+
+async def test_a_limit_that_is_reached_is_a_reason_to_end(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(Answer(pieces=[lines_of(CHANGES) + CLOSING]))
+    assert facts(await collect(base.changes(feed="continuous", limit=3))) == EXPECTED
+    assert canned.only().query["limit"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [
+        ({"feed": "normal"}, None),
+        ({"feed": "longpoll"}, 300),
+        ({"feed": "longpoll", "timeout": 2000}, 32),
+        ({"feed": "continuous", "timeout": "2000"}, 32),
+        ({"feed": "continuous"}, 180),
+        ({"feed": "continuous", "heartbeat": 10_000}, 30),
+        ({"feed": "continuous", "heartbeat": 10_000, "timeout": 1}, 30),
+        ({"feed": "longpoll", "heartbeat": 20}, 5),
+    ],
+)
+def test_how_long_a_feed_may_be_silent(options: Any, seconds: float | None) -> None:
+    limits = patience(feed_options(options))
+    assert (limits and limits.sock_read) == seconds
+
+
+async def test_a_timeout_that_is_no_number_is_refused(canned: CannedServer, base: Database) -> None:
+    often: Any = "soon"
+    with pytest.raises(ValueError, match="timeout='soon'"):
+        await collect(base.changes(feed="longpoll", timeout=often))
+    assert canned.requests == []

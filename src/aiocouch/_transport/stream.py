@@ -40,7 +40,8 @@ def lost(row: bytes) -> NoReturn:
 class Stream:
     """An answer that is read while it comes. An async context manager; leaving it frees the connection.
 
-    `meta` has the members around the rows once they are all read.
+    `meta` has the members around the rows once they are all read. `at_beat` is awaited when a piece
+    has come that completes nothing, such as a heartbeat.
     """
 
     def __init__(self, begin: _Begin, request: Request) -> None:
@@ -54,6 +55,7 @@ class Stream:
         self._small_pieces = 0
         self._rest_seconds = _REST_SECONDS
         self._lines = LineSplitter()
+        self.at_beat: Callable[[], Awaitable[None]] | None = None
 
     async def __aenter__(self) -> Self:
         self._body = await self._begin(self._request)
@@ -116,6 +118,8 @@ class Stream:
                 if found := self._rows.feed(chunk):
                     text = found
                     return decoder.decode(text)
+                if self.at_beat is not None:
+                    await self.at_beat()
             self._rows.close()
         except RecursionError:
             return self._one_by_one(text, decoder, rescue)
@@ -136,6 +140,8 @@ class Stream:
         while chunk := await self.chunk():
             if lines := self._lines.feed(chunk):
                 return lines
+            if self.at_beat is not None:
+                await self.at_beat()
         try:
             self._lines.close()
         except BrokenBodyError as error:

@@ -13,7 +13,8 @@ from aiocouch._wire.codec import decode
 from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.options import with_query
 from aiocouch.changes.events import ChangedEvent, DeletedEvent
-from aiocouch.changes.options import feed_options, patience, span_of
+from aiocouch.changes.options import feed_options, patience, span_of, waits
+from aiocouch.changes.presence import Presence
 from aiocouch.exception import InvalidInputError, TruncatedError
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ class _Progress:
     def __init__(self, database: Database, options: JsonDict) -> None:
         self.database = database
         self.options = options
-        self.last_sequence: str | None = None
+        self.in_hand: str | None = None  # the sequence of the last event
+        self.last_sequence: str | None = (
+            None  # that of the last one before which the next was asked
+        )
         self.pending: int | None = None
         self.count = 0
         self.is_over = False
@@ -55,10 +59,25 @@ class _Progress:
         return options
 
     @property
+    def begins_now(self) -> bool:
+        """Whether the feed waits for what happens from now on, and now has no sequence yet."""
+        since = {self.options.get(name) for name in ("since", "last-event-id")} - {None}
+        return self.last_sequence is None and since == {"now"} and waits(self.options)
+
+    @property
     def limit(self) -> int | None:
         """How many events there may be, where that is a number."""
         limit = str(self.options.get("limit"))
         return int(limit) if limit.isdecimal() else None
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the server may end the feed without an event more: it had to, or need not wait."""
+        return (
+            not waits(self.options)
+            or (self.options["feed"] == "longpoll" and self.in_hand is not None)
+            or (self.limit is not None and self.count >= self.limit)
+        )
 
     def counted(self, rows: Iterable[JsonDict]) -> Iterator[JsonDict]:
         """The rows. Only a limit makes them worth counting."""
@@ -70,11 +89,14 @@ class _Progress:
 class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
     """The events of one `_changes` request, an async iterator.
 
-    `last_sequence` is where a next feed goes on: that of the last event, and of the closing line once
-    the feed has ended. `pending` is the number of events that the server held back, None until then.
+    `last_sequence` is where a next feed goes on: behind the last event that was handled, which is one
+    whose next was asked for, and behind the closing line once the feed has ended. `pending` is the
+    number of events that the server held back, None until then.
 
     Leaving a loop over it ends the request. Another loop over the same feed goes on behind the last
-    event, by a new request.
+    event, by a new request. A feed that waits raises `NotFoundError` when its database is deleted,
+    `TruncatedError` when it is cut or silent for too long: when three heartbeats are missing, or 30
+    seconds after its `timeout`.
     """
 
     def __init__(self, database: Database, options: JsonDict) -> None:
@@ -138,37 +160,60 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
 
 async def _follow(progress: _Progress) -> _Events:
     limit = progress.limit
+    progress.last_sequence = progress.in_hand or progress.last_sequence
     if progress.is_over or (limit is not None and 0 < limit <= progress.count):
         return
     database = progress.database
     continuous = progress.options.get("feed") == "continuous"
     try:
+        if progress.begins_now:
+            progress.last_sequence = await sequence_now(database)
         async with _request(progress) as stream:
             progress.stream = stream
+            if waits(progress.options):
+                stream.at_beat = Presence(database.remote, database.endpoint)
             while batch := await _batch(stream, continuous):
                 for row in batch if limit is None else progress.counted(batch):
                     if not ("seq" in row and "id" in row and "changes" in row):
                         if "last_seq" not in row:
                             stream.refuse(row)
                         stream.meta = row
+                        progress.count -= 1  # it is no event
                         break
                     # With seq_interval only some rows have a sequence.
-                    progress.last_sequence = row["seq"] or progress.last_sequence
-                    deleted = "deleted" in row and row["deleted"]
-                    yield DeletedEvent(row) if deleted else ChangedEvent(row, database)
-        _end(progress, stream)
+                    progress.in_hand = sequence = row["seq"] or progress.in_hand
+                    if row.get("deleted"):
+                        yield DeletedEvent(row)
+                    else:
+                        yield ChangedEvent(row, database)
+                    progress.last_sequence = sequence
+        await _end(progress, stream)
     except Exception:  # not when a loop is left: another may go on
         progress.is_over = True
         raise
 
 
-def _end(progress: _Progress, stream: Stream) -> None:
+async def sequence_now(database: Database) -> str:
+    """The sequence of now, behind which nothing is lost that happens later (`GET /{db}/_changes`)."""
+    path = f"{database.endpoint}/_changes?since=now&limit=1"
+    response = await database.remote.request("GET", path)
+    found: str = response.json()["last_seq"]
+    return found
+
+
+async def _end(progress: _Progress, stream: Stream) -> None:
+    """Take note of the closing line.
+
+    A server writes it also when the database is deleted, which is the reason where there is no other.
+    """
     if "last_seq" not in stream.meta:
         raise TruncatedError(
             f"the changes feed of {progress.database!r} ended without its last line"
         )
+    if not progress.may_end:
+        await Presence(progress.database.remote, progress.database.endpoint).look()
     progress.is_over = True
-    progress.last_sequence = stream.meta["last_seq"]
+    progress.last_sequence = progress.in_hand = stream.meta["last_seq"]
     progress.pending = stream.meta.get("pending")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiocouch._wire.codec import listed
 from aiocouch._wire.options import CHANGES, checked
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from aiocouch.remote import Timeout
     from aiocouch.typing import JsonDict
 
-__all__ = ["feed_options", "patience", "span_of"]
+__all__ = ["feed_options", "patience", "span_of", "waits"]
 
 _FEEDS = frozenset({"normal", "longpoll", "continuous"})
 _HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
 _LEAST_PATIENCE = 5.0  # seconds; a busy server or loop is late now and then
+_LATE = 30.0  # seconds that an answer may come later than the server was told to send it
+_UNTIL_NOTHING = 300.0  # seconds; by itself CouchDB waits for 60, and may be told to wait longer
 
 
 def feed_options(options: JsonDict) -> JsonDict:
@@ -44,30 +46,41 @@ def feed_options(options: JsonDict) -> JsonDict:
 
 def span_of(options: JsonDict) -> Span:
     """Whether the server ends the feed, now or after its timeout, or never."""
-    if options.get("feed", "normal") == "normal":
+    if not waits(options):
         return Span.ENDS
     return Span.ENDLESS if _beats(options) else Span.WAITS
 
 
 def patience(options: JsonDict) -> Timeout | None:
-    """How long a feed may be silent: three heartbeats. None: as other streams."""
-    if options.get("feed", "normal") == "normal":
+    """How long a feed may be silent. None: as other streams.
+
+    Three heartbeats; without them as long as the server may wait for an event, and some time more.
+    """
+    if not waits(options):
         return None
-    quiet = None
     if _beats(options):
-        quiet = max(3 * _seconds(options["heartbeat"]), _LEAST_PATIENCE)
-    return silent_for(quiet)
+        return silent_for(max(3 * _seconds(options, "heartbeat"), _LEAST_PATIENCE))
+    if options.get("timeout") is not None:
+        return silent_for(_seconds(options, "timeout") + _LATE)
+    return silent_for(_UNTIL_NOTHING)
+
+
+def waits(options: JsonDict) -> bool:
+    """Whether the feed waits for what has not happened yet."""
+    return bool(options.get("feed", "normal") != "normal")
 
 
 def _beats(options: JsonDict) -> bool:
+    """Whether the server sends heartbeats. Then it knows no timeout, even if one is given."""
     beat = options.get("heartbeat")
-    return bool(beat) and beat != "false" and options.get("timeout") is None
+    return bool(beat) and beat != "false"
 
 
-def _seconds(beat: Any) -> float:
-    if beat is True or beat == "true":
+def _seconds(options: JsonDict, name: str) -> float:
+    given = options[name]
+    if given is True or given == "true":
         return _HEARTBEAT
     try:
-        return int(beat) / 1000
+        return int(given) / 1000
     except (TypeError, ValueError):
-        raise InvalidInputError(f"heartbeat={beat!r} is no number of milliseconds") from None
+        raise InvalidInputError(f"{name}={given!r} is no number of milliseconds") from None
