@@ -7,6 +7,7 @@ from aiocouch.couchdb import CouchDB
 from aiocouch.database import Database
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
+from aiocouch.edits import Edit
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import (
     BadRequestError,
@@ -51,6 +52,7 @@ __all__ = [
     "DesignDocument",
     "DigestError",
     "Document",
+    "Edit",
     "ExpectationFailedError",
     "ForbiddenError",
     "HTTPResponse",

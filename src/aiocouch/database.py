@@ -18,6 +18,7 @@ from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperatio
 from aiocouch.changes import ChangesFeed
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
+from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.slices import sliced_docs
 from aiocouch.view import AllDocsView, View
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from aiocouch.couchdb import CouchDB
+    from aiocouch.edits import Change
     from aiocouch.remote import Remote
     from aiocouch.typing import (
         BulkRow,
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
         JsonDict,
         ViewOptions,
     )
-    from aiocouch.writing import WriteOptions
+    from aiocouch.writing import StreamOptions, WriteOptions
     from aiocouch.writing.items import Given
 
 __all__ = ["Database"]
@@ -285,6 +287,51 @@ class Database(RemoteDatabase):
         does not grow with the stream.
         """
         return BulkWriter(self, docs, **options)
+
+    async def update(self, id: str, change: Change, *, attempts: int = 20) -> Document:
+        """Change a document: read it, call `change` with it, save it, and again on a conflict.
+
+        `change`, which may be async, changes the document in place, or gives its new content, or
+        `Edit.LEAVE` or `Edit.DELETE`. It is called anew on what others have saved, after a random wait.
+        Returns the document. Raises `NotFoundError`, and `ConflictError` after so many attempts.
+        """
+        return await changed_one(self, id, change, None, attempts)
+
+    async def upsert(
+        self,
+        id: str,
+        change: Change | Mapping[str, Any],
+        default: Mapping[str, Any] | None = None,
+        *,
+        attempts: int = 20,
+    ) -> Document:
+        """As `update`, where a document that does not exist begins as a new one of the content `default`.
+
+        In place of a function, `change` may be the new content, whatever is there.
+        """
+        return await changed_one(self, id, change, default or {}, attempts)
+
+    def update_many(
+        self,
+        ids: AsyncIterable[str] | Iterable[str],
+        change: Change,
+        **options: Unpack[StreamOptions],
+    ) -> BulkWriter:
+        """Change many documents as `update` does: `async for outcome in db.update_many(ids, change)`.
+
+        They are read and written many at a time. A document that does not exist has failed as "not_found".
+        """
+        return changed_many(self, ids, change, None, options)
+
+    def upsert_many(
+        self,
+        ids: AsyncIterable[str] | Iterable[str],
+        change: Change,
+        default: Mapping[str, Any] | None = None,
+        **options: Unpack[StreamOptions],
+    ) -> BulkWriter:
+        """As `update_many`, where a document that does not exist begins as one of the content `default`."""
+        return changed_many(self, ids, change, default or {}, options)
 
     async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
         """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them (`new_edits`).

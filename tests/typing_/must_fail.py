@@ -38,6 +38,10 @@ async def database(db: Database) -> None:
     db.changes(include_doc=True, since="now")  # error
     db.update_docs(5)  # error
     db.write(5)  # error
+    db.update_many(["a"], lambda doc: None, on_conflict="skip")  # error
+    await db.update("a", lambda doc: 5)  # error
+    await db.update("a", {"a": 1})  # error
+    await db.upsert("a", [1])  # error
     db.write([5])  # error
     db.write([], widow=5)  # error
     db.write([], on_conflict="owerwrite")  # error

@@ -14,6 +14,7 @@ from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
+from aiocouch.edits import Edit
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
 from aiocouch.view import AllDocsView, ViewResponse, ViewRow
@@ -60,6 +61,12 @@ async def database(db: Database) -> None:
         assert_type(outcome.rev, str | None)
     assert_type(await db.write([{"_id": "a"}, "{}", b"{}"]), WriteProgress)
     assert_type(writer.left, list[WriteOutcome])
+    assert_type(await db.update("a", lambda doc: Edit.DELETE, attempts=3), Document)
+    assert_type(await db.update("a", lambda doc: doc.update(n=1)), Document)
+    assert_type(await db.upsert("a", {"n": 1}), Document)
+    assert_type(await db.upsert("a", lambda doc: {"n": doc["n"] + 1}, {"n": 0}), Document)
+    assert_type(db.update_many(["a"], lambda doc: Edit.LEAVE, window=2), BulkWriter)
+    assert_type(db.upsert_many(db.akeys(), lambda doc: None, {"n": 0}), BulkWriter)
     db.write([{}], on_conflict=lambda mine, theirs: {**theirs, **mine})
     assert_type(await anext(db.docs()), Document)
 

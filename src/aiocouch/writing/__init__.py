@@ -1,6 +1,6 @@
 """Documents of a stream of any length, written while it is read."""
 
 from aiocouch.writing.outcome import WriteOutcome, WriteProgress
-from aiocouch.writing.writer import BulkWriter, WriteOptions
+from aiocouch.writing.writer import BulkWriter, StreamOptions, WriteOptions
 
-__all__ = ["BulkWriter", "WriteOptions", "WriteOutcome", "WriteProgress"]
+__all__ = ["BulkWriter", "StreamOptions", "WriteOptions", "WriteOutcome", "WriteProgress"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Carrier", "Merge", "Merged", "OnConflict", "waiting_time"]
 
-Merged: TypeAlias = Mapping[str, Any] | None
+Merged: TypeAlias = Mapping[str, Any] | Item | None
 Merge: TypeAlias = Callable[[Any, Document], Merged | Awaitable[Merged]]
 """Takes the document of the stream and the one on the server; gives what is to be written, or None."""
 
@@ -82,7 +82,8 @@ class Carrier:
         for at in [at for at, item in todo.items() if item.text is None]:
             item = todo.pop(at)
             rev = item.doc.rev if isinstance(item.doc, Document) else None
-            self._skipped(portion, at, item, rev)
+            skipped = WriteOutcome(item.doc, item.id, "skipped", rev)
+            self._put(portion, at, item.outcome or skipped)
         rows = await self._send(list(todo.values()))
         for (at, item), row in zip(todo.items(), rows, strict=True):
             if (error := row.get("error")) is None:
@@ -174,7 +175,9 @@ class Carrier:
             mine = decode(content) if isinstance(content, str | bytes) else content
             made = how(mine, theirs)
             merged = await made if isinstance(made, Awaitable) else made
-            return None if merged is None else self._items.over(item, merged, theirs)
+            if merged is None or isinstance(merged, Item):
+                return merged
+            return self._items.over(item, merged, theirs)
         if not theirs.exists and plain_of(content).get("_deleted"):
             return None  # gone already
         return self._items.over(item, content, theirs)

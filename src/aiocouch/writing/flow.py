@@ -90,8 +90,8 @@ class Flow:
 
     def __init__(
         self,
-        source: AsyncIterable[Given] | Iterable[Given],
-        prepare: Callable[[Given], Item],
+        source: AsyncIterable[Given | Item] | Iterable[Given | Item],
+        prepare: Callable[[Given | Item], Item],
         carry_out: Callable[[Portion], Awaitable[None]],
         limits: Limits,
     ) -> None:
@@ -163,7 +163,7 @@ class Flow:
             for doc in self._source:
                 await self._take(doc)
 
-    async def _take(self, doc: Given) -> None:
+    async def _take(self, doc: Given | Item) -> None:
         item = self._prepare(doc)
         if item.id in self._busy:
             await self._wait_for(item)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiocouch.database import Database
+    from aiocouch.writing.outcome import WriteOutcome
 
 __all__ = ["Given", "Item", "Items", "plain_of"]
 
@@ -31,14 +32,17 @@ _IDENTITY = msgspec.json.Decoder(_Identity)
 
 
 class Item:
-    """A document on its way. `text` is None when there is nothing to write."""
+    """A document on its way. `text` is None when there is nothing to write, `outcome` may say why."""
 
-    __slots__ = ("doc", "id", "text")
+    __slots__ = ("doc", "id", "outcome", "text")
 
-    def __init__(self, doc: Given, id: str, text: bytes | None) -> None:
+    def __init__(
+        self, doc: Given, id: str, text: bytes | None, outcome: WriteOutcome | None = None
+    ) -> None:
         self.doc = doc
         self.id = id
         self.text = text
+        self.outcome = outcome
 
 
 class Items:

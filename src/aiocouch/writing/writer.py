@@ -10,7 +10,7 @@ from aiocouch._wire.uuids import SequentialIds
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.writing.carrier import Carrier
 from aiocouch.writing.flow import Flow, Limits
-from aiocouch.writing.items import Items
+from aiocouch.writing.items import Item, Items
 from aiocouch.writing.outcome import WriteOutcome, WriteProgress
 
 if TYPE_CHECKING:
@@ -19,24 +19,17 @@ if TYPE_CHECKING:
 
     from aiocouch.database import Database
     from aiocouch.writing.carrier import OnConflict
-    from aiocouch.writing.items import Given, Item
+    from aiocouch.writing.items import Given
 
-__all__ = ["BulkWriter", "WriteOptions"]
+__all__ = ["DELAY", "BulkWriter", "StreamOptions", "WriteOptions"]
 
+DELAY = 1.0
 _ANSWERS = ("report", "skip", "overwrite", "raise")
 
 
-class WriteOptions(TypedDict, total=False):
-    """Options of `Database.write`."""
+class StreamOptions(TypedDict, total=False):
+    """Options of `Database.write`, `update_many` and `upsert_many`. None is as good as left out."""
 
-    on_conflict: OnConflict
-    """What to do when the server has another revision of a document.
-
-    "report" (the default) gives the outcome "failed", "skip" leaves what is there, "overwrite" puts the
-    document in its place, "raise" ends the stream with a `ConflictError`. A function, which may be async,
-    gets the document of the stream and the one on the server (a new one, if that was deleted), and gives
-    what is to be written, or None to leave what is there.
-    """
     window: int
     """How many requests are under way at a time, 4 when it is left out."""
     batch_size: int
@@ -51,7 +44,20 @@ class WriteOptions(TypedDict, total=False):
     """How often a document that meets conflicts is written at most, 10 when it is left out."""
 
 
-_OPTIONS = frozenset(WriteOptions.__annotations__)
+class WriteOptions(StreamOptions, total=False):
+    """Options of `Database.write`."""
+
+    on_conflict: OnConflict
+    """What to do when the server has another revision of a document.
+
+    "report" (the default) gives the outcome "failed", "skip" leaves what is there, "overwrite" puts the
+    document in its place, "raise" ends the stream with a `ConflictError`. A function, which may be async,
+    gets the document of the stream and the one on the server (a new one, if that was deleted), and gives
+    what is to be written, or None to leave what is there.
+    """
+
+
+_OPTIONS = frozenset({*StreamOptions.__annotations__, *WriteOptions.__annotations__})
 
 
 class BulkWriter:
@@ -69,7 +75,7 @@ class BulkWriter:
     def __init__(
         self,
         database: Database,
-        docs: AsyncIterable[Given] | Iterable[Given],
+        docs: AsyncIterable[Given | Item] | Iterable[Given | Item],
         **options: Unpack[WriteOptions],
     ) -> None:
         if isinstance(docs, str | bytes | Mapping) or not isinstance(
@@ -113,14 +119,16 @@ class BulkWriter:
         """What became of the documents that the loop was not told of, when it has ended early."""
         return self._flow.left
 
-    def _item(self, doc: Given) -> Item:
+    def _item(self, doc: Given | Item) -> Item:
         self.progress.taken += 1
+        if isinstance(doc, Item):  # a change that was made
+            return doc
         return self._items.of(doc, self.progress.taken)
 
 
 def _checked(options: Mapping[str, Any]) -> tuple[OnConflict, int, Limits]:
     given = checked(options, _OPTIONS)
-    how = given.get("on_conflict", "report")
+    how: OnConflict = given.get("on_conflict", "report")
     if not callable(how) and how not in _ANSWERS:
         raise InvalidInputError(f"on_conflict={how!r}: {', '.join(_ANSWERS)} or a function")
     for name in ("window", "batch_size", "batch_bytes", "attempts"):
@@ -129,7 +137,7 @@ def _checked(options: Mapping[str, Any]) -> tuple[OnConflict, int, Limits]:
         given.get("window", 4),
         given.get("batch_size", 1_000),
         given.get("batch_bytes", 4 << 20),
-        given.get("delay", 1.0),
+        given.get("delay", DELAY),
         given.get("ordered", True),
     )
     if limits.delay < 0:
