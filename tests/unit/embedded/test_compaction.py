@@ -12,6 +12,7 @@ import pytest
 
 from aiocouch.embedded.documents.attachment import Compression, decode_list
 from aiocouch.embedded.documents.edits import read_edit
+from aiocouch.embedded.feeds.changes import leaves_of
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.state import Server
 from aiocouch.embedded.store.attachment_texts import plain_chunks
@@ -105,3 +106,21 @@ async def test_all_leaves_stay_whole_while_they_grow_and_are_compacted(
     rows = database.reader.execute("SELECT count(*) FROM revs").fetchone()
     assert rows == (leaves - DOCUMENTS,)
     assert database.reader.execute("SELECT count(*) FROM attachment_blobs").fetchone() == (leaves,)
+
+
+async def test_what_was_a_leaf_stays_for_who_reads_as_of_then(server: Server) -> None:
+    database = server.databases.create("db")
+    update = server.update(database, SYSTEM, replicated=True)
+    winner, loser, longer = (letter * 32 for letter in "fae")
+    for path in ((winner,), (loser,)):
+        await update.write(read_edit(replicated("doc", path), Compression()))
+    with database.snapshots.open() as snapshot:
+        await update.write(read_edit(replicated("doc", (longer, loser)), Compression()))
+        await compact(database)
+        (entry,) = snapshot.changes(0, 10)
+        leaves = leaves_of(database, entry, "all_docs")
+        read = [decode_list(leaf.revision.attachments) for leaf in leaves if leaf.revision]
+        texts = [b"".join(plain_chunks(database.reader, item)) for (item,) in read]
+        assert texts == [winner.encode(), loser.encode()]
+    await compact(database)
+    assert database.reader.execute("SELECT count(*) FROM revs").fetchone() == (1,)

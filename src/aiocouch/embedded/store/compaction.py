@@ -66,7 +66,9 @@ async def _drop_revisions(database: Database) -> None:
             old = connection.execute(
                 "SELECT seq FROM revs WHERE seq > ? AND seq <= ?", (first, last)
             ).fetchall()
-            drop = [row for row in old if row[0] not in leaves and row[0] not in newer]
+            # what was a leaf is read by whoever began before it was one no more
+            kept = newer | _pointers(database.snapshots.trees())
+            drop = [row for row in old if row[0] not in leaves and row[0] not in kept]
             connection.executemany("DELETE FROM revs WHERE seq = ?", drop)
 
         await database.write(job)

@@ -108,8 +108,15 @@ class Snapshots:
 
     def attachments(self) -> Iterator[bytes]:
         """Give the stored lists of attachments that only snapshots see."""
+        return self._column("attachments")
+
+    def trees(self) -> Iterator[bytes]:
+        """Give the stored revision trees that only snapshots see, of all but single revisions."""
+        return self._column("tree")
+
+    def _column(self, name: str) -> Iterator[bytes]:
         if self.keeps_any:
-            statement = "SELECT attachments FROM replaced WHERE attachments IS NOT NULL"
+            statement = f"SELECT {name} FROM replaced WHERE {name} IS NOT NULL"
             for (stored,) in self._database.reader.execute(statement).fetchall():
                 yield stored
 
