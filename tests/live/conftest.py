@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.asking import Asking
+from tests.support.http import HTTPClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def ask(couchdb_server: CouchDBServer) -> AsyncIterator[Asking]:
+async def ask(couchdb_server: CouchDBServer) -> AsyncIterator[HTTPClient]:
     """Send plain requests to the server of the test."""
-    async with Asking(couchdb_server) as asking:
-        yield asking
+    admin = (couchdb_server.user, couchdb_server.password)
+    async with HTTPClient(couchdb_server.url, admin) as client:
+        yield client

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiocouch import Database
-    from tests.live.asking import Answer, Asking
+    from tests.support.http import Answer, HTTPClient
 
     #: Stores a design document with one function and asks it.
     Call = Callable[..., Awaitable[Answer]]
@@ -22,7 +22,7 @@ HTML = "text/html; charset=utf-8"
 
 
 @pytest.fixture
-async def path(db: Database, ask: Asking) -> str:
+async def path(db: Database, ask: HTTPClient) -> str:
     """The path of a database with three documents."""
     for name in ("a", "b", "c"):
         await ask("PUT", f"/{db.id}/{name}", {"n": 5, "tags": [1]})
@@ -30,12 +30,12 @@ async def path(db: Database, ask: Asking) -> str:
 
 
 @pytest.fixture
-def show(path: str, ask: Asking) -> Call:
+def show(path: str, ask: HTTPClient) -> Call:
     """Ask a show function: its body, then what stands behind its path."""
 
     numbers = itertools.count()
 
-    async def call(body: str, rest: str = "/a", **headers: str) -> Answer:
+    async def call(body: str, rest: str = "/a", **headers: Any) -> Answer:
         function = f"function (doc, req) {{ {body} }}"
         design = f"{path}/_design/s{next(numbers)}"
         await ask("PUT", design, {"shows": {"f": function}})
@@ -45,7 +45,7 @@ def show(path: str, ask: Asking) -> Call:
 
 
 @pytest.fixture
-def list_(path: str, ask: Asking) -> Call:
+def list_(path: str, ask: HTTPClient) -> Call:
     """Ask a list function: its body, then the view and options."""
 
     numbers = itertools.count()
@@ -61,12 +61,12 @@ def list_(path: str, ask: Asking) -> Call:
 
 
 @pytest.fixture
-def update(path: str, ask: Asking) -> Call:
+def update(path: str, ask: HTTPClient) -> Call:
     """Ask an update function: its body, then the body of the request."""
 
     numbers = itertools.count()
 
-    async def call(body: str, text: bytes | None = None, rest: str = "", **headers: str) -> Answer:
+    async def call(body: str, text: bytes | None = None, rest: str = "", **headers: Any) -> Answer:
         function = f"function (doc, req) {{ {body} }}"
         design = f"{path}/_design/u{next(numbers)}"
         await ask("PUT", design, {"updates": {"f": function}})
@@ -94,7 +94,7 @@ async def test_keys_of_a_query_are_decoded(show: Call, query: str, seen: Any) ->
 
 
 @pytest.mark.parametrize("query", ["key=bad", "startkey=[1", "endkey=", "descending=x"])
-async def test_a_key_that_is_no_json(path: str, ask: Asking, query: str) -> None:
+async def test_a_key_that_is_no_json(path: str, ask: HTTPClient, query: str) -> None:
     function = "function () { return true }"
     design = {name: {"f": function} for name in ("shows", "updates", "filters")}
     await ask("PUT", f"{path}/_design/d", design)
@@ -105,7 +105,7 @@ async def test_a_key_that_is_no_json(path: str, ask: Asking, query: str) -> None
     assert (filtered.status, filtered.json["error"]) == (500, "error")
 
 
-async def test_a_filter_compares_with_a_key(path: str, ask: Asking) -> None:
+async def test_a_filter_compares_with_a_key(path: str, ask: HTTPClient) -> None:
     function = "function (doc, req) { return doc.n === req.query.key }"
     await ask("PUT", f"{path}/_design/d", {"filters": {"f": function}})
     for key, found in (("5", ["a", "b", "c"]), ("%225%22", [])):
@@ -122,7 +122,7 @@ async def test_the_body_of_a_request(update: Call) -> None:
     assert (await update(seen, b"x", Content_Type="text/plain")).json == ["x", {}]
 
 
-async def test_the_body_of_a_request_for_changes(path: str, ask: Asking) -> None:
+async def test_the_body_of_a_request_for_changes(path: str, ask: HTTPClient) -> None:
     function = "function (doc, req) { return req.body.n === doc.n }"
     await ask("PUT", f"{path}/_design/d", {"filters": {"f": function}})
     for number, found in ((5, 3), (6, 0)):
@@ -302,7 +302,7 @@ async def test_an_update_without_a_document(update: Call, document: str) -> None
 @pytest.mark.parametrize(
     "body", ["throw 'x'", "throw null", "null.x", "throw ['error', 'not_found', 'x']"]
 )
-async def test_a_filter_that_throws(path: str, ask: Asking, body: str) -> None:
+async def test_a_filter_that_throws(path: str, ask: HTTPClient, body: str) -> None:
     await ask("PUT", f"{path}/_design/d", {"filters": {"f": f"function () {{ {body} }}"}})
     answer = await ask("GET", f"{path}/_changes?filter=d/f")
     assert (answer.status, answer.json["error"]) == (500, "error")
@@ -327,7 +327,7 @@ async def test_a_filter_that_throws(path: str, ask: Asking, body: str) -> None:
     ],
 )
 async def test_what_refuses_a_document(
-    path: str, ask: Asking, body: str, status: int, error: str | None
+    path: str, ask: HTTPClient, body: str, status: int, error: str | None
 ) -> None:
     await ask(
         "PUT", f"{path}/_design/v", {"validate_doc_update": f"function (newDoc) {{ {body} }}"}
@@ -340,7 +340,7 @@ async def test_what_refuses_a_document(
 
 
 @pytest.mark.parametrize("language", ["erlang", "nosuch"])
-async def test_functions_in_other_languages(path: str, ask: Asking, language: str) -> None:
+async def test_functions_in_other_languages(path: str, ask: HTTPClient, language: str) -> None:
     named = {name: {"f": "x"} for name in ("shows", "lists", "updates", "filters")}
     design = {"language": language, "rewrites": "x", "views": {"v": {"map": "x"}}, **named}
     await ask("PUT", f"{path}/_design/d", design)

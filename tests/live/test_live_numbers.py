@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from aiocouch import Database
     from aiocouch.testing import CouchDBServer
-    from tests.live.asking import Asking
+    from tests.support.http import HTTPClient
 
 SENT = (
     "1000.0,1E+21,0.00001,100.0,5e-324,-0.0,-0,1e5,1200.0,12345678900.0,9007199254740992.0,"
@@ -21,7 +21,7 @@ PRINTED = (
 )
 
 
-async def test_numbers_are_printed_with_the_shortest_floats(db: Database, ask: Asking) -> None:
+async def test_numbers_are_printed_with_the_shortest_floats(db: Database, ask: HTTPClient) -> None:
     doc = f'{{"_id":"a","n":[{SENT}]}}'
     path = f"/{db.id}"
     made = await ask("POST", path, text=doc)
@@ -33,14 +33,14 @@ async def test_numbers_are_printed_with_the_shortest_floats(db: Database, ask: A
     assert f'"n":[{PRINTED}]'.encode() in found.body
 
 
-async def test_numbers_of_replicated_and_local_documents(db: Database, ask: Asking) -> None:
+async def test_numbers_of_replicated_and_local_documents(db: Database, ask: HTTPClient) -> None:
     await ask("PUT", f"/{db.id}/_local/a", text='{"n":1000.0}')
     assert b'"n":1.0e3' in (await ask("GET", f"/{db.id}/_local/a")).body
     await ask("PUT", f"/{db.id}/a?new_edits=false", text='{"_rev":"1-a","n":1000.0}')
     assert b'"n":1.0e3' in (await ask("GET", f"/{db.id}/a")).body
 
 
-async def test_numbers_that_functions_emit(db: Database, ask: Asking) -> None:
+async def test_numbers_that_functions_emit(db: Database, ask: HTTPClient) -> None:
     views = {
         "map": {"map": "function(doc) { emit([1e21, 0.00012], {n: 1e-7, s: '1e+21'}) }"},
         "sum": {"map": "function(doc) { emit(null, 0.00012) }", "reduce": "_sum"},
@@ -59,12 +59,12 @@ async def test_numbers_that_functions_emit(db: Database, ask: Asking) -> None:
 
 
 @pytest.mark.parametrize("text", ["1e+", "1.", ".5", "01", "+1", "1e400", "NaN"])
-async def test_what_is_no_number(db: Database, ask: Asking, text: str) -> None:
+async def test_what_is_no_number(db: Database, ask: HTTPClient, text: str) -> None:
     answer = await ask("PUT", f"/{db.id}/a", text=f'{{"n":{text}}}')
     assert answer.told == (400, "bad_request", "invalid UTF-8 JSON")
 
 
-async def test_json_of_any_depth(db: Database, ask: Asking) -> None:
+async def test_json_of_any_depth(db: Database, ask: HTTPClient) -> None:
     nested = b"[" * 20_000 + b"1.0e3" + b"]" * 20_000
     made = await ask("POST", f"/{db.id}/_bulk_docs", text=b'{"docs":[{"_id":"a","v":%b}]}' % nested)
     assert made.status == 201
@@ -78,7 +78,7 @@ async def test_json_of_any_depth(db: Database, ask: Asking) -> None:
 
 
 async def test_deep_json_is_replicated(
-    db: Database, ask: Asking, couchdb_server: CouchDBServer
+    db: Database, ask: HTTPClient, couchdb_server: CouchDBServer
 ) -> None:
     nested = b"[" * 5000 + b"]" * 5000
     await ask("PUT", f"/{db.id}/a", text=b'{"v":%b}' % nested)

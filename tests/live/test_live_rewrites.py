@@ -8,7 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from aiocouch import Database
-    from tests.live.asking import Asking
+    from tests.support.http import HTTPClient
 
 SHOW = "function (doc, req) { return {json: req.query} }"
 UPDATE = "function (doc, req) { return [null, toJSON([req.method, req.body, req.form])] }"
@@ -44,7 +44,7 @@ FUNCTION = """function (req) {
 
 
 @pytest.fixture
-async def path(db: Database, ask: Asking) -> str:
+async def path(db: Database, ask: HTTPClient) -> str:
     """The path of a database with a document `a`, rules `r` and a function `f`."""
     await ask("PUT", f"/{db.id}/a", {"n": 1})
     design = {"shows": {"query": SHOW}, "updates": {"said": UPDATE}}
@@ -68,11 +68,11 @@ async def path(db: Database, ask: Asking) -> str:
         ("text/1/2?key=%22k%22", {"x": "2", "n": "1", "a": "1", "b": "2", "key": "k"}),
     ],
 )
-async def test_rules_bind_variables(path: str, ask: Asking, rest: str, query: Any) -> None:
+async def test_rules_bind_variables(path: str, ask: HTTPClient, rest: str, query: Any) -> None:
     assert (await ask("GET", f"{path}/_design/r/_rewrite/{rest}")).json == query
 
 
-async def test_rules_that_cannot_be(path: str, ask: Asking) -> None:
+async def test_rules_that_cannot_be(path: str, ask: HTTPClient) -> None:
     number = await ask("GET", f"{path}/_design/r/_rewrite/number")
     assert number.told == (500, "unknown_error", "badarg")
     bad = await ask("GET", f"{path}/_design/r/_rewrite/int/5?key=bad")
@@ -86,7 +86,7 @@ PART = b'{"_attachments":{"f":{"follows":true,"length":3,"content_type":"a/b"}}}
 MULTIPART = b"--x\r\nContent-Type: application/json\r\n\r\n%b\r\n--x\r\n\r\nabc\r\n--x--" % PART
 
 
-async def test_bodies_survive_rules(path: str, ask: Asking) -> None:
+async def test_bodies_survive_rules(path: str, ask: HTTPClient) -> None:
     base = f"{path}/_design/r/_rewrite"
     content = bytes(range(256))
     answer = await ask("PUT", f"{base}/doc/b/f", text=content, Content_Type="image/x")
@@ -102,7 +102,7 @@ async def test_bodies_survive_rules(path: str, ask: Asking) -> None:
 FORM = "application/x-www-form-urlencoded"
 
 
-async def test_bodies_survive_a_function(path: str, ask: Asking) -> None:
+async def test_bodies_survive_a_function(path: str, ask: HTTPClient) -> None:
     base = f"{path}/_design/f/_rewrite"
     await ask("PUT", f"{base}/doc/b", {"n": 7})
     assert (await ask("GET", f"{path}/b")).json["n"] == 7
@@ -133,7 +133,7 @@ async def test_bodies_survive_a_function(path: str, ask: Asking) -> None:
     ],
 )
 async def test_what_a_function_must_not_give(
-    path: str, ask: Asking, result: str, told: tuple[int, str, str]
+    path: str, ask: HTTPClient, result: str, told: tuple[int, str, str]
 ) -> None:
     name = "".join(f"%{byte:02X}" for byte in result.encode())
     assert (await ask("GET", f"{path}/_design/f/_rewrite/{name}")).told == told

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.live.asking import Asking
+    from tests.support.http import HTTPClient
 
 PAIRS = "function (doc) { doc.pairs.forEach(function (pair) { emit(pair[0], pair[1]) }) }"
 GIVEN = "function (keys, values, rereduce) { return rereduce ? values[0] : values }"
 
 
 @pytest.fixture
-async def path(ask: Asking, fresh_name: str) -> str:
+async def path(ask: HTTPClient, fresh_name: str) -> str:
     """The path of a database of one shard, so that reduces see all rows at once."""
     await ask("PUT", f"/{fresh_name}?q=1")
     return f"/{fresh_name}"
 
 
-async def emitted(ask: Asking, path: str, key: str, value: str = "null", **design: Any) -> Any:
+async def emitted(ask: HTTPClient, path: str, key: str, value: str = "null", **design: Any) -> Any:
     """Give [key, value] of the row that a document makes, None where it makes none."""
     await ask("PUT", f"{path}/doc", {"tags": ["b", ["c"]], "sub": {"n": [{}]}, "name": "x"})
     function = f"function (doc) {{ emit({key}, {value}) }}"
@@ -61,12 +61,12 @@ async def emitted(ask: Asking, path: str, key: str, value: str = "null", **desig
         ),
     ],
 )
-async def test_realms(path: str, ask: Asking, expression: str, value: Any) -> None:
+async def test_realms(path: str, ask: HTTPClient, expression: str, value: Any) -> None:
     module = "exports.test = function (value) { return value instanceof Array }"
     assert await emitted(ask, path, expression, lib={"m": module}) == [value, None]
 
 
-async def test_realms_in_a_reduce(path: str, ask: Asking) -> None:
+async def test_realms_in_a_reduce(path: str, ask: HTTPClient) -> None:
     seen = "[keys instanceof Array, values instanceof Array, typeof require, typeof index]"
     function = f"function (keys, values) {{ return {seen} }}"
     await ask("PUT", f"{path}/a", {"pairs": [[1, 2]]})
@@ -96,7 +96,7 @@ async def test_realms_in_a_reduce(path: str, ask: Asking) -> None:
         "structuredClone({})",
     ],
 )
-async def test_what_functions_do_not_have(path: str, ask: Asking, expression: str) -> None:
+async def test_what_functions_do_not_have(path: str, ask: HTTPClient, expression: str) -> None:
     assert await emitted(ask, path, expression) is None
 
 
@@ -116,11 +116,11 @@ async def test_what_functions_do_not_have(path: str, ask: Asking, expression: st
         ("(function () { send('x'); start({}); provides('html', send); return 1 })()", 1),
     ],
 )
-async def test_what_functions_have(path: str, ask: Asking, expression: str, value: Any) -> None:
+async def test_what_functions_have(path: str, ask: HTTPClient, expression: str, value: Any) -> None:
     assert await emitted(ask, path, expression) == [value, None]
 
 
-async def test_an_error_as_a_value(path: str, ask: Asking) -> None:
+async def test_an_error_as_a_value(path: str, ask: HTTPClient) -> None:
     error = {"error": "TypeError", "message": "x"}
     assert await emitted(ask, path, "1", "new TypeError('x')") == [1, error]
 
@@ -136,7 +136,7 @@ async def test_an_error_as_a_value(path: str, ask: Asking) -> None:
     ],
 )
 async def test_what_ends_the_building_of_a_view(
-    path: str, ask: Asking, body: str, told: tuple[int, str, str]
+    path: str, ask: HTTPClient, body: str, told: tuple[int, str, str]
 ) -> None:
     await ask("PUT", f"{path}/a", {})
     function = f"function (doc) {{ {body} }}"
@@ -144,7 +144,7 @@ async def test_what_ends_the_building_of_a_view(
     assert (await ask("GET", f"{path}/_design/d/_view/v")).told == told
 
 
-async def test_functions_do_not_share_what_they_declare(path: str, ask: Asking) -> None:
+async def test_functions_do_not_share_what_they_declare(path: str, ask: HTTPClient) -> None:
     await ask("PUT", f"{path}/a", {})
     await ask("PUT", f"{path}/b", {})
     views = {
@@ -188,7 +188,7 @@ def some_json(chance: random.Random, depth: int = 2) -> Any:
     return chance.choice(plain)
 
 
-async def order(ask: Asking, path: str, query: str = "") -> dict[str, list[Any]]:
+async def order(ask: HTTPClient, path: str, query: str = "") -> dict[str, list[Any]]:
     rows = (await ask("GET", f"{path}/_design/d/_view/v?reduce=false{query}")).json["rows"]
     found: dict[str, list[Any]] = {}
     for row in rows:
@@ -196,7 +196,7 @@ async def order(ask: Asking, path: str, query: str = "") -> dict[str, list[Any]]
     return found
 
 
-async def test_values_under_one_key_come_in_the_order_of_terms(path: str, ask: Asking) -> None:
+async def test_values_under_one_key_come_in_the_order_of_terms(path: str, ask: HTTPClient) -> None:
     chance = random.Random(1)
     docs = [
         {"_id": f"d{number}", "pairs": [[number, some_json(chance)] for _ in range(9)]}
@@ -216,7 +216,7 @@ async def test_values_under_one_key_come_in_the_order_of_terms(path: str, ask: A
         assert {f"d{row['key']}": row["value"] for row in rows} == expected
 
 
-async def test_of_keys_that_sort_as_one_the_last_is_kept(path: str, ask: Asking) -> None:
+async def test_of_keys_that_sort_as_one_the_last_is_kept(path: str, ask: HTTPClient) -> None:
     chance = random.Random(2)
     keys = ["a", "\u0001a", "a\u0001", "\u0002a"]
     docs: list[dict[str, Any]] = [
@@ -246,12 +246,12 @@ async def test_of_keys_that_sort_as_one_the_last_is_kept(path: str, ask: Asking)
         ([1, 2.5], 3.5),
     ],
 )
-async def test_sums(path: str, ask: Asking, values: list[Any], total: Any) -> None:
+async def test_sums(path: str, ask: HTTPClient, values: list[Any], total: Any) -> None:
     answer = await summed(ask, path, "_sum", values)
     assert answer.json["rows"] == [{"key": None, "value": total}]
 
 
-async def summed(ask: Asking, path: str, name: str, values: list[Any]) -> Any:
+async def summed(ask: HTTPClient, path: str, name: str, values: list[Any]) -> Any:
     pairs = [[number, value] for number, value in enumerate(values)]
     await ask("PUT", f"{path}/a", {"pairs": pairs})
     await ask("PUT", f"{path}/_design/d", {"views": {"v": {"map": PAIRS, "reduce": name}}})
@@ -262,7 +262,7 @@ async def summed(ask: Asking, path: str, name: str, values: list[Any]) -> Any:
     ("values", "cause"),
     [(["x"], "x"), ([0, {"a": 1}], 0), ([[1, "x"], [1, 2]], [2]), ([{"a": "x"}, {"a": 1}], "x")],
 )
-async def test_what_is_no_sum(path: str, ask: Asking, values: list[Any], cause: Any) -> None:
+async def test_what_is_no_sum(path: str, ask: HTTPClient, values: list[Any], cause: Any) -> None:
     (row,) = (await summed(ask, path, "_sum", values)).json["rows"]
     assert row["value"]["error"] == "builtin_reduce_error"
     assert row["value"]["caused_by"] == cause
@@ -281,7 +281,7 @@ async def test_what_is_no_sum(path: str, ask: Asking, values: list[Any], cause: 
     ],
 )
 async def test_what_no_index_can_be_built_of(
-    path: str, ask: Asking, name: str, values: list[Any], error: str
+    path: str, ask: HTTPClient, name: str, values: list[Any], error: str
 ) -> None:
     answer = await summed(ask, path, name, values)
     assert (answer.status, answer.json["error"]) == (500, error)
@@ -303,7 +303,9 @@ async def test_what_no_index_can_be_built_of(
         ),
     ],
 )
-async def test_what_stats_refuse(path: str, ask: Asking, values: list[Any], reason: str) -> None:
+async def test_what_stats_refuse(
+    path: str, ask: HTTPClient, values: list[Any], reason: str
+) -> None:
     told = (await summed(ask, path, "_stats", values)).told
     assert told == (500, "invalid_value", reason)
 
@@ -311,7 +313,7 @@ async def test_what_stats_refuse(path: str, ask: Asking, values: list[Any], reas
 # -- reductions that do not shrink
 
 
-async def test_reductions_have_to_shrink(path: str, ask: Asking) -> None:
+async def test_reductions_have_to_shrink(path: str, ask: HTTPClient) -> None:
     views = {
         "text": {
             "map": "function (doc) { emit(1, doc.text) }",
@@ -336,7 +338,7 @@ async def test_reductions_have_to_shrink(path: str, ask: Asking) -> None:
 # -- Nouveau
 
 
-async def test_a_new_design_document_gets_the_version_of_lucene(path: str, ask: Asking) -> None:
+async def test_a_new_design_document_gets_the_version_of_lucene(path: str, ask: HTTPClient) -> None:
     indexes = {"a": {"index": "x"}, "b": {"lucene_version": 9}}
     answer = await ask("PUT", f"{path}/_design/n", {"nouveau": indexes})
     stored = (await ask("GET", f"{path}/_design/n")).json["nouveau"]
@@ -348,7 +350,7 @@ async def test_a_new_design_document_gets_the_version_of_lucene(path: str, ask: 
     assert refused.told == (500, "unknown_error", "function_clause")
 
 
-async def test_searches_of_what_is_missing(ask: Asking, fresh_name: str) -> None:
+async def test_searches_of_what_is_missing(ask: HTTPClient, fresh_name: str) -> None:
     await ask("PUT", f"/{fresh_name}?partitioned=true")
     for rest in ("_design/x/_search/i?q=y", "_partition/p/_design/x/_search/i?q=y"):
         assert (await ask("GET", f"/{fresh_name}/{rest}")).told == (404, "not_found", "missing")
@@ -360,7 +362,7 @@ async def test_searches_of_what_is_missing(ask: Asking, fresh_name: str) -> None
 # -- what is nested deep
 
 
-async def test_a_view_of_documents_that_are_nested_deep(path: str, ask: Asking) -> None:
+async def test_a_view_of_documents_that_are_nested_deep(path: str, ask: HTTPClient) -> None:
     deep = "[" * 5000 + "]" * 5000
     await ask("PUT", f"{path}/deep", text=f'{{"a":{deep}}}')
     maps = {

@@ -76,9 +76,11 @@ class ByDocument:
         ask: Callable[[Sequence[bytes]], Awaitable[Sequence[bool]]],
         text: Callable[[Leaf], bytes],
         key: Hashable,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.key = key
         self._ask = ask
+        self._clock = clock
         self._text = text
         self._at_once = _FEW
 
@@ -97,9 +99,9 @@ class ByDocument:
         answers: list[bool] = []
         while len(answers) < len(leaves):
             some = leaves[len(answers) : len(answers) + self._at_once]
-            begun = time.monotonic()
+            begun = self._clock()
             answers += await self._ask([self._text(leaf) for leaf in some])
-            self._pace(len(some), time.monotonic() - begun)
+            self._pace(len(some), self._clock() - begun)
         return answers
 
     def _pace(self, asked: int, seconds: float) -> None:
