@@ -9,19 +9,36 @@ No credential is ever part of a message or of an attribute.
 
 from __future__ import annotations
 
-import pickle
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from aiocouch._errors import (
+    BadRequestError,
+    ConflictError,
+    CouchDBError,
+    DigestError,
+    ExpectationFailedError,
+    ForbiddenError,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+    PreconditionFailedError,
+    SessionClosedError,
+    UnauthorizedError,
+    UnsupportedMediaTypeError,
+    can_travel,
+)
+from aiocouch._errors import (
+    Facts as Facts,
+)
 from aiocouch._renamed import door
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "BadRequestError",
@@ -61,107 +78,25 @@ else:
     )
 
 
-class Facts(NamedTuple):
-    """What is known about the exchange that failed."""
+class _ForeignError(CouchDBError):
+    """An error that is one of aiohttp, too, whose requests have headers and so maybe credentials."""
 
-    method: str | None = None
-    path: str | None = None
-    status: int | None = None
-    error: str | None = None
-    reason: str | None = None
-    request_id: str | None = None
+    def _rebuilder(self) -> Callable[..., CouchDBError]:
+        return _rebuilt
 
+    def _origin(self) -> type[Exception]:
+        origin: type[Exception] = vars(type(self)).get("foreign", type(self))
+        return origin
 
-class CouchDBError(Exception):
-    """The root of all errors of this package.
-
-    Attributes: `status` (HTTP status or None), `error` and `reason` (CouchDB's words or None),
-    `method`, `path` (without server and query) and `request_id` (`X-Couch-Request-ID`).
-    """
-
-    status: int | None = None
-    error: str | None = None
-    reason: str | None = None
-    method: str | None = None
-    path: str | None = None
-    request_id: str | None = None
-    _text: str | None = None
-
-    def __init__(self, *args: object) -> None:
-        """Any arguments, as every exception takes; `Facts` at their end become the attributes."""
-        words = _without_facts(self, args)
-        # Not super(): the classes of aiohttp beside us take other arguments.
-        if isinstance(self, OSError):
-            OSError.__init__(self, *words)
-        else:
-            Exception.__init__(self, *words)
-
-    def __str__(self) -> str:
-        # KeyError and aiohttp's classes have a __str__ of their own: quotes, or the whole URL.
-        if self._text is None and len(self.args) != 1:
-            return OSError.__str__(self) if isinstance(self, OSError) else Exception.__str__(self)
-        return str(self.args[0]) if self._text is None else self._text
-
-    def __repr__(self) -> str:
-        if self._text is None:
-            return Exception.__repr__(self)
-        return f"{type(self).__name__}({self._text!r})"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # To be pickled, and to be copied deeply. What cannot be pickled came from aiohttp.
-        origin = vars(type(self)).get("foreign", type(self))
-        state = _state(self)
-        if isinstance(self, TransportError):
-            state = {name: value for name, value in state.items() if _can_travel(value)}
-        cause = self.__cause__
-        if cause is not None and (isinstance(cause, CouchDBError) or _can_travel(cause)):
-            state["__cause__"] = cause
-        args = self.args if _can_travel(self.args) else (str(self),)
-        return _rebuilt, (origin, args, Facts(self.method, self.path)), state
-
-    def __copy__(self) -> Self:
-        twin = type(self).__new__(type(self))
-        twin.args = self.args
-        for name, value in {**vars(self), **_state(self)}.items():
-            setattr(twin, name, value)
-        if self.__cause__ is not None:
-            twin.__cause__ = self.__cause__
-        return twin
+    def _state(self) -> dict[str, Any]:
+        state = super()._state()
+        state.pop("request_info", None)
+        if "headers" in state:
+            state["headers"] = CIMultiDict(state["headers"] or {})
+        return state
 
 
-class BadRequestError(CouchDBError, ValueError):
-    """The server answered 400: it could not understand the request."""
-
-
-class UnauthorizedError(CouchDBError, PermissionError):
-    """The server answered 401, or credentials that were given did not take."""
-
-
-class ForbiddenError(CouchDBError, PermissionError):
-    """The server answered 403: known, but not allowed (or locked out)."""
-
-
-class NotFoundError(CouchDBError, KeyError):
-    """The server answered 404: no such database, document, attachment or revision."""
-
-
-class ConflictError(CouchDBError, KeyError):
-    """The server answered 409, or unsaved local changes would have been lost."""
-
-
-class PreconditionFailedError(CouchDBError, ValueError):
-    """The server answered 412, such as for a database that exists already."""
-
-
-class UnsupportedMediaTypeError(CouchDBError, ValueError):
-    """The server answered 415: it does not take that content type."""
-
-
-class ExpectationFailedError(CouchDBError, ValueError):
-    """The server answered 417, such as for `all_or_nothing`."""
-
-
-class RemoteResponseError(CouchDBError, aiohttp.ClientResponseError):
+class RemoteResponseError(_ForeignError, aiohttp.ClientResponseError):
     """The server answered an error status that has no class of its own."""
 
     status: int  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -183,7 +118,7 @@ class RemoteResponseError(CouchDBError, aiohttp.ClientResponseError):
         _be_response_error(self, message or self.reason or "", headers)
 
 
-class TransportError(CouchDBError):
+class TransportError(_ForeignError):
     """No whole answer came: refused, reset, timed out, or cut in the middle.
 
     What is raised is also the class of aiohttp that it was before, such as
@@ -193,12 +128,16 @@ class TransportError(CouchDBError):
     `PreconditionFailedError` (of a database that was created).
     """
 
+    def _travelling(self) -> dict[str, Any]:
+        # What cannot be pickled came from aiohttp.
+        return {name: value for name, value in self._state().items() if can_travel(value)}
+
 
 class TruncatedError(TransportError, aiohttp.ClientPayloadError):
     """The answer ended before it was complete. What came before the cut was right."""
 
 
-class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):
+class UnexpectedAnswerError(_ForeignError, aiohttp.ContentTypeError):
     """The answer is not what CouchDB sends: HTML of a proxy, or broken JSON.
 
     Or it is right, but nested deeper than JSON can be decoded here.
@@ -219,22 +158,6 @@ class UnexpectedAnswerError(CouchDBError, aiohttp.ContentTypeError):
         super().__init__(*_with_request(args, request_info, history))
         self.status = self.status or status  # pyright: ignore[reportIncompatibleVariableOverride]
         _be_response_error(self, message, headers)
-
-
-class SessionClosedError(CouchDBError, RuntimeError):
-    """The session was closed before this request."""
-
-
-class InvalidInputError(CouchDBError, ValueError):
-    """A value that CouchDB cannot take. Nothing was sent."""
-
-
-class InvalidTypeError(CouchDBError, TypeError):
-    """A value or an option of the wrong kind. Nothing was sent."""
-
-
-class DigestError(CouchDBError):
-    """The content of an attachment is not what its digest says."""
 
 
 ERROR_BY_STATUS: dict[int, type[CouchDBError]] = {
@@ -280,7 +203,6 @@ def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
     return error
 
 
-_OF_OS_ERRORS = ("errno", "strerror", "filename", "filename2")
 _transport_classes: dict[type[Exception], type[TransportError]] = {}
 
 
@@ -308,15 +230,6 @@ def _make_transport_class(foreign: type[Exception]) -> type[TransportError]:
     )
 
 
-def _without_facts(error: CouchDBError, args: tuple[object, ...]) -> tuple[object, ...]:
-    """Keep the facts and the text that comes with them; give the other arguments."""
-    facts = args[-1] if args else None
-    if not isinstance(facts, Facts):
-        return args
-    error.method, error.path, error.status, error.error, error.reason, error.request_id = facts
-    return args[:-1]
-
-
 def _with_request(
     args: tuple[object, ...],
     request_info: aiohttp.RequestInfo | None,
@@ -341,30 +254,6 @@ def _be_response_error(
     error.headers = CIMultiDict(headers or {})
     # Never the request, which may have credentials.
     error._text = str(text) if text else f"{error.status or ''} {message}".strip()  # noqa: SLF001
-
-
-def _state(error: CouchDBError) -> dict[str, Any]:
-    """What the error has beside its class, its arguments and its cause."""
-    state = {name: value for name, value in vars(error).items() if name != "request_info"}
-    if "headers" in state:
-        state["headers"] = CIMultiDict(state["headers"] or {})
-    if isinstance(error, OSError):
-        kept = {name: getattr(error, name) for name in _OF_OS_ERRORS}
-        # Of two arguments the first is the number, even if it is None.
-        given = ("errno", "strerror") if len(error.args) == 2 else ()
-        state |= {name: kept[name] for name in kept if kept[name] is not None or name in given}
-    return state
-
-
-def _can_travel(value: object) -> bool:
-    """Whether another process can be sent the value. Only what is pickled is asked."""
-    if value is None or isinstance(value, str | int):
-        return True
-    try:
-        pickle.loads(pickle.dumps(value))  # noqa: S301 - it is our own
-    except Exception:  # noqa: BLE001 - of whatever class its owner likes
-        return False
-    return True
 
 
 def _rebuilt(origin: type[Exception], args: tuple[Any, ...], facts: Facts) -> CouchDBError:

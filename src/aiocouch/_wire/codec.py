@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from aiocouch._errors import InvalidInputError, InvalidTypeError
 from aiocouch._wire.strict import strict_encoder
-from aiocouch.exception import InvalidInputError, InvalidTypeError
 
 _PLAIN: dict[Any, Callable[[Any], Any]] = {
     str: str.__str__,

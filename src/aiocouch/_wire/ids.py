@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from aiocouch.exception import InvalidInputError, InvalidTypeError
+from aiocouch._errors import InvalidInputError, InvalidTypeError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*").fullmatch
 _DOTS = {".": "%2E", "..": "%2E%2E"}

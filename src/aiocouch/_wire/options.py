@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from aiocouch._errors import InvalidInputError, InvalidTypeError
 from aiocouch._wire.codec import encode
-from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.typing import (
     ChangesOptions,
     DatabaseOptions,
