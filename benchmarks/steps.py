@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch import CouchDB, Database
+from aiocouch._tracked import of_text
 from aiocouch._wire.codec import decode, encode, encode_checked
 from aiocouch._wire.rows import RowSplitter
 from aiocouch.document import Document
@@ -35,7 +36,7 @@ def steps() -> dict[str, Callable[[], Any]]:
     return {
         "cut the rows of `_all_docs` out of the body": lambda: _feed(splitter(), chunks),
         "make a `Document` of a text": lambda: [
-            Document.of_text(database, "d", text) for text in texts
+            of_text(Document, database, "d", text) for text in texts
         ],
         "decode a document": lambda: [decode(text) and None for text in texts],
         "make an event of a row": lambda: [

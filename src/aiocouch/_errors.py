@@ -106,8 +106,8 @@ class CouchDBError(Exception):
         state = dict(vars(self))
         if isinstance(self, OSError):
             kept = {name: getattr(self, name) for name in _OF_OS_ERRORS}
-            # Of two arguments the first is the number, even if it is None.
-            given = ("errno", "strerror") if len(self.args) == 2 else ()
+            # Of two to five arguments the first is the number, even if it is None.
+            given = ("errno", "strerror") if 2 <= len(self.args) <= 5 else ()
             state |= {name: kept[name] for name in kept if kept[name] is not None or name in given}
         return state
 

@@ -8,9 +8,10 @@ import os
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from aiocouch._former.resources import RemoteAttachment
+from aiocouch._tracked import Tracked, moved
 from aiocouch._wire.content import ContentReader
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import with_query
@@ -25,7 +26,7 @@ from aiocouch.exception import (
 )
 
 if TYPE_CHECKING:
-    from aiocouch.remote import HTTPResponse, Remote
+    from aiocouch.remote import HTTPResponse
 
 __all__ = ["Attachment", "Content"]
 
@@ -37,41 +38,14 @@ Content: TypeAlias = (
 """What an attachment can be saved from. A str is its UTF-8 text, not a path."""
 
 
-class Owner(Protocol):
-    """What an attachment must know of its document."""
-
-    @property
-    def endpoint(self) -> str:
-        """The path of the document."""
-        ...
-
-    @property
-    def remote(self) -> Remote:
-        """The server."""
-        ...
-
-    @property
-    def rev(self) -> str | None:
-        """The revision that is known."""
-        ...
-
-    def is_dirty(self) -> bool:
-        """Whether local changes are not saved."""
-        ...
-
-    async def moved(self, response: HTTPResponse) -> None:
-        """Take over the revision that an attachment's change has made."""
-        ...
-
-
 class Attachment(RemoteAttachment):
     """An attachment of a document. Building one sends no request.
 
     `id` is its name. `content_type` is None until `exists`, `fetch`, `stream` or `save` has told it.
     """
 
-    def __init__(self, document: Owner, id: str) -> None:
-        self.document: Owner = document
+    def __init__(self, document: Tracked, id: str) -> None:
+        self.document: Tracked = document
         self.id = id
         self.content_type: str | None = None
         self.endpoint = f"{document.endpoint}/{quote_name(id, 'attachment name')}"
@@ -136,14 +110,14 @@ class Attachment(RemoteAttachment):
             headers={"Content-Type": content_type, **content.length()},
         )
         self.content_type = content_type
-        await self.document.moved(response)
+        await moved(self.document, response)
         return response
 
     async def delete(self) -> HTTPResponse:
         """Delete it from the server (`DELETE /{db}/{docid}/{attname}`). Errors as `save`."""
         response = await self.document.remote.request("DELETE", self._guarded_path())
         self.content_type = None
-        await self.document.moved(response)
+        await moved(self.document, response)
         return response
 
     def _guarded_path(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
+from aiocouch._bulk_docs import write_texts
 from aiocouch._renamed import Discreet, OldProperty, Renamed
+from aiocouch._tracked import saved, to_send
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
 from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
@@ -67,7 +69,7 @@ class BulkOperation(Discreet):
         docs: list[Document] = []
         texts: list[bytes] = []
         for doc in self._docs:
-            if text := doc.to_send():
+            if text := to_send(doc):
                 docs.append(doc)
                 texts.append(text)
         self.response = self.ok = self.error = None
@@ -76,7 +78,7 @@ class BulkOperation(Discreet):
             self._take(docs[part], texts[part], rows)
 
     async def _send(self, texts: list[bytes]) -> list[BulkRow]:
-        rows = await self.database.save_texts(texts) if texts else []
+        rows = await write_texts(self.database, texts) if texts else []
         if len(rows) != len(texts):
             facts = Facts("POST", f"{self.database.endpoint}/_bulk_docs", 201)
             raise UnexpectedAnswerError(f"{self!r}: {len(rows)} answers", facts)
@@ -88,7 +90,7 @@ class BulkOperation(Discreet):
             if "error" in row:
                 error.append(doc)
             else:
-                doc.saved(text, row.get("rev", ""))
+                saved(doc, text, row.get("rev", ""))
                 ok.append(doc)
         self.response = [*(self.response or ()), *rows]
         self.ok = [*(self.ok or ()), *ok]

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
+from aiocouch._bulk_docs import write
 from aiocouch._former.resources import RemoteDatabase
+from aiocouch._tracked import of_text
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
 from aiocouch._wire.rows import document_id
-from aiocouch._wire.texts import Texts
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import ChangesFeed
@@ -219,7 +220,7 @@ class Database(RemoteDatabase):
                     count += len(batch)
                     for raw in batch:
                         text = bytes(raw)
-                        yield Document.of_text(self, document_id(text), text)
+                        yield of_text(Document, self, document_id(text), text)
             if limit is not None or count < query["limit"]:
                 return
             query["bookmark"] = stream.meta["bookmark"]
@@ -340,18 +341,8 @@ class Database(RemoteDatabase):
         """
         plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
         if self.remote.encode is encode:
-            return await self._write(encode_list("docs", plain, data))
-        return await self._write(self.remote.encode({**data, "docs": plain}))
-
-    async def save_texts(self, texts: list[bytes]) -> list[BulkRow]:
-        """As `bulk_docs`, for documents that are JSON text already."""
-        body = Texts(texts)
-        return await self._write(bytes(body) if body.is_short else body)
-
-    async def _write(self, body: bytes | Texts) -> list[BulkRow]:
-        response = await self.remote.request("POST", f"{self.endpoint}/_bulk_docs", body=body)
-        rows: list[BulkRow] = response.json()
-        return rows
+            return await write(self, encode_list("docs", plain, data))
+        return await write(self, self.remote.encode({**data, "docs": plain}))
 
     async def bulk_get(self, docs: Iterable[str | Mapping[str, Any]], **params: Any) -> JsonDict:
         """Many documents in certain revisions (`POST /{db}/_bulk_get`).

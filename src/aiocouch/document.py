@@ -1,9 +1,4 @@
-"""Data that know whether they have been saved.
-
-A document that came from the server keeps the text that it came as, and decodes it at first access.
-It is dirty when its content, encoded, is another text than the one last seen; values are never
-compared, for `1 == True`. Nothing is encoded until somebody asks.
-"""
+"""Documents: data that know whether they have been saved (see `_tracked`)."""
 
 from __future__ import annotations
 
@@ -20,17 +15,14 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
-from aiocouch._former.resources import RemoteDocument
-from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
+from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, saved, to_send
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
 from aiocouch._wire.shown import shown
 from aiocouch.attachment import Attachment
 from aiocouch.exception import (
-    ConflictError,
     Facts,
     ForbiddenError,
-    InvalidInputError,
     InvalidTypeError,
     NotFoundError,
     RemoteResponseError,
@@ -47,12 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Document", "SecurityDocument"]
 
-_NEVER_SEEN = b""
-_IDENTITY = frozenset({"_id", "_rev"})
 SupportsUpdate: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 
-class Document(RemoteDocument, MutableMapping[str, Any]):
+class Document(Tracked, MutableMapping[str, Any]):
     """The local representation of a document: a dict of its content that can be fetched and saved.
 
     `data` is the initial content; it is copied, and an `_id` in it is replaced by `id`. Building a
@@ -64,30 +54,17 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
     Raises `InvalidTypeError` (a TypeError) when `data` is no mapping, or another document.
     """
 
-    __slots__ = ("_content", "_seen", "_seen_rev", "_text")
+    __slots__ = ()
 
     def __init__(self, database: Database, id: str, data: Mapping[str, Any] | None = None) -> None:
         check_document_id(id)
         self.database = database
         self.id = id
-        self._text: bytes | None = None  # what the server has, as it came or went
+        self._snapshot = NEVER_SEEN
         if type(data) is dict and data.get("_id") == id:
-            self._content: JsonDict | None = dict(data)
+            self._content = dict(data)
         else:
             self._content = self._begun(data)
-        self._seen: bytes | None = _NEVER_SEEN  # the body last seen; None: that of _text
-        self._seen_rev: str | None = None
-
-    @classmethod
-    def of_text(cls, database: Database, id: str, text: bytes) -> Self:
-        """A document as the server sent it. `text` is its JSON and is decoded at first access."""
-        document = cls.__new__(cls)
-        document.database = database
-        document.id = id
-        # A second constructor: the members are its own.
-        document._text, document._seen_rev = text, None  # noqa: SLF001
-        document._content = document._seen = None  # noqa: SLF001
-        return document
 
     def _begun(self, data: Mapping[str, Any] | None) -> JsonDict:
         id = self.full_id
@@ -95,117 +72,7 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
         content["_id"] = id
         return content
 
-    # -- the state --------------------------------------------------------------------------------
-
-    def _loaded(self) -> JsonDict:
-        """The content with everything that CouchDB keeps beside it."""
-        if self._content is None:
-            self._content = self._decoded()
-            self._seen_rev = self._content.get("_rev")
-        return self._content
-
-    def _decoded(self) -> JsonDict:
-        try:
-            data = decode(self._text or b"")
-        except DECODE_ERRORS as error:
-            self._no_document(error)
-        if not isinstance(data, dict):
-            self._no_document(None)
-        return data
-
-    def _no_document(self, cause: Exception | None) -> NoReturn:
-        facts = Facts("GET", self.endpoint, 200)
-        what = "the answer is no document"
-        if isinstance(cause, RecursionError):
-            what = "it is nested deeper than can be decoded"
-        raise UnexpectedAnswerError(f"{self!r}: {what}", facts) from cause
-
-    def _body(self) -> bytes:
-        """The content as JSON, without id and revision."""
-        return self._body_of(self._loaded())
-
-    def _body_of(self, data: JsonDict) -> bytes:
-        body = data.copy()
-        body.pop("_id", None)
-        body.pop("_rev", None)
-        return self.database.remote.encode(body)
-
-    def _was_seen(self, body: bytes) -> bool:
-        """Whether the body is the content last seen."""
-        if self._seen is None:
-            self._seen = self._body_of(self._decoded())
-        data, id = self._loaded(), self.full_id
-        if data.get("_rev") != self._seen_rev or data.get("_id", id) != id:
-            return False
-        if body == self._seen:
-            return True
-        # The order of members does not count; a text of another length has other members.
-        if len(body) != len(self._seen):
-            return False
-        return encode_sorted(decode(body)) == encode_sorted(decode(self._seen))
-
-    def is_dirty(self) -> bool:
-        """Whether `save` would send the document: it is new, or was changed since it was last seen.
-
-        Raises `InvalidInputError` or `InvalidTypeError` for content that JSON cannot hold.
-        """
-        return self._content is not None and not self._was_seen(self._body())
-
-    def _refuse_dirty(self) -> None:
-        if self._seen == _NEVER_SEEN and self._loaded().keys() <= _IDENTITY:
-            return  # new and empty: nothing can be lost
-        if self.is_dirty():
-            raise self._unsaved()
-
-    def _unsaved(self) -> ConflictError:
-        return ConflictError(f"{self!r} has unsaved changes; save them, or discard_changes=True")
-
-    def _take_text(self, text: bytes) -> None:
-        """Become what the server sent."""
-        previous = self._text, self._content
-        self._text, self._content = text, None
-        try:
-            self._content = self._decoded()
-        except UnexpectedAnswerError:
-            self._text, self._content = previous
-            raise
-        self._seen = None
-        self._seen_rev = self._content.get("_rev")
-
-    def saved(self, text: bytes, rev: str) -> None:
-        """Take over that the server has stored `text` (see `to_send`) as revision `rev`."""
-        content = self._loaded()
-        content.setdefault("_id", self.full_id)
-        content["_rev"] = self._seen_rev = rev
-        self._text, self._seen = text, None
-
-    def to_send(self) -> bytes | None:
-        """The JSON text of the content with id and revision; None when there is nothing to save."""
-        content = self._content
-        if content is None:
-            return None
-        if self._seen == _NEVER_SEEN and content.get("_id") == self.id and "_rev" not in content:
-            return self.database.remote.encode(content)
-        body = self._body()
-        if self._seen != _NEVER_SEEN and self._was_seen(body):
-            return None
-        return self._with_identity(body)
-
-    def _with_identity(self, body: bytes) -> bytes:
-        data, id = self._loaded(), self.full_id
-        if data.get("_id", id) != id:
-            raise InvalidInputError(f"{self!r}: its _id was changed to {data['_id']!r}")
-        head = b'{"_id":' + encode_text(id)
-        if (rev := data.get("_rev")) is not None:
-            head += b',"_rev":' + encode(rev)
-        return head + (b"}" if body == b"{}" else b"," + body[1:])
-
     # -- what it is -------------------------------------------------------------------------------
-
-    @property
-    def full_id(self) -> str:
-        """The id as CouchDB has it, which for a design document begins with `_design/`."""
-        return self.id
 
     @property
     def endpoint(self) -> str:
@@ -216,17 +83,6 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
     def remote(self) -> Remote:
         """The server of the document."""
         return self.database.remote
-
-    @property
-    def rev(self) -> str | None:
-        """The revision that is known locally, None before the first fetch or save. Can be set."""
-        return self._loaded().get("_rev")
-
-    @rev.setter
-    def rev(self, rev: str) -> None:
-        if not isinstance(rev, str):
-            raise InvalidTypeError(f"a revision must be a str, not {type(rev).__name__}")
-        self._loaded()["_rev"] = rev
 
     @property
     def exists(self) -> bool:
@@ -289,11 +145,11 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
         Raises `ConflictError` when the server has another revision, `InvalidInputError` or
         `InvalidTypeError` (before anything is sent) for content that JSON cannot hold.
         """
-        sent = self.to_send()
+        sent = to_send(self)
         if sent is None:
             return None
         response = await self.database.remote.request("PUT", self.endpoint, body=sent)
-        self.saved(sent, response.json()["rev"])
+        saved(self, sent, response.json()["rev"])
         return response
 
     async def delete(self, discard_changes: bool = False) -> HTTPResponse:
@@ -311,7 +167,7 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
             )
         path = with_query(self.endpoint, {"rev": self.rev})
         response = await self.database.remote.request("DELETE", path)
-        self._text, self._content, self._seen, self._seen_rev = None, {}, b"{}", None
+        self._content, self._snapshot = {}, Snapshot(b"{}", None)
         return response
 
     async def copy(self, new_id: str, *, rev: str | None = None) -> HTTPResponse:
@@ -355,28 +211,6 @@ class Document(RemoteDocument, MutableMapping[str, Any]):
     def attachment(self, id: str) -> Attachment:
         """The attachment of that name. Sends no request."""
         return Attachment(self, id)
-
-    async def moved(self, response: HTTPResponse) -> None:
-        """Take over the revision that an attachment's change has made.
-
-        The list of attachments must be the new one, or the next `save` would drop what was stored.
-        Changes that were made meanwhile are kept.
-        """
-        rev = response.json()["rev"]
-        changed = self.is_dirty()
-        self._loaded()["_rev"] = self._seen_rev = rev
-        answer = await self.database.remote.request("GET", with_query(self.endpoint, {"rev": rev}))
-        if not changed and not self.is_dirty():
-            self._take_text(answer.body)
-        else:
-            self._take_attachments(answer.json())
-
-    def _take_attachments(self, stored: JsonDict) -> None:
-        self._seen = self._body_of(stored)
-        if "_attachments" in stored:
-            self._loaded()["_attachments"] = stored["_attachments"]
-        else:
-            self._loaded().pop("_attachments", None)
 
     async def __aenter__(self) -> Self:
         with contextlib.suppress(NotFoundError):
@@ -479,9 +313,8 @@ class SecurityDocument(Document):
     def _with_identity(self, body: bytes) -> bytes:
         return body
 
-    def saved(self, text: bytes, rev: str) -> None:
-        """Take over that the server has stored `text`."""
-        self._text, self._seen = text, None
+    def _saved(self, text: bytes, rev: str) -> None:
+        self._snapshot = Snapshot(text, None)
 
     @property
     def endpoint(self) -> str:
@@ -491,14 +324,14 @@ class SecurityDocument(Document):
     @property
     def exists(self) -> bool:
         """Whether it was fetched or saved."""
-        return self._seen != _NEVER_SEEN
+        return self._content is None or self._snapshot is not NEVER_SEEN
 
     async def save(self) -> HTTPResponse | None:
         """Store it (`PUT /{db}/_security`), if it was changed; else return None.
 
         Raises `ForbiddenError` or `UnauthorizedError` when the session may not.
         """
-        sent = self.to_send()
+        sent = to_send(self)
         if sent is None:
             return None
         try:
@@ -509,7 +342,7 @@ class SecurityDocument(Document):
             # So CouchDB refuses those who may not, and objects that it cannot use.
             facts = Facts("PUT", self.endpoint, 500, error.error, error.reason)
             raise ForbiddenError(f"{self!r} was not taken: only an admin may", facts) from error
-        self.saved(sent, "")
+        saved(self, sent, "")
         return response
 
     async def delete(self, discard_changes: bool = False) -> NoReturn:

@@ -17,6 +17,7 @@ import msgspec
 
 from aiocouch._former.resources import RemoteView
 from aiocouch._renamed import Discreet, Renamed
+from aiocouch._tracked import of_text
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
@@ -259,7 +260,7 @@ class View(RemoteView):
         text = bytes(row.doc)
         doc = None
         if text != _NULL:
-            doc = Document.of_text(self.database, document_id(text), text)
+            doc = of_text(Document, self.database, document_id(text), text)
         return ViewRow(row.id, row.key, row.value, row.error, doc)
 
     async def row_keys(
@@ -401,7 +402,7 @@ def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) ->
     if text != _NULL:
         # A row of a view may bring another document, which it links to.
         own = row.id if isinstance(row, _DocumentRow) else None
-        return Document.of_text(database, document_id(text) if own is None else own, text)
+        return of_text(Document, database, document_id(text) if own is None else own, text)
     missing = _linked_id(row) or (row.key if row.id is None else row.id)
     if create:
         return Document(database, missing)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -108,6 +108,7 @@ def test_its_text_is_that_of_its_builtin_class(
         assert str(error_class(*args)) == str(builtin_of(error_class)(*args))
 
 
+@example(exception.UnauthorizedError, (None, None, None), copy.copy)
 @given(classes, arguments, agains)
 def test_it_comes_back_with_its_arguments(
     error_class: type[CouchDBError], args: tuple[object, ...], again: Callable[[Any], Any]

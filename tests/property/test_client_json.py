@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch import CouchDB, Database, Document
+from aiocouch._tracked import of_text
 from aiocouch._wire.codec import decode, encode, encode_checked, encode_sorted
 from aiocouch.exception import CouchDBError
 
@@ -89,7 +90,7 @@ def test_what_is_no_json_is_refused_at_any_depth(to_json: Encode, bad: Any, how:
 def test_document_knows_whether_it_changed(data: dict[str, Any], value: Any) -> None:
     """Dirty after a change of one member, clean again after it is taken back."""
     text = encode({"_id": "x", "_rev": "1-a", "n": 0, **data})
-    doc = Document.of_text(Database(CouchDB("http://127.0.0.1:1"), "db"), "x", text)
+    doc = of_text(Document, Database(CouchDB("http://127.0.0.1:1"), "db"), "x", text)
     assert not doc.is_dirty()
     before = doc["n"]
     doc["n"] = [value]

@@ -175,9 +175,8 @@ def public_methods() -> set[str]:
 NEWER = """
 attachment.Attachment.stream database.Database.batched database.Database.bulk
 database.Database.bulk_docs database.Database.bulk_get database.Database.purge
-database.Database.save_texts document.Document.is_dirty document.Document.items
-document.Document.keys document.Document.moved document.Document.saved document.Document.to_send
-document.Document.values document.SecurityDocument.delete document.SecurityDocument.saved
+document.Document.items document.Document.keys
+document.Document.values document.SecurityDocument.delete
 database.Database.update database.Database.update_many database.Database.upsert
 database.Database.upsert_many database.Database.write remote.HTTPResponse.json
 view.View.row_keys view.View.rows

@@ -10,6 +10,7 @@ import pytest
 
 import aiocouch
 from aiocouch import CouchDB, Database, Document
+from aiocouch._tracked import of_text
 from aiocouch.exception import CouchDBError
 from tests.wire.canned import CannedServer, json_answer
 
@@ -253,7 +254,7 @@ async def test_selector_that_is_no_dict_is_refused(canned: CannedServer, base: D
 
 
 async def test_changed_id_is_refused(canned: CannedServer, base: Database) -> None:
-    doc = Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a","n":1}')
+    doc = of_text(Document, base, "a", b'{"_id":"a","_rev":"1-a","n":1}')
     doc["_id"] = "b"
     with pytest.raises(ValueError, match="_id was changed to 'b'"):
         await doc.save()

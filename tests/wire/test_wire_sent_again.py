@@ -20,6 +20,7 @@ from aiocouch import (
     PreconditionFailedError,
     TransportError,
 )
+from aiocouch._tracked import of_text
 from aiocouch.attachment import Content
 from tests.wire.canned import Answer, CannedServer, error_answer, json_answer
 
@@ -33,7 +34,7 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 
 async def _saved(canned: CannedServer, base: Database, content: Content) -> None:
-    doc = Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}')
+    doc = of_text(Document, base, "a", b'{"_id":"a","_rev":"1-a"}')
     stored = json_answer({"ok": True, "id": "a", "rev": "2-b"}, 201)
     read = json_answer({"_id": "a", "_rev": "2-b"})
     canned.say(json_answer({"db_name": "db"}), Answer(silent=True), stored, read)
@@ -99,7 +100,7 @@ async def test_the_same_of_a_deletion(canned: CannedServer, base: Database) -> N
     canned.say(json_answer({"db_name": "db"}), Answer(silent=True), CONFLICT)
     await base.info()
     with pytest.raises(TransportError, match="maybe with itself"):
-        await Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}').delete()
+        await of_text(Document, base, "a", b'{"_id":"a","_rev":"1-a"}').delete()
 
 
 DELETED = error_answer(404, "not_found", "deleted")
@@ -108,11 +109,11 @@ EXISTS = error_answer(412, "file_exists", "The database could not be created.")
 
 
 async def delete_document(base: Database) -> None:
-    await Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}').delete()
+    await of_text(Document, base, "a", b'{"_id":"a","_rev":"1-a"}').delete()
 
 
 async def delete_attachment(base: Database) -> None:
-    await Document.of_text(base, "a", b'{"_id":"a","_rev":"1-a"}').attachment("x").delete()
+    await of_text(Document, base, "a", b'{"_id":"a","_rev":"1-a"}').attachment("x").delete()
 
 
 async def delete_database(base: Database) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from aiocouch._tracked import of_text
 from aiocouch._wire.codec import encode
 from aiocouch.document import Document
 from aiocouch.exception import NotFoundError
@@ -61,7 +62,7 @@ class ChangedEvent(BaseChangeEvent):
         """
         included = self.json.get("doc")
         if included is not None:
-            return Document.of_text(self.database, self.id, encode(included))
+            return of_text(Document, self.database, self.id, encode(included))
         try:
             return await self.database.get(self.id, rev=self.rev)
         except NotFoundError:  # compacted meanwhile

@@ -7,6 +7,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from aiocouch._bulk_docs import write_texts
+from aiocouch._tracked import saved
 from aiocouch._wire.codec import decode
 from aiocouch.document import Document
 from aiocouch.exception import (
@@ -102,7 +104,7 @@ class Carrier:
         self._progress.requests += 1
         self._progress.bytes += sum(map(len, texts))
         try:
-            rows = await self._database.save_texts(texts)
+            rows = await write_texts(self._database, texts)
         except CouchDBError as error:
             if error.status not in _WHOLE_REQUEST:
                 raise
@@ -123,7 +125,7 @@ class Carrier:
     def _written(self, portion: Portion, at: int, item: Item, row: BulkRow) -> None:
         rev = row.get("rev", "")
         if isinstance(item.doc, Document) and item.text is not None:
-            item.doc.saved(item.text, rev)
+            saved(item.doc, item.text, rev)
         self._put(portion, at, WriteOutcome(item.doc, item.id, "written", rev))
 
     def _skipped(self, portion: Portion, at: int, item: Item, rev: str | None) -> None:

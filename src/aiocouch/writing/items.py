@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from aiocouch._tracked import to_send
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode_text
 from aiocouch._wire.ids import check_document_id
 from aiocouch.document import Document
@@ -88,7 +89,7 @@ class Items:
             raise InvalidInputError(
                 f"{doc!r} is not of {ours!r}; a copy is {{'_id': doc.id, **doc.json}}"
             )
-        return Item(doc, doc.full_id, doc.to_send())
+        return Item(doc, doc.full_id, to_send(doc))
 
     def _of_text(self, doc: Any) -> Item:
         if not isinstance(doc, str | bytes):
@@ -109,7 +110,7 @@ class Items:
         if isinstance(content, Document):
             if content is not theirs:
                 _set_revision(content, theirs.rev)
-            return Item(content, item.id, content.to_send())
+            return Item(content, item.id, to_send(content))
         plain = plain_of(content)
         plain["_id"] = item.id
         plain.pop("_rev", None)

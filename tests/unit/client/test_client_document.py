@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aiocouch import ConflictError, CouchDB, Database, Document, NotFoundError
+from aiocouch._tracked import Tracked, of_text
 from aiocouch._wire.shown import shown
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
@@ -318,7 +319,7 @@ def test_what_is_no_json_is_printed_all_the_same(db: Database) -> None:
     doc["self"] = doc.data or {}
     doc["self"]["self"] = doc["self"]
     assert "set" in str(doc)
-    broken = Document.of_text(db, "broken", b"[1")
+    broken = of_text(Document, db, "broken", b"[1")
     assert "broken" in str(broken)
 
 
@@ -328,7 +329,7 @@ def test_what_is_no_json_is_printed_all_the_same(db: Database) -> None:
 class Slotted(MutableMapping[str, Any]):
     """A document as it would be without attributes of its own."""
 
-    __slots__ = (*Document.__slots__, "__weakref__", "database", "id")
+    __slots__ = (*Tracked.__slots__, "__weakref__", "database", "id")
 
 
 def size_of(kind: Any, count: int = 10_000) -> float:

@@ -1,0 +1,229 @@
+"""The bookkeeping of documents: what the server was last seen to have, and what was changed since.
+
+A content that came from the server keeps the text that it came as, and is decoded at first access. It
+is dirty when its encoded text is another than the one last seen; values are never compared, for
+`1 == True`. Nothing is encoded until somebody asks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from aiocouch._former.resources import RemoteDocument
+from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
+from aiocouch._wire.options import with_query
+from aiocouch.exception import (
+    ConflictError,
+    Facts,
+    InvalidInputError,
+    InvalidTypeError,
+    UnexpectedAnswerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiocouch.database import Database
+    from aiocouch.remote import HTTPResponse
+    from aiocouch.typing import JsonDict
+
+__all__ = ["NEVER_SEEN", "Snapshot", "Tracked", "moved", "of_text", "saved", "to_send"]
+
+_IDENTITY = frozenset({"_id", "_rev"})
+
+
+class Snapshot:
+    """A content as the server was last seen to have it: its text or, if known, its body.
+
+    The body is the JSON of the content without id and revision.
+    """
+
+    __slots__ = ("_body", "_text", "rev")
+
+    def __init__(self, text: bytes, rev: str | None, body: bytes | None = None) -> None:
+        self._text = text
+        self.rev = rev
+        self._body = body
+
+    def at(self, rev: str) -> Snapshot:
+        """The same content as another revision."""
+        return Snapshot(self._text, rev, self._body)
+
+    def shows(self, body: bytes, body_of: Callable[[JsonDict], bytes]) -> bool:
+        """Whether the body is the one last seen. The order of members does not count."""
+        if self._body is None:
+            self._body = body_of(decode(self._text))
+        if body == self._body:
+            return True
+        # A text of another length has other members.
+        if len(body) != len(self._body):
+            return False
+        return encode_sorted(decode(body)) == encode_sorted(decode(self._body))
+
+
+NEVER_SEEN = Snapshot(b"", None, b"")
+"""What is known of a document that was neither fetched nor saved."""
+
+
+class Tracked(RemoteDocument):
+    """A content that knows whether it has been saved."""
+
+    # _text is what came and has not been decoded yet; until then there are no _content and no _snapshot.
+    __slots__ = ("_content", "_snapshot", "_text")
+
+    _content: JsonDict | None
+    _snapshot: Snapshot
+    _text: bytes
+
+    @property
+    def full_id(self) -> str:
+        """The id as CouchDB has it, which for a design document begins with `_design/`."""
+        return self.id
+
+    @property
+    def rev(self) -> str | None:
+        """The revision that is known locally, None before the first fetch or save. Can be set."""
+        return self._loaded().get("_rev")
+
+    @rev.setter
+    def rev(self, rev: str) -> None:
+        if not isinstance(rev, str):
+            raise InvalidTypeError(f"a revision must be a str, not {type(rev).__name__}")
+        self._loaded()["_rev"] = rev
+
+    def is_dirty(self) -> bool:
+        """Whether `save` would send the document: it is new, or was changed since it was last seen.
+
+        Raises `InvalidInputError` or `InvalidTypeError` for content that JSON cannot hold.
+        """
+        content = self._content
+        return content is not None and not self._was_seen(content, self._body_of(content))
+
+    def _loaded(self) -> JsonDict:
+        """The content with everything that CouchDB keeps beside it."""
+        if self._content is None:
+            self._take_text(self._text)
+        return self._content  # type: ignore[return-value]  # it was taken
+
+    def _take_text(self, text: bytes) -> None:
+        """Become what the server sent. What is no document changes nothing."""
+        content = self._decoded(text)
+        self._content = content
+        self._snapshot = Snapshot(text, content.get("_rev"))
+
+    def _decoded(self, text: bytes) -> JsonDict:
+        try:
+            data = decode(text)
+        except DECODE_ERRORS as error:
+            self._no_document(error)
+        if not isinstance(data, dict):
+            self._no_document(None)
+        return data
+
+    def _no_document(self, cause: Exception | None) -> NoReturn:
+        facts = Facts("GET", self.endpoint, 200)
+        what = "the answer is no document"
+        if isinstance(cause, RecursionError):
+            what = "it is nested deeper than can be decoded"
+        raise UnexpectedAnswerError(f"{self!r}: {what}", facts) from cause
+
+    def _body_of(self, data: JsonDict) -> bytes:
+        """The content as JSON, without id and revision."""
+        body = data.copy()
+        body.pop("_id", None)
+        body.pop("_rev", None)
+        return self.database.remote.encode(body)
+
+    def _was_seen(self, content: JsonDict, body: bytes) -> bool:
+        id, seen = self.full_id, self._snapshot
+        if content.get("_rev") != seen.rev or content.get("_id", id) != id:
+            return False
+        return seen.shows(body, self._body_of)
+
+    def _refuse_dirty(self) -> None:
+        content = self._content
+        if content is None or (self._snapshot is NEVER_SEEN and content.keys() <= _IDENTITY):
+            return  # new and empty: nothing can be lost
+        if self.is_dirty():
+            raise self._unsaved()
+
+    def _unsaved(self) -> ConflictError:
+        return ConflictError(f"{self!r} has unsaved changes; save them, or discard_changes=True")
+
+    def _to_send(self) -> bytes | None:
+        content = self._content
+        if content is None:
+            return None
+        is_new = self._snapshot is NEVER_SEEN
+        if is_new and content.get("_id") == self.id and "_rev" not in content:
+            return self.database.remote.encode(content)
+        body = self._body_of(content)
+        if not is_new and self._was_seen(content, body):
+            return None
+        return self._with_identity(body)
+
+    def _with_identity(self, body: bytes) -> bytes:
+        data, id = self._loaded(), self.full_id
+        if data.get("_id", id) != id:
+            raise InvalidInputError(f"{self!r}: its _id was changed to {data['_id']!r}")
+        head = b'{"_id":' + encode_text(id)
+        if (rev := data.get("_rev")) is not None:
+            head += b',"_rev":' + encode(rev)
+        return head + (b"}" if body == b"{}" else b"," + body[1:])
+
+    def _saved(self, text: bytes, rev: str) -> None:
+        content = self._loaded()
+        content.setdefault("_id", self.full_id)
+        content["_rev"] = rev
+        self._snapshot = Snapshot(text, rev)
+
+    async def _moved(self, rev: str) -> None:
+        changed = self.is_dirty()
+        self._loaded()["_rev"] = rev
+        self._snapshot = self._snapshot.at(rev)
+        answer = await self.database.remote.request("GET", with_query(self.endpoint, {"rev": rev}))
+        if not changed and not self.is_dirty():
+            self._take_text(answer.body)
+        else:
+            self._take_attachments(answer.json(), rev)
+
+    def _take_attachments(self, stored: JsonDict, rev: str) -> None:
+        self._snapshot = Snapshot(b"", rev, self._body_of(stored))
+        if "_attachments" in stored:
+            self._loaded()["_attachments"] = stored["_attachments"]
+        else:
+            self._loaded().pop("_attachments", None)
+
+
+# What other modules of the package need, and nobody else: that is why these are no methods.
+# An underscore means "this file only", and this is the file.
+
+D = TypeVar("D", bound=Tracked)
+
+
+def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
+    """A document as the server sent it. `text` is its JSON and is decoded at first access."""
+    document = kind.__new__(kind)
+    document.database = database
+    document.id = id
+    document._text, document._content = text, None  # noqa: SLF001
+    return document
+
+
+def to_send(document: Tracked) -> bytes | None:
+    """The JSON text of the content with id and revision; None when there is nothing to save."""
+    return document._to_send()  # noqa: SLF001
+
+
+def saved(document: Tracked, text: bytes, rev: str) -> None:
+    """Take over that the server has stored `text` (see `to_send`) as revision `rev`."""
+    document._saved(text, rev)  # noqa: SLF001
+
+
+async def moved(document: Tracked, response: HTTPResponse) -> None:
+    """Take over the revision that an attachment's change has made.
+
+    The list of attachments must be the new one, or the next `save` would drop what was stored.
+    Changes that were made meanwhile are kept.
+    """
+    await document._moved(response.json()["rev"])  # noqa: SLF001
