@@ -10,6 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from aiocouch._tracked import to_send
 from aiocouch._wire.ids import check_document_id
 from aiocouch.document import Document
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError
@@ -186,7 +187,7 @@ class _Several:
             for name in document.keys() - set(_IDENTITY):
                 del document[name]
             document["_deleted"] = True
-        return Item(document, id, document.to_send())
+        return Item(document, id, to_send(document))
 
 
 async def _portions(
