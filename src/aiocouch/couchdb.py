@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 from aiocouch._renamed import Discreet, Renamed
+from aiocouch._transport.request import Repeat
+from aiocouch._wire.codec import encode
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth
 from aiocouch.database import Database
 from aiocouch.exception import (
     BadRequestError,
     Facts,
+    InvalidInputError,
+    InvalidTypeError,
     PreconditionFailedError,
     TransportError,
     UnauthorizedError,
 )
 from aiocouch.remote import Remote
+from aiocouch.server.answers import Ids, Tokens
+from aiocouch.server.cluster import Cluster
+from aiocouch.server.node import Node
+from aiocouch.server.replications import Replications
+from aiocouch.server.reshard import Reshard
+from aiocouch.server.session import Session
+from aiocouch.server.users import Users
+from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
     from typing import Unpack
 
     from yarl import URL
 
-    from aiocouch.typing import DatabaseOptions, JsonDict, ListOptions
+    from aiocouch.remote import HTTPResponse
+    from aiocouch.typing import DatabaseOptions, ListOptions
 
 __all__ = ["CouchDB"]
+
+_NOTHING = object()
+Analyzer: TypeAlias = "str | Mapping[str, Any]"
 
 
 class CouchDB(Discreet):
@@ -134,8 +151,117 @@ class CouchDB(Discreet):
         names: list[str] = response.json()
         return names
 
+    def database(self, id: str) -> Database:
+        """Return the database of that name. Sends no request; `await couchdb[id]` looks for it."""
+        return Database(self, id)
+
     async def info(self) -> JsonDict:
         """The server's greeting: version, vendor, features (`GET /`)."""
         response = await self.remote.request("GET", "/")
         greeting: JsonDict = response.json()
         return greeting
+
+    # -- the server -------------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Session:
+        """Return who the server takes us for (`/_session`). Sends no request."""
+        return Session(self.remote)
+
+    @property
+    def users(self) -> Users:
+        """Return the users of the server (`/_users`). Sends no request."""
+        return Users(self)
+
+    @property
+    def replications(self) -> Replications:
+        """Return what the server replicates (`/_replicate`, `/_scheduler`). Sends no request."""
+        return Replications(self)
+
+    @property
+    def cluster(self) -> Cluster:
+        """Return the cluster (`/_membership`, `/_cluster_setup`). Sends no request."""
+        return Cluster(self.remote)
+
+    @property
+    def reshard(self) -> Reshard:
+        """Return what splits shards (`/_reshard`). Sends no request."""
+        return Reshard(self.remote)
+
+    def node(self, id: str = "_local") -> Node:
+        """Return a node of the cluster, `_local` being the one that answers. Sends no request."""
+        return Node(self.remote, id)
+
+    async def up(self) -> JsonDict:
+        """Return `{"status": "ok", …}` of a server that takes requests (`GET /_up`).
+
+        Raises `NotFoundError` in maintenance mode, which is how load balancers are told.
+        """
+        return await self.remote.json("GET", "/_up", into=JsonDict)
+
+    async def active_tasks(self) -> list[JsonDict]:
+        """Return what runs now: indexers, compactions, replications (`GET /_active_tasks`)."""
+        return await self.remote.json("GET", "/_active_tasks", into=list[JsonDict])
+
+    async def dbs_info(
+        self, names: Iterable[str] | None = None, **params: Unpack[ListOptions]
+    ) -> list[JsonDict]:
+        """Return `key` and `info` of many databases in one request.
+
+        Of those with these `names` (`POST /_dbs_info`), where one that does not exist has an `error`
+        instead of `info`; else of all that the options choose (`GET /_dbs_info`).
+        """
+        if names is None:
+            path = with_query("/_dbs_info", checked(params, LIST))
+            return await self.remote.json("GET", path, into=list[JsonDict])
+        if isinstance(names, str) or params:
+            raise InvalidTypeError("dbs_info() takes a list of names, or options")
+        body = encode({"keys": [*names]})
+        return await self.remote.json(
+            "POST", "/_dbs_info", into=list[JsonDict], body=body, repeat=Repeat.FREELY
+        )
+
+    async def uuids(self, count: int = 1) -> list[str]:
+        """Return new ids that the server has made (`GET /_uuids`), as documents get them."""
+        path = with_query("/_uuids", {"count": count})
+        return (await self.remote.json("GET", path, into=Ids)).uuids
+
+    async def analyze(self, text: str, analyzer: Analyzer, *, nouveau: bool = False) -> list[str]:
+        """Return the words that a search index makes of a text (`POST /_search_analyze`).
+
+        `analyzer` is its name, such as `"standard"`; `nouveau` asks the other search service
+        (`POST /_nouveau_analyze`). Raises `CouchDBError` where there is no search service.
+        """
+        path = "/_nouveau_analyze" if nouveau else "/_search_analyze"
+        body = encode({"analyzer": analyzer, "text": text})
+        found = await self.remote.json("POST", path, into=Tokens, body=body, repeat=Repeat.FREELY)
+        return found.tokens
+
+    async def reload_query_servers(self) -> None:
+        """Start the processes that run JavaScript anew (`POST /_reload_query_servers`)."""
+        await self.remote.json("POST", "/_reload_query_servers", into=JsonDict, body=b"")
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = _NOTHING,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> HTTPResponse:
+        """Send any request, and return the answer: the door to what this package does not know.
+
+        `path` begins with a slash and is sent as it is, so its segments must be quoted; `params` are
+        quoted here, text as it is and all else as JSON. `json` is encoded, `body` is not. Raises the
+        error of the status, as all methods do. It is sent again by itself only if it is a GET or HEAD.
+        """
+        if not path.startswith("/"):
+            raise InvalidInputError(f"the path must begin with a slash: {path!r}")
+        if json is not _NOTHING:
+            if body is not None:
+                raise InvalidTypeError("request() takes json or body, not both")
+            body = self.remote.encode(json)
+        target = with_query(path, params) if params else path
+        return await self.remote.request(method, target, body=body, headers=headers)

@@ -173,6 +173,9 @@ def public_methods() -> set[str]:
 
 # Those that neither 3.0.0 nor 4.0.1 had.
 NEWER = """
+couchdb.CouchDB.active_tasks couchdb.CouchDB.analyze couchdb.CouchDB.database
+couchdb.CouchDB.dbs_info couchdb.CouchDB.node couchdb.CouchDB.reload_query_servers
+couchdb.CouchDB.request couchdb.CouchDB.up couchdb.CouchDB.uuids
 attachment.Attachment.stream database.Database.batched database.Database.bulk
 database.Database.bulk_docs database.Database.bulk_get database.Database.purge
 document.Document.items document.Document.keys

@@ -1,0 +1,172 @@
+"""What hangs from a session: the exact requests, most of all of what only a cluster serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aiocouch import CouchDBError, InvalidTypeError, UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiocouch import CouchDB
+    from tests.wire.canned import CannedServer
+
+OK = {"ok": True}
+
+
+@pytest.mark.parametrize(
+    ("call", "line", "body"),
+    [
+        (lambda c: c.node().restart(), "POST /_node/_local/_restart", b""),
+        (lambda c: c.node("a@b").config.reload(), "POST /_node/a%40b/_config/_reload", b""),
+        (lambda c: c.reshard.start(), "PUT /_reshard/state", b'{"state":"running"}'),
+        (
+            lambda c: c.reshard.stop("night"),
+            "PUT /_reshard/state",
+            b'{"state":"stopped","reason":"night"}',
+        ),
+        (lambda c: c.reshard.remove("j/1"), "DELETE /_reshard/jobs/j%2F1", b""),
+        (lambda c: c.reshard.job("1"), "GET /_reshard/jobs/1", b""),
+        (lambda c: c.reshard.job_state("1"), "GET /_reshard/jobs/1/state", b""),
+        (
+            lambda c: c.reshard.start_job("1"),
+            "PUT /_reshard/jobs/1/state",
+            b'{"state":"running"}',
+        ),
+        (
+            lambda c: c.reshard.stop_job("1", "x"),
+            "PUT /_reshard/jobs/1/state",
+            b'{"state":"stopped","reason":"x"}',
+        ),
+        (
+            lambda c: c.cluster.enable(bind_address="0.0.0.0", node_count=3),
+            "POST /_cluster_setup",
+            b'{"action":"enable_cluster","bind_address":"0.0.0.0","node_count":3}',
+        ),
+        (
+            lambda c: c.cluster.enable_single_node(username="a", password="b"),
+            "POST /_cluster_setup",
+            b'{"action":"enable_single_node","username":"a","password":"b"}',
+        ),
+        (
+            lambda c: c.cluster.add_node(host="b", port=5984),
+            "POST /_cluster_setup",
+            b'{"action":"add_node","host":"b","port":5984}',
+        ),
+        (lambda c: c.cluster.finish(), "POST /_cluster_setup", b'{"action":"finish_cluster"}'),
+        (lambda c: c.session.end(), "DELETE /_session", b""),
+        (
+            lambda c: c.replications.docs(states=["failed", "crashing"], limit=3),
+            "GET /_scheduler/docs?limit=3&states=failed%2Ccrashing",
+            b"",
+        ),
+        (lambda c: c.replications.job("a+b"), "GET /_scheduler/jobs/a%2Bb", b""),
+        (
+            lambda c: c.replications.run("a", "b", continuous=True, cancel=True),
+            "POST /_replicate",
+            b'{"source":"a","target":"b","continuous":true,"cancel":true}',
+        ),
+    ],
+)
+async def test_requests(
+    canned: CannedServer,
+    session: CouchDB,
+    call: Callable[[CouchDB], Awaitable[object]],
+    line: str,
+    body: bytes,
+) -> None:
+    canned.say_json(OK)
+    await call(session)
+    assert canned.lines == [line]
+    assert canned.requests[0].body == body
+
+
+async def test_shards_are_split(canned: CannedServer, session: CouchDB) -> None:
+    row = {"ok": True, "id": "001", "db": "x", "node": "a@b", "shard": "shards/0-7/x.1"}
+    canned.say_json([row], 201)
+    assert await session.reshard.split("x", range="0-7") == [row]
+    assert canned.only().json() == {"type": "split", "db": "x", "range": "0-7"}
+
+
+@pytest.mark.parametrize(
+    ("nouveau", "path"), [(False, "/_search_analyze"), (True, "/_nouveau_analyze")]
+)
+async def test_words_of_a_text(
+    canned: CannedServer, session: CouchDB, nouveau: bool, path: str
+) -> None:
+    canned.say_json({"tokens": ["run", "fox"]})
+    assert await session.analyze("running foxes", "english", nouveau=nouveau) == ["run", "fox"]
+    assert canned.only().path == path
+    assert canned.only().json() == {"analyzer": "english", "text": "running foxes"}
+
+
+async def test_a_setting_of_this_run_says_so(canned: CannedServer, session: CouchDB) -> None:
+    canned.say_json("old")
+    assert await session.node().config.set("log", "level", "debug", persist=False) == "old"
+    assert canned.only().headers["x-couch-persist"] == "false"
+    assert canned.only().body == b'"debug"'
+
+
+async def test_a_replication_that_has_failed_raises(canned: CannedServer, session: CouchDB) -> None:
+    canned.say_json({"state": "crashing", "doc_id": "r", "info": {"error": "timeout"}})
+    canned.say_json({"state": "failed", "doc_id": "r", "info": {"error": "no such filter"}})
+    seen: list[str] = []
+    with pytest.raises(CouchDBError, match=r"'r' has failed: no such filter"):
+        await session.replications.wait(
+            "r", progress=lambda state: seen.append(state["state"]), every=0
+        )
+    assert seen == ["crashing", "failed"]
+
+
+async def test_a_misspelt_option_is_refused(canned: CannedServer, session: CouchDB) -> None:
+    misspelt: Any = {"create_traget": True}
+    with pytest.raises(InvalidTypeError, match="did you mean 'create_target'"):
+        await session.replications.run("a", "b", **misspelt)
+    assert canned.requests == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.up(),
+        lambda c: c.active_tasks(),
+        lambda c: c.uuids(),
+        lambda c: c.dbs_info(),
+        lambda c: c.analyze("a", "b"),
+        lambda c: c.node().stats(),
+        lambda c: c.node().config.all(),
+        lambda c: c.node().config.get("a", "b"),
+        lambda c: c.cluster.membership(),
+        lambda c: c.cluster.state(),
+        lambda c: c.reshard.jobs(),
+        lambda c: c.session.name(),
+        lambda c: c.replications.doc("a"),
+    ],
+)
+async def test_what_was_not_asked_for_is_told(
+    canned: CannedServer, session: CouchDB, call: Callable[[CouchDB], Awaitable[object]]
+) -> None:
+    canned.say_json(5)
+    with pytest.raises(UnexpectedAnswerError, match="not what was asked for"):
+        await call(session)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.uuids(),
+        lambda c: c.analyze("a", "b"),
+        lambda c: c.cluster.state(),
+        lambda c: c.reshard.jobs(),
+        lambda c: c.session.roles(),
+    ],
+)
+async def test_members_that_are_not_there_are_told(
+    canned: CannedServer, session: CouchDB, call: Callable[[CouchDB], Awaitable[object]]
+) -> None:
+    canned.say_json({})
+    with pytest.raises(UnexpectedAnswerError, match="not what was asked for"):
+        await call(session)
