@@ -10,6 +10,7 @@ import msgspec
 from aiocouch._bulk_docs import write
 from aiocouch._former.resources import RemoteDatabase
 from aiocouch._tracked import of_text
+from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
@@ -22,6 +23,11 @@ from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.slices import sliced_docs
+from aiocouch.topics.indexes import Indexes
+from aiocouch.topics.local import LocalDocuments
+from aiocouch.topics.maintenance import Maintenance
+from aiocouch.topics.revisions import Revisions
+from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, View
 from aiocouch.writing import BulkWriter
 
@@ -36,7 +42,6 @@ if TYPE_CHECKING:
         ChangesOptions,
         FindOptions,
         IndexOptions,
-        JsonDict,
         ViewOptions,
     )
     from aiocouch.writing import StreamOptions, WriteOptions
@@ -88,6 +93,26 @@ class Database(RemoteDatabase):
         document = SecurityDocument(self)
         await document.fetch()
         return document
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """Return what admins do: compaction, clean-up, shards. Sends no request."""
+        return Maintenance(self.remote, self.endpoint)
+
+    @property
+    def revisions(self) -> Revisions:
+        """Return which revisions it has, lacks and keeps. Sends no request."""
+        return Revisions(self.remote, self.endpoint)
+
+    @property
+    def indexes(self) -> Indexes:
+        """Return its Mango indexes (`/{db}/_index`). Sends no request."""
+        return Indexes(self.remote, self.endpoint)
+
+    @property
+    def local(self) -> LocalDocuments:
+        """Return its local documents (`/{db}/_local/…`). Sends no request."""
+        return LocalDocuments(self)
 
     # -- one document -----------------------------------------------------------------------------
 
@@ -225,6 +250,19 @@ class Database(RemoteDatabase):
                 return
             query["bookmark"] = stream.meta["bookmark"]
             query.pop("skip", None)
+
+    async def explain(
+        self,
+        selector: Mapping[str, Any],
+        limit: int | None = None,
+        **params: Unpack[FindOptions],
+    ) -> JsonDict:
+        """Return how `find` would go about it: `index`, its range, and candidates (`POST /{db}/_explain`)."""
+        query = _find_query(selector, limit, params)
+        body = self.remote.encode(query)
+        return await self.remote.json(
+            "POST", f"{self.endpoint}/_explain", into=JsonDict, body=body, repeat=Repeat.FREELY
+        )
 
     @overload
     async def index(self, index: Mapping[str, Any], **kwargs: Unpack[IndexOptions]) -> JsonDict: ...

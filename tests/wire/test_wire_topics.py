@@ -11,7 +11,7 @@ from aiocouch import CouchDBError, InvalidTypeError, UnexpectedAnswerError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiocouch import CouchDB
+    from aiocouch import CouchDB, Database
     from tests.wire.canned import CannedServer
 
 OK = {"ok": True}
@@ -170,3 +170,45 @@ async def test_members_that_are_not_there_are_told(
     canned.say_json({})
     with pytest.raises(UnexpectedAnswerError, match="not what was asked for"):
         await call(session)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda d: d.explain({}),
+        lambda d: d.indexes.list(),
+        lambda d: d.indexes.delete("a", "b"),
+        lambda d: d.maintenance.compact(),
+        lambda d: d.maintenance.shards(),
+        lambda d: d.maintenance.shard_of("a"),
+        lambda d: d.revisions.diff({}),
+        lambda d: d.revisions.missing({}),
+        lambda d: d.revisions.purged(),
+    ],
+)
+async def test_what_was_not_asked_of_a_database_is_told(
+    canned: CannedServer, session: CouchDB, call: Callable[[Database], Awaitable[object]]
+) -> None:
+    canned.say_json(5)
+    with pytest.raises(UnexpectedAnswerError, match="not what was asked for"):
+        await call(session.database("db"))
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda d: d.maintenance.clean_search(), "POST /db/_search_cleanup"),
+        (lambda d: d.maintenance.clean_search(nouveau=True), "POST /db/_nouveau_cleanup"),
+        (lambda d: d.maintenance.sync_shards(), "POST /db/_sync_shards"),
+        (lambda d: d.indexes.delete("a/b", "c", "text"), "DELETE /db/_index/a%2Fb/text/c"),
+    ],
+)
+async def test_requests_of_a_database(
+    canned: CannedServer,
+    session: CouchDB,
+    call: Callable[[Database], Awaitable[object]],
+    line: str,
+) -> None:
+    canned.say_json(OK)
+    await call(session.database("db"))
+    assert canned.lines == [line]

@@ -1,0 +1,81 @@
+"""What administrators do to a database from time to time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocouch._transport.request import Repeat
+from aiocouch._wire.ids import quote_name
+from aiocouch.topics.answers import ShardMap
+from aiocouch.typing import JsonDict
+
+if TYPE_CHECKING:
+    from aiocouch.remote import Remote
+
+__all__ = ["Maintenance"]
+
+
+class Maintenance:
+    """Compaction, clean-up and shards of a database. For its admins.
+
+    What begins a job returns when the server has taken it on; `CouchDB.active_tasks` tells of it.
+    """
+
+    def __init__(self, remote: Remote, endpoint: str) -> None:
+        self._remote = remote
+        self._endpoint = endpoint
+
+    async def compact(self) -> None:
+        """Begin to remove the bodies of old revisions (`POST /{db}/_compact`)."""
+        await self._post("_compact")
+
+    async def compact_views(self, design_doc: str) -> None:
+        """Begin to compact the indexes of a design document (`POST /{db}/_compact/{ddoc}`).
+
+        Raises `NotFoundError` when there is none of that name.
+        """
+        name = quote_name(design_doc.removeprefix("_design/"), "name of the design document")
+        await self._post(f"_compact/{name}")
+
+    async def clean_views(self) -> None:
+        """Remove the files of indexes that no design document has (`POST /{db}/_view_cleanup`)."""
+        await self._post("_view_cleanup")
+
+    async def clean_search(self, *, nouveau: bool = False) -> None:
+        """Remove the files of search indexes that no design document has.
+
+        `POST /{db}/_search_cleanup`, or `_nouveau_cleanup`. Raises `NotFoundError` where there is no
+        search service.
+        """
+        await self._post("_nouveau_cleanup" if nouveau else "_search_cleanup")
+
+    async def ensure_full_commit(self) -> str:
+        """Wait until all is on the disk (`POST /{db}/_ensure_full_commit`).
+
+        CouchDB 3 writes every acknowledged document to the disk by itself. Return
+        `instance_start_time`, which tells one database of a name from a later one.
+        """
+        return str((await self._post("_ensure_full_commit")).get("instance_start_time"))
+
+    async def shards(self) -> dict[str, list[str]]:
+        """Return the nodes that hold each range of the database (`GET /{db}/_shards`)."""
+        path = f"{self._endpoint}/_shards"
+        return (await self._remote.json("GET", path, into=ShardMap)).shards
+
+    async def shard_of(self, id: str) -> JsonDict:
+        """Return the `range` of a document and its `nodes` (`GET /{db}/_shards/{docid}`).
+
+        The document need not exist.
+        """
+        path = f"{self._endpoint}/_shards/{quote_name(id, 'document id')}"
+        return await self._remote.json("GET", path, into=JsonDict)
+
+    async def sync_shards(self) -> None:
+        """Begin to make the copies of all shards equal (`POST /{db}/_sync_shards`)."""
+        await self._post("_sync_shards")
+
+    async def _post(self, path: str) -> JsonDict:
+        # each may be begun twice
+        return await self._remote.json(
+            "POST", f"{self._endpoint}/{path}", into=JsonDict, body=b"", repeat=Repeat.FREELY
+        )
