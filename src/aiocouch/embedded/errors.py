@@ -102,6 +102,11 @@ def bad_content_type(reason: str = "Content-Type must be application/json") -> C
     return CouchError(415, "bad_content_type", reason)
 
 
+def insufficient_storage(reason: str = "database_dir is too full") -> CouchError:
+    """507: the disk is fuller than `[disk_monitor]` allows."""
+    return CouchError(507, "insufficient_storage", reason)
+
+
 def internal(reason: str, error: str = "unknown_error") -> CouchError:
     """500: CouchDB crashes here, and we say so in the same words."""
     return CouchError(500, error, reason)

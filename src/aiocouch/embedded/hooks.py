@@ -35,7 +35,7 @@ class Hooks:
     is for databases whose name ends so, too (`a/_replicator`); `of` finds it.
     `needs_validation` tells whether a database has validate functions at all, which costs nothing
     to ask. `rules` are validate functions of our own, by database name. Writers ask `must_check`
-    and call `check`.
+    and call `check`. `disk_is_full` tells whether what clients write has to be refused.
     """
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class Hooks:
         self.reload_javascript: Callable[[], Awaitable[None]] | None = None
         self.compile_design: CheckDesign | None = None
         self.needs_validation: Callable[[Database], bool] = lambda _: False
+        self.disk_is_full: Callable[[], bool] = lambda: False
 
     @staticmethod
     def of(hooks: Mapping[str, _Hook], name: str) -> _Hook | None:

@@ -19,6 +19,7 @@ from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.javascript.pool import Limits
 from aiocouch.embedded.javascript.queryserver import QueryServer
 from aiocouch.embedded.node.config import Configuration
+from aiocouch.embedded.node.disk_monitor import DiskMonitor
 from aiocouch.embedded.node.statistics import Statistics
 from aiocouch.embedded.node.tasks import ActiveTasks
 from aiocouch.embedded.node.uuids import Uuids
@@ -76,6 +77,8 @@ class Server:
         self.updates = DatabaseUpdates(self.databases)
         self.uuids = Uuids(self.config)
         self.hooks = Hooks()
+        self.disk = DiskMonitor(self.config, folder)
+        self.hooks.disk_is_full = self.disk.blocks_writes
         self.waiting = Waiting()
         self.broadcasts = Broadcasts()
         self.address = ""
@@ -110,6 +113,7 @@ class Server:
 
         indexes = Indexes(self.javascript, self.tasks)
         indexes.reduce_limit = lambda: read_limit(self.config)
+        indexes.disk_is_full = self.disk.blocks_indexing
         indexes.languages["query"] = FieldMapper
         return indexes
 

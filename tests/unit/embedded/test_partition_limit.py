@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -115,26 +114,6 @@ async def test_jsonp_of_answers_that_come_in_pieces() -> None:
             bad = await client(method, f"{url}=f'", body)
             assert (bad.status, bad.json["reason"]) == (400, "invalid_callback")
             assert (await client("HEAD", f"{url}=f")).body == b""
-
-
-async def test_a_header_that_comes_twice(full: ServerClient) -> None:
-    head = (
-        "PUT /a/_revs_limit HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YWRtaW46YWRtaW4=\r\n"
-        "content-type: application/json\r\nContent-Type: application/json\r\n"
-    )
-    end = "Content-Length: 1\r\nConnection: close\r\n\r\n5"
-    assert b" 200 OK\r\n" in await _sent(full, head + end)
-    assert b" 415 " in await _sent(full, head.replace("PUT /a/_revs_limit", "POST /a") + end)
-    assert b" 400 " in await _sent(full, head + "Content-Length: 2\r\n" + end)
-
-
-async def _sent(client: ServerClient, text: str) -> bytes:
-    host, port = client.embedded.server.address.split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(text.encode())
-    answer = await reader.read()
-    writer.close()
-    return answer
 
 
 @pytest.mark.parametrize(

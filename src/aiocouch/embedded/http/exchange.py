@@ -6,6 +6,7 @@ import gzip
 import re
 import secrets
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
@@ -70,7 +71,7 @@ class Exchange:
         self.raw_path = _origin_form(request.raw_path)
         path, _, query = self.raw_path.partition("?")
         self.method = request.method
-        self.headers: CIMultiDict[str] | CIMultiDictProxy[str] = request.headers
+        self.headers = joined_headers(request.headers)
         self.raw_segments = [part for part in path.split("/") if part]
         self.segments = self._unquoted(path)
         self.query = Query(query)
@@ -428,6 +429,25 @@ class Exchange:
             return False
         tags = sent.replace(",", " ").split()
         return etag in [tag.removeprefix("W/") for tag in tags]
+
+
+def joined_headers(
+    headers: CIMultiDictProxy[str],
+) -> CIMultiDict[str] | CIMultiDictProxy[str]:
+    """Give headers of which each comes once: CouchDB joins the values of one that is repeated."""
+    if not _repeats_any(tuple(headers)):
+        return headers
+    joined: CIMultiDict[str] = CIMultiDict()
+    for name in headers:
+        if name not in joined:
+            joined[name] = ", ".join(headers.getall(name))
+    return joined
+
+
+@lru_cache(maxsize=256)
+def _repeats_any(names: tuple[str, ...]) -> bool:
+    # a client sends the same names again and again
+    return len({name.lower() for name in names}) < len(names)
 
 
 async def _at_once(body: bytes) -> AsyncIterator[bytes]:

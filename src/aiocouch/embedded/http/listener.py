@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Listener", "with_merged_headers"]
 
 _BUFFER = 2**16
+_LONGEST_HEAD = 2**20
 _REQUEST_LINE = re.compile(rb"[A-Z]+ [^ \r\n]+ HTTP/1\.[01]\r\n")
 # Where a body ends is no matter of taste.
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
@@ -55,11 +56,16 @@ class _Connection(web.RequestHandler):
 
 
 class _Parser:
-    """aiohttp's parser, which is replaced by a fresh one where it stumbles over repeated headers."""
+    """aiohttp's parser, which is replaced by a fresh one where it stumbles over repeated headers.
+
+    What has come of a head that is not complete is kept, so that the fresh one gets it whole.
+    """
 
     def __init__(self, parser: Any, make: Callable[[], Any]) -> None:
         self._parser = parser
         self._make = make
+        self._head = b""
+        self._body: Any = None
         self.feed_data = self._fed(parser)
 
     def __getattr__(self, name: str) -> Any:
@@ -69,17 +75,44 @@ class _Parser:
         feed = parser.feed_data
 
         def feed_data(data: bytes) -> Any:
+            in_body = self._body is not None and not self._body.is_eof()
             try:
-                return feed(data)
+                result = feed(data)
             except BadHttpMessage:
-                merged = with_merged_headers(data)
-                if merged is None:
+                if not _repeats_headers(self._head + data):
                     raise
-            self._parser = self._make()
-            self.feed_data = self._fed(self._parser)
-            return self.feed_data(merged)
+                self.feed_data = self._gather
+                return self._gather(data)
+            if result[0]:
+                self._head, self._body = b"", result[0][-1][1]
+            elif not in_body:
+                self._head += data
+            return result
 
         return feed_data
+
+    def _gather(self, data: bytes) -> Any:
+        """Wait for the end of a head with repeated headers, and give it to a fresh parser."""
+        self._head += data
+        if b"\r\n\r\n" not in self._head and len(self._head) < _LONGEST_HEAD:
+            return [], False, b""
+        merged = with_merged_headers(self._head)
+        if merged is None:
+            raise BadHttpMessage("Bad headers")
+        self._head, self._body = b"", None
+        self._parser = self._make()
+        self.feed_data = self._fed(self._parser)
+        return self.feed_data(merged)
+
+
+def _repeats_headers(head: bytes) -> bool:
+    """Tell whether a head, as far as it has come, has a header twice that can be put together."""
+    if _REQUEST_LINE.match(head) is None:
+        return False
+    lines = head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    names = [line.partition(b":")[0].lower() for line in lines if b":" in line]
+    repeated = {name for name in names if names.count(name) > 1}
+    return bool(repeated) and not repeated & _FRAMING
 
 
 def with_merged_headers(data: bytes) -> bytes | None:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aiocouch._wire.revision import format_revision
-from aiocouch.embedded.errors import no_database
+from aiocouch.embedded.errors import insufficient_storage, no_database
 from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.pages import Pages
 
@@ -100,6 +100,8 @@ class Index:
         self._pace = _BATCH
         self._fresh = False
         self._waiting = 0
+        self.disk_is_full: Callable[[], bool] = lambda: False
+        """Whether there is no room to bring it up to date."""
         self.tables = tables
         self.pages = Pages(tables)
         self.closed = False
@@ -122,12 +124,15 @@ class Index:
     async def refresh(self) -> None:
         """Bring the index up to date with what is committed now, or wait until it is.
 
-        Raises what the mapper raises (CouchError), and 404 when the database goes away.
+        Raises what the mapper raises (CouchError), 507 when it would have to grow on a full disk,
+        and 404 when the database goes away.
         """
         target = self._database.update_seq, self._database.purge_seq
         self._waiting += 1
         try:
             while not self._reached(*target):
+                if self.disk_is_full():
+                    raise insufficient_storage("not enough room to update index")
                 await self._share(self.start_refresh())
         finally:
             self._waiting -= 1

@@ -44,7 +44,8 @@ class Indexes:
     """The indexes of all databases of a server, by signature.
 
     `languages` makes the mapper of views in a language; JavaScript is there from the start.
-    `reduce_limit` gives how fast reduce functions have to shrink what they get.
+    `reduce_limit` gives how fast reduce functions have to shrink what they get, `disk_is_full` tells
+    whether indexes may not grow.
     """
 
     def __init__(self, queries: QueryServer, tasks: ActiveTasks | None = None) -> None:
@@ -60,6 +61,7 @@ class Indexes:
         )
         self._closing: set[asyncio.Task[None]] = set()
         self.reduce_limit: Callable[[], ReduceLimit] = ReduceLimit
+        self.disk_is_full: Callable[[], bool] = lambda: False
         self.compacting: set[Index] = set()
         """The indexes that are being compacted."""
 
@@ -124,6 +126,7 @@ class Indexes:
             tables = _open_tables(database, signature, trees)
             progress = self._progress(database, design_id)
             index = Index(database, tables, mapper, options, progress)
+            index.disk_is_full = self.disk_is_full
             self._keep(database, signature, index)
         return index
 

@@ -16,7 +16,7 @@ from aiocouch.embedded.documents.sent_attachments import (
     MissingStubError,
     resolve_attachments,
 )
-from aiocouch.embedded.errors import CouchError, conflict, internal
+from aiocouch.embedded.errors import CouchError, conflict, insufficient_storage, internal
 from aiocouch.embedded.identity import SYSTEM, is_database_admin
 from aiocouch.embedded.store.new_revisions import (
     NewRevision,
@@ -110,6 +110,8 @@ class Update:
         written is on disk.
         """
         self._refuse(edits)
+        if not self._replicated and self._hooks.disk_is_full():
+            return [Outcome(edit.id, "", insufficient_storage()) for edit in edits]
         self._is_strict = self._looks_closely(edits)
         # in the order of ids, as CouchDB numbers the changes of one request
         places = sorted(range(len(edits)), key=lambda place: edits[place].id)

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from aiocouch.embedded.documents.edits import read_edit
-from aiocouch.embedded.errors import bad_request, method_not_allowed, no_database
+from aiocouch.embedded.errors import (
+    bad_request,
+    insufficient_storage,
+    method_not_allowed,
+    no_database,
+)
 from aiocouch.embedded.http.database_info import database_info
 from aiocouch.embedded.http.routes.attachments import compression
 from aiocouch.embedded.http.routes.documents import answer_batch, check_size, location
 from aiocouch.embedded.http.routing import default_route
+from aiocouch.embedded.store.registry import check_database_name
 from aiocouch.embedded.store.schema import DEFAULT_Q
 
 if TYPE_CHECKING:
@@ -51,6 +57,9 @@ async def _create(exchange: Exchange) -> web.StreamResponse:
     partitioned = exchange.query.is_true("partitioned")
     if partitioned and _is_system(name, server.config):
         raise bad_request("Cannot partition a system database")
+    if name not in server.databases and server.hooks.disk_is_full():
+        check_database_name(name)
+        raise insufficient_storage()
     database = server.databases.create(
         name,
         partitioned=partitioned,
