@@ -10,6 +10,7 @@ from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import Edit
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import (
+    AccountLockedError,
     BadRequestError,
     ConflictError,
     CouchDBError,
@@ -35,6 +36,7 @@ from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 __version__ = "5.0.0.dev0"
 
 __all__ = [
+    "AccountLockedError",
     "AllDocsView",
     "Attachment",
     "BadRequestError",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
+    "AccountLockedError",
     "BadRequestError",
     "ConflictError",
     "CouchDBError",
@@ -131,6 +132,14 @@ class UnauthorizedError(CouchDBError, PermissionError):
 
 class ForbiddenError(CouchDBError, PermissionError):
     """The server answered 403: known, but not allowed (or locked out)."""
+
+
+class AccountLockedError(ForbiddenError):
+    """The server answered 403, for too many wrong passwords came from this address for this name.
+
+    CouchDB takes the right one again after some minutes (`[chttpd_auth_lockout] max_lifetime`), and
+    at once a new one.
+    """
 
 
 class NotFoundError(CouchDBError, KeyError):

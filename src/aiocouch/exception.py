@@ -17,6 +17,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from aiocouch._errors import (
+    AccountLockedError,
     BadRequestError,
     ConflictError,
     CouchDBError,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "AccountLockedError",
     "BadRequestError",
     "ConflictError",
     "CouchDBError",
@@ -171,18 +173,25 @@ ERROR_BY_STATUS: dict[int, type[CouchDBError]] = {
     417: ExpectationFailedError,
 }
 """The one table from HTTP status to class. A status outside raises `RemoteResponseError`."""
+_LOCKED = "Account is temporarily locked"
 
 
 def response_error(facts: Facts, headers: Mapping[str, str] | None = None) -> CouchDBError:
     """The error for an answer with an error status."""
     message = _message(facts)
-    error_class = ERROR_BY_STATUS.get(facts.status or 0)
+    error_class = _class_of(facts)
     if error_class is None:
         return RemoteResponseError(message, facts, headers=headers)
     error = error_class(message, facts)
     # Programs read status and headers off the cause since aiocouch 2.
     error.__cause__ = RemoteResponseError(message, facts, headers=headers)
     return error
+
+
+def _class_of(facts: Facts) -> type[CouchDBError] | None:
+    if facts.status == 403 and (facts.reason or "").startswith(_LOCKED):
+        return AccountLockedError
+    return ERROR_BY_STATUS.get(facts.status or 0)
 
 
 def transport_error(cause: Exception, facts: Facts) -> CouchDBError:

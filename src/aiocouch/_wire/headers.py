@@ -9,6 +9,8 @@ from multidict import CIMultiDict
 if TYPE_CHECKING:
     from multidict import MultiMapping
 
+__all__ = ["Headers"]
+
 T = TypeVar("T")
 
 
