@@ -67,7 +67,7 @@ class CookieAuth(Auth):
 
 def cookie_header(value: str) -> SecretHeaders:
     """The `Cookie` header. Raises `InvalidInputError` for what no cookie's value has."""
-    if not value.isascii() or any(c in ";, \r\n\t\0" for c in value):
+    if not (value.isascii() and value.isprintable()) or any(c in ";, " for c in value):
         raise InvalidInputError("the session cookie has characters that no cookie value has")
     return SecretHeaders(Cookie=f"{_NAME}={value}")
 
