@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import os
+import ssl
 import sys
 import types
 import typing
@@ -31,6 +32,7 @@ _STANDARD: dict[str, object] = {
         "aiohttp": aiohttp,
         "asyncio": asyncio,
         "os": os,
+        "ssl": ssl,
         "URL": URL,
     },
 }

@@ -31,12 +31,15 @@ from aiocouch.server.users import Users
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Mapping
     from types import TracebackType
     from typing import Unpack
 
+    import aiohttp
     from yarl import URL
 
+    from aiocouch.auth import Auth
     from aiocouch.remote import HTTPResponse
     from aiocouch.typing import DatabaseOptions, ListOptions
 
@@ -50,11 +53,14 @@ class CouchDB(Discreet):
     """A session with a CouchDB server, an async context manager; else `close` it by hand.
 
     `server` is its URL, which may have a path and credentials. `user` and `password` are sent with
-    every request; `cookie` is the value of an `AuthSession` cookie. All else goes to
-    `aiohttp.ClientSession`, such as `headers` or `timeout`. Nothing is sent before the first request.
-    Bodies of more bytes than `gzip_above` are compressed, if that pays and the server takes it.
+    every request; `cookie` is the value of an `AuthSession` cookie; `auth` is any other way to say who
+    we are, such as `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
+    (`aiocouch.auth.tls`). All else goes to `aiohttp.ClientSession`, such as `headers` or `timeout`.
+    Nothing is sent before the first request. Bodies of more bytes than `gzip_above` are compressed, if
+    that pays and the server takes it.
 
-    Raises `InvalidInputError` for a bad URL, `InvalidTypeError` for an unknown option.
+    Raises `InvalidInputError` for a bad URL, or credentials given twice, `InvalidTypeError` for an
+    unknown option.
     """
 
     def __init__(
@@ -65,10 +71,19 @@ class CouchDB(Discreet):
         cookie: str | None = None,
         *,
         gzip_above: int | str | None = None,
+        auth: Auth | aiohttp.BasicAuth | None = None,
+        tls: ssl.SSLContext | None = None,
         **kwargs: Any,
     ) -> None:
         self.remote = Remote(
-            server, user=user, password=password, cookie=cookie, gzip_above=gzip_above, **kwargs
+            server,
+            user=user,
+            password=password,
+            cookie=cookie,
+            gzip_above=gzip_above,
+            auth=auth,
+            tls=tls,
+            **kwargs,
         )
 
     _server = Renamed("remote")

@@ -26,14 +26,16 @@ from aiocouch._transport.stream import Stream
 from aiocouch._transport.trace import Trace
 from aiocouch._transport.url import split
 from aiocouch._wire.codec import encoder
-from aiocouch.auth import BasicAuth, credentials
+from aiocouch.auth import CookieAuth, LoginAuth, credentials
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Mapping
 
     from yarl import URL
 
     from aiocouch._transport.body import ResponseBody
+    from aiocouch.auth import Auth
 
 __all__ = ["HTTPResponse", "Remote", "RemoteServer", "Span", "Stream", "Timeout", "silent_for"]
 
@@ -55,13 +57,21 @@ class Remote(RemoteServer):
         password: str | None = None,
         cookie: str | None = None,
         gzip_above: int | str | None = None,
+        auth: Auth | aiohttp.BasicAuth | None = None,
+        tls: ssl.SSLContext | None = None,
         **kwargs: Any,
     ) -> None:
         pack_above = number_of_bytes(gzip_above)
-        given = credentials(user, password, cookie)
         self.url, named, secret = split(server)
-        self.credentials = BasicAuth(named, secret or "") if named else given
-        self._sessions = Sessions(kwargs)
+        if named:
+            user, password, cookie = named, secret, None
+        if isinstance(auth, aiohttp.BasicAuth):
+            kwargs, auth = {**kwargs, "auth": auth}, None
+        self.credentials = credentials(user, password, cookie, auth)
+        if self.credentials is not None:
+            self.credentials.joins(self.url)
+        own_cookie = isinstance(self.credentials, CookieAuth | LoginAuth)
+        self._sessions = Sessions(kwargs, tls=tls, own_cookie=own_cookie)
         self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
         self._stream_timeout = kwargs.get("timeout") or STREAM_TIMEOUT
         self._send = Send(self._sessions)

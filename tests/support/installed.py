@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from aiocouch.testing import CouchDBServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    Settings = Mapping[str, Mapping[str, str]]
 
 BINARY = Path(os.environ.get("COUCHDB_BINARY", "/opt/couchdb/bin/couchdb"))
 _STARTED = re.compile(r"Apache CouchDB has started on (http://127\.0\.0\.1:\d+)/")
@@ -49,22 +51,26 @@ def is_installed() -> bool:
 
 
 @contextlib.contextmanager
-def installed_couchdb() -> Iterator[CouchDBServer]:
+def installed_couchdb(settings: Settings | None = None) -> Iterator[CouchDBServer]:
     """Run the installed CouchDB in a new folder, on a free port, until the block is left."""
     with tempfile.TemporaryDirectory(prefix="couchdb-", ignore_cleanup_errors=True) as name:
-        process, server = start_couchdb(Path(name))
+        process, server = start_couchdb(Path(name), settings=settings)
         try:
             yield server
         finally:
             _stop(process)
 
 
-def start_couchdb(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], CouchDBServer]:
+def start_couchdb(
+    folder: Path, port: int = 0, settings: Settings | None = None
+) -> tuple[subprocess.Popen[str], CouchDBServer]:
     """Start the installed CouchDB with its data in a folder, which may have some already.
+
+    The settings are sections by their names, beside those that every server here has.
 
     It has a process group of its own. Give it back once it answers.
     """
-    process = _start(folder, port)
+    process = _start(folder, port, settings or {})
     try:
         server = CouchDBServer(_address_of(process), "admin", "admin")
         _await_system_databases(server)
@@ -74,12 +80,12 @@ def start_couchdb(folder: Path, port: int = 0) -> tuple[subprocess.Popen[str], C
     return process, server
 
 
-def _start(folder: Path, port: int) -> subprocess.Popen[str]:
+def _start(folder: Path, port: int, settings: Settings) -> subprocess.Popen[str]:
     root = BINARY.parent.parent
-    settings = folder / "local.ini"
-    if not settings.exists():  # a server that is started again keeps its name and its secret
-        secret = secrets.token_hex(16)
-        settings.write_text(_INI.format(folder=folder, secret=secret, port=port))
+    file = folder / "local.ini"
+    if not file.exists():  # a server that is started again keeps its name and its secret
+        ours = _INI.format(folder=folder, secret=secrets.token_hex(16), port=port)
+        file.write_text(ours + "".join(_sections(settings)))
     arguments = (root / "etc/vm.args").read_text().splitlines()
     # Without a node name it needs no port mapper, and no two servers can get in each other's way.
     named = ("-name", "-sname")
@@ -96,6 +102,13 @@ def _start(folder: Path, port: int) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def _sections(settings: Settings) -> Iterator[str]:
+    """Those that stand there already go on: CouchDB reads them as one."""
+    for name, section in settings.items():
+        yield f"[{name}]\n"
+        yield from (f"{key} = {value}\n" for key, value in section.items())
 
 
 def _address_of(process: subprocess.Popen[str]) -> str:

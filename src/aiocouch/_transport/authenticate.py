@@ -2,56 +2,99 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from aiocouch._transport.answer import HTTPResponse
-from aiocouch.auth import CookieAuth
+from aiocouch._transport.request import Request
+from aiocouch._wire.texts import Texts
+from aiocouch.auth import Auth
+from aiocouch.auth.cookie import session_cookie
+from aiocouch.exception import CouchDBError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from aiocouch._transport.request import Answer, Request, Step
-    from aiocouch.auth import Credentials
+    from aiocouch._transport.request import Answer, Body, Step
 
 __all__ = ["Authenticate"]
 
 
 class Authenticate:
-    """Puts on each request the headers that prove who we are, and keeps a cookie that is pushed.
+    """Puts on each request the headers that prove who we are.
 
-    `identity` is the same object as long as the headers are the same.
+    They are the same object as long as they do not change. A flow that wants to is asked when a
+    request is refused, and told of cookies that are pushed; one request is sent twice at most.
     """
 
-    def __init__(self, next: Step, credentials: Credentials | None) -> None:
+    def __init__(self, next: Step, auth: Auth | None) -> None:
         self._next = next
-        self._credentials = credentials
-        self._renews = isinstance(credentials, CookieAuth)
-        self.identity: Mapping[str, str] | None = credentials.headers() if credentials else None
+        self._auth = auth
+        # Most ways say the same with each request, and hear of nothing.
+        self._listens = auth is not None and _has_own(auth, "refused", "pushed")
+
+    @property
+    def identity(self) -> Mapping[str, str] | None:
+        """The headers of now, None where there are none at hand."""
+        return self._auth.ready() if self._auth is not None else None
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
         """The answer of the next step."""
-        request.identity = self.identity
-        return self._renewed(request) if self._renews else self._next(request)
+        auth = self._auth
+        if auth is None:
+            return self._next(request)
+        held = auth.ready()
+        if held is None or self._listens:
+            return self._flow(auth, request, held)
+        request.identity = held
+        return self._next(request)
 
-    async def _renewed(self, request: Request) -> Answer:
-        """CouchDB pushes a new cookie to a session that has used some of its time."""
-        answer = await self._next(request)
-        pushed = _cookie(answer, "AuthSession")
-        if pushed and self._credentials is not None and self._credentials.renew(pushed):
-            self.identity = self._credentials.headers()
+    async def _flow(self, auth: Auth, request: Request, held: Mapping[str, str] | None) -> Answer:
+        ask = partial(self._ask, request)
+        sent = request.identity = await auth.headers(ask) if held is None else held
+        try:
+            answer = await self._next(request)
+        except CouchDBError as error:
+            # Asked in any case: a flow may have to renew something for the next request.
+            again = await auth.refused(error, sent, ask)
+            if not (again and _may_be_sent_again(request.body)):
+                raise
+            answer = None
+        if answer is None:  # and the refusal is no context of what happens now
+            held = auth.ready()
+            sent = request.identity = await auth.headers(ask) if held is None else held
+            answer = await self._next(request)
+        _tell(auth, answer, sent)
         return answer
 
+    async def _ask(
+        self,
+        request: Request,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> HTTPResponse:
+        """A request of the flow's own, to the node and by the deadline of the one it is for."""
+        own = Request(method, path, body, headers, deadline=request.deadline, node=request.node)
+        answer: Any = await self._next(own)
+        found: HTTPResponse = answer
+        return found
 
-def _cookie(answer: Answer, name: str) -> str | None:
-    """The value of a cookie that the answer sets."""
-    head = answer if isinstance(answer, HTTPResponse) else HTTPResponse(answer.response)
-    if "Set-Cookie" not in head.headers:
-        return None
-    cookies: SimpleCookie = SimpleCookie()
-    for text in head.headers.getall("Set-Cookie"):
-        try:
-            cookies.load(text)
-        except CookieError:
-            continue
-    return cookies[name].value if name in cookies else None
+
+def _tell(auth: Auth, answer: Answer, sent: Mapping[str, str]) -> None:
+    """CouchDB pushes a new cookie to a session that has used some of its time."""
+    head = answer if isinstance(answer, HTTPResponse) else answer.response
+    pushed = session_cookie(head.headers)
+    if pushed is not None:
+        auth.pushed(pushed.value, pushed.max_age, sent)
+
+
+def _may_be_sent_again(body: Body) -> bool:
+    """Whether it is there as it was: an iterator may have given all it had."""
+    return body is None or isinstance(body, bytes | Texts)
+
+
+def _has_own(auth: Auth, *methods: str) -> bool:
+    return any(getattr(type(auth), name) is not getattr(Auth, name) for name in methods)

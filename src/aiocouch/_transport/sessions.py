@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from multidict import CIMultiDict
 
 from aiocouch._transport.answer import facts_of
+from aiocouch._transport.jar import Jar
 from aiocouch._transport.pool import Pool, Span, pool_of
-from aiocouch.exception import InvalidTypeError, SessionClosedError
+from aiocouch.exception import InvalidInputError, InvalidTypeError, SessionClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +53,21 @@ class Session:
 class Sessions:
     """Opens the sessions at the first request, in the running loop.
 
+    `own_cookie` is for a session whose `AuthSession` cookie is not aiohttp's to keep.
+
     Raises `InvalidTypeError` for an option that `aiohttp.ClientSession` does not know.
     """
 
-    def __init__(self, kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        kwargs: Mapping[str, Any],
+        *,
+        tls: ssl.SSLContext | None = None,
+        own_cookie: bool = False,
+    ) -> None:
         self._options = _session_options(kwargs)
+        self._secure: dict[str, Any] = {} if tls is None else {"ssl": _checked(tls, kwargs)}
+        self._own_cookie = own_cookie and "cookie_jar" not in kwargs
         self._given = CIMultiDict({"Accept": "application/json"})
         self._given.update(self._options.pop("headers"))
         self.middlewares = tuple(kwargs.get("middlewares") or ())
@@ -90,17 +102,30 @@ class Sessions:
             what = "is closed" if self._closed else "belongs to another event loop"
             facts = facts_of(request.method, request.path)
             raise SessionClosedError(f"{facts.method} {facts.path}: the session {what}", facts)
-        self._session = Session(self._given, self._options)
+        options = dict(self._options)
+        if self._secure:
+            options["connector"] = aiohttp.TCPConnector(**self._secure)
+        if self._own_cookie:
+            options["cookie_jar"] = Jar()
+        self._session = Session(self._given, options)
         self._loop = asyncio.get_running_loop()
         return self._session
 
     def _for_feeds(self, session: Session) -> Session:
         """Where feeds wait, without a limit of connections: they would take all of the others'."""
         if self._feeds is None:
-            connector = aiohttp.TCPConnector(limit=0)
+            connector = aiohttp.TCPConnector(limit=0, **self._secure)
             shared = {"connector": connector, "cookie_jar": session.client.cookie_jar}
             self._feeds = Session(self._given, {**self._options, **shared})
         return self._feeds
+
+
+def _checked(tls: object, kwargs: Mapping[str, Any]) -> ssl.SSLContext:
+    if not isinstance(tls, ssl.SSLContext):
+        raise InvalidTypeError(f"tls must be an ssl.SSLContext, not {type(tls).__name__}")
+    if kwargs.get("connector") is not None:
+        raise InvalidInputError("a connector has its own TLS context: give it to the connector")
+    return tls
 
 
 def _session_options(kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aiocouch.auth.basic import BasicAuth
 from aiocouch.auth.cookie import CookieAuth
+from aiocouch.auth.flow import Auth
 from aiocouch.exception import InvalidInputError, InvalidTypeError
-
-if TYPE_CHECKING:
-    from aiocouch.auth.flow import Auth
 
 __all__ = ["credentials"]
 
@@ -22,6 +18,8 @@ def credentials(
         if value is not None and not isinstance(value, str):
             raise InvalidTypeError(f"{name} must be a str, not {type(value).__name__}")
     if auth is not None:
+        if not isinstance(auth, Auth):
+            raise InvalidTypeError(f"auth must be an aiocouch.auth.Auth, not {type(auth).__name__}")
         if user or password or cookie:
             raise InvalidInputError("auth= and user=, password= or cookie= say two ways who we are")
         return auth

@@ -40,7 +40,9 @@ class ProxyAuth(Auth):
         if isinstance(roles, str):
             raise InvalidTypeError("roles must be several str, not one")
         self._user = _checked("user name", user)
-        self._headers = SecretHeaders({user_header: user, roles_header: _joined(roles)})
+        self._headers = SecretHeaders({user_header: user})
+        if joined := _joined(roles):  # an empty header would be a role without a name
+            self._headers[roles_header] = joined
         if secret is not None:
             self._headers[token_header] = _token(user, secret, digest)
 

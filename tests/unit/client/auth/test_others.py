@@ -131,7 +131,9 @@ def test_proxy(digest: Any, secret: str | bytes) -> None:
 
 def test_proxy_without_a_secret_and_with_other_names() -> None:
     auth = ProxyAuth("bond", user_header="X-User", roles_header="X-Roles")
-    assert auth.ready() == {"X-User": "bond", "X-Roles": ""}
+    assert auth.ready() == {"X-User": "bond"}
+    auth = ProxyAuth("bond", ["a"], roles_header="X-Roles")
+    assert auth.ready() == {"X-Auth-CouchDB-UserName": "bond", "X-Roles": "a"}
     auth = ProxyAuth("bond", secret="s", token_header="X-Token")
     assert "X-Token" in auth.ready()
 

@@ -1,0 +1,358 @@
+"""Ways to say who we are, on servers that are set up for each of them.
+
+They need settings of their own, so they run on the embedded server and an installed CouchDB only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+
+from aiocouch import CouchDB, Database, Document
+from aiocouch.auth import (
+    BasicAuth,
+    CookieAuth,
+    LoginAuth,
+    ProxyAuth,
+    RotatingBasicAuth,
+    TokenAuth,
+)
+from aiocouch.exception import (
+    AccountLockedError,
+    BadRequestError,
+    CouchDBError,
+    ForbiddenError,
+    UnauthorizedError,
+)
+from aiocouch.testing import BackgroundCouchDB, CouchDBServer
+from tests.support.installed import installed_couchdb, is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from aiocouch.auth import Auth
+
+_HANDLERS = ", ".join(
+    f"{{chttpd_auth, {name}_authentication_handler}}"
+    for name in ("cookie", "proxy", "jwt", "default")
+)
+SECRET, KEY = "the secret of the server", b"the key of the tokens, 32 bytes or more"
+SETTINGS = {
+    "chttpd": {"authentication_handlers": _HANDLERS},
+    "chttpd_auth": {"secret": SECRET, "timeout": "2", "proxy_use_secret": "true"},
+    "jwt_keys": {"hmac:_default": base64.b64encode(KEY).decode()},
+    "chttpd_auth_lockout": {"mode": "enforce", "threshold": "5"},
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        installed = is_installed() and metafunc.config.getoption("--servers") != "embedded"
+        names = ["embedded", "installed"] if installed else ["embedded"]
+        metafunc.parametrize("server", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest) -> Iterator[CouchDBServer]:
+    """A server of this module's own."""
+    embedded = request.param == "embedded"
+    with BackgroundCouchDB(settings=SETTINGS) if embedded else installed_couchdb(SETTINGS) as found:
+        yield found
+
+
+class Person:
+    """An ordinary user, and a database that only this one may enter."""
+
+    def __init__(self, admin: CouchDB) -> None:
+        self.name, self.password = f"user-{uuid.uuid4().hex}", "pä:ss wörd"
+        self.admin = admin
+        self.changing = asyncio.Lock()
+        self.db = Database(admin, f"test-{uuid.uuid4().hex}")
+
+    async def appear(self) -> None:
+        users = await self.admin.create("_users", exists_ok=True)
+        self.document = Document(users, f"org.couchdb.user:{self.name}")
+        await self.change_password(self.password)
+        await self.admin.create(self.db.id)
+        security = await self.db.security()
+        security.add_member(self.name)
+        await security.save()
+        await (await self.db.create("x", data={"n": 1})).save()
+
+    async def change_password(self, password: str) -> None:
+        async with self.changing:
+            self.document.update(name=self.name, password=password, roles=[], type="user")
+            await self.document.save()
+            await self.document.fetch(discard_changes=True)
+            self.password = password
+
+    async def disappear(self) -> None:
+        await self.document.delete()
+        await self.db.delete()
+
+    async def read(self, couchdb: CouchDB) -> int:
+        """One request that only this user may make."""
+        number: int = (await Database(couchdb, self.db.id)["x"])["n"]
+        return number
+
+    def pair(self) -> tuple[str, str]:
+        return self.name, self.password
+
+    async def stored(self) -> tuple[str, str]:
+        """The same from a store that changes together with the server."""
+        async with self.changing:
+            return self.pair()
+
+
+@pytest.fixture
+async def person(server: CouchDBServer) -> AsyncIterator[Person]:
+    """A user with a database."""
+    async with server.connect() as admin:
+        found = Person(admin)
+        await found.appear()
+        yield found
+        await found.disappear()
+
+
+async def who(couchdb: CouchDB) -> tuple[str | None, list[str]]:
+    """Who the server takes us for, and with which roles."""
+    context = (await couchdb.remote.request("GET", "/_session")).json()["userCtx"]
+    return context["name"], context["roles"]
+
+
+def part(value: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+
+def jwt(name: str, seconds: float, key: bytes = KEY, roles: tuple[str, ...] = ()) -> str:
+    """A token for a user, good for so many seconds from now."""
+    claims = {"sub": name, "exp": int(time.time() + seconds), "_couchdb.roles": roles}
+    text = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims)}"
+    signature = hmac.digest(key, text.encode(), hashlib.sha256)
+    return f"{text}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+
+# -- login
+
+
+async def test_login(server: CouchDBServer, person: Person) -> None:
+    async with CouchDB(server.url, auth=LoginAuth(*person.pair())) as couchdb:
+        await couchdb.check_credentials()
+        assert await who(couchdb) == (person.name, [])
+        assert await person.read(couchdb) == 1
+
+
+async def test_a_session_of_the_admin(server: CouchDBServer) -> None:
+    async with CouchDB(server.url, auth=LoginAuth(server.user, server.password)) as couchdb:
+        assert await couchdb.keys()
+        assert await who(couchdb) == ("admin", ["_admin"])
+
+
+async def is_over(server: CouchDBServer, cookie: str) -> None:
+    """Wait until the server takes a cookie no more."""
+    async with CouchDB(server.url) as asking:
+        headers = {"Cookie": f"AuthSession={cookie}"}
+        while True:
+            answer = await asking.remote.request("GET", "/_session", headers=headers)
+            if answer.json()["userCtx"]["name"] is None:
+                return
+
+
+async def test_many_callers_when_the_session_expires(server: CouchDBServer, person: Person) -> None:
+    frozen = LoginAuth(*person.pair(), clock=lambda: 0.0)  # which does not know that time passes
+    async with CouchDB(server.url, auth=frozen) as couchdb:
+        await person.read(couchdb)
+        held = frozen.ready()
+        assert held is not None
+        await is_over(server, held["Cookie"].removeprefix("AuthSession="))
+        assert await asyncio.gather(*[person.read(couchdb) for _ in range(64)]) == [1] * 64
+        assert frozen.ready() is not held
+
+
+async def test_many_callers_when_the_password_rotates(
+    server: CouchDBServer, person: Person
+) -> None:
+    async with CouchDB(server.url, auth=LoginAuth(person.stored)) as couchdb:
+        await person.read(couchdb)
+        for password in ("one", "two", "three"):
+            reads = [asyncio.create_task(person.read(couchdb)) for _ in range(32)]
+            await person.change_password(password)
+            reads += [asyncio.create_task(person.read(couchdb)) for _ in range(32)]
+            assert await asyncio.gather(*reads) == [1] * 64
+    async with CouchDB(server.url, *person.pair()) as couchdb:
+        assert await person.read(couchdb) == 1, "nobody was locked out"
+
+
+async def test_no_rights_are_no_reason_to_log_in(server: CouchDBServer, person: Person) -> None:
+    login = LoginAuth(*person.pair())
+    async with CouchDB(server.url, auth=login) as couchdb:
+        await person.read(couchdb)
+        held = login.ready()
+        with pytest.raises(UnauthorizedError, match="not a server admin"):
+            await couchdb.keys()
+        assert login.ready() is held
+
+
+async def test_a_feed_by_login(server: CouchDBServer, person: Person) -> None:
+    async with CouchDB(server.url, auth=LoginAuth(*person.pair())) as couchdb:
+        assert [event.id async for event in Database(couchdb, person.db.id).changes()] == ["x"]
+
+
+async def test_attachments_by_login(server: CouchDBServer, person: Person) -> None:
+    login = LoginAuth(*person.pair())
+    async with CouchDB(server.url, auth=login) as couchdb:
+        document = await Database(couchdb, person.db.id).create("y")
+        await document.save()
+        login.forget()
+        attachment = document.attachment("a.txt")
+        await attachment.save(b"text", "text/plain")
+        login.forget()
+        assert await attachment.fetch() == b"text"
+
+
+# -- wrong passwords
+
+
+async def test_a_wrong_password_is_tried_once(server: CouchDBServer, person: Person) -> None:
+    async with CouchDB(server.url, auth=LoginAuth(person.name, "wrong")) as couchdb:
+        for _ in range(20):
+            with pytest.raises(UnauthorizedError, match="incorrect"):
+                await person.read(couchdb)
+    async with CouchDB(server.url, *person.pair()) as couchdb:
+        assert await person.read(couchdb) == 1, "the account is not locked"
+
+
+async def error_of(couchdb: CouchDB, person: Person) -> CouchDBError | None:
+    try:
+        await person.read(couchdb)
+    except CouchDBError as error:
+        return error
+    return None
+
+
+async def test_a_locked_account(server: CouchDBServer, person: Person) -> None:
+    async with CouchDB(server.url, person.name, "wrong") as stranger:
+        errors = [await error_of(stranger, person) for _ in range(6)]
+    assert [type(error) for error in errors] == [UnauthorizedError] * 5 + [AccountLockedError]
+    assert isinstance(errors[-1], ForbiddenError)
+    assert errors[-1].status == 403
+    assert errors[-1].error == "forbidden"
+    ways: list[Auth] = [LoginAuth(*person.pair()), BasicAuth(*person.pair())]
+    for auth in ways:
+        async with CouchDB(server.url, auth=auth) as couchdb:
+            assert isinstance(await error_of(couchdb, person), AccountLockedError)
+    await person.change_password("another")
+    ways = [LoginAuth(*person.pair()), BasicAuth(*person.pair())]
+    for auth in ways:
+        async with CouchDB(server.url, auth=auth) as couchdb:
+            assert await person.read(couchdb) == 1, "a new password is not locked"
+
+
+async def test_a_rotating_password_for_each_request(server: CouchDBServer, person: Person) -> None:
+    async with CouchDB(server.url, auth=RotatingBasicAuth(person.stored)) as couchdb:
+        assert await person.read(couchdb) == 1
+        await person.change_password("another")
+        assert await person.read(couchdb) == 1
+
+
+# -- tokens
+
+
+async def test_token(server: CouchDBServer, person: Person) -> None:
+    token = jwt(person.name, 60, roles=("a", "b"))
+    async with CouchDB(server.url, auth=TokenAuth(token)) as couchdb:
+        await couchdb.check_credentials()
+        assert await who(couchdb) == (person.name, ["a", "b"])
+        assert await person.read(couchdb) == 1
+
+
+@pytest.mark.parametrize("wrong", ["expired", "forged", "malformed"])
+async def test_a_token_that_does_not_hold_is_replaced(
+    server: CouchDBServer, person: Person, wrong: str
+) -> None:
+    first = {
+        "expired": jwt(person.name, -60),
+        "forged": jwt(person.name, 60, b"another key of the tokens, also 32 bytes"),
+        "malformed": "a.b.c",
+    }[wrong]
+    tokens = iter([first])
+    asked = []
+
+    async def give() -> str:
+        asked.append(wrong)
+        return next(tokens, jwt(person.name, 60))
+
+    # The clock stands at zero, so that the flow takes none for expired.
+    async with CouchDB(server.url, auth=TokenAuth(give, clock=lambda: 0.0)) as couchdb:
+        assert await asyncio.gather(*[person.read(couchdb) for _ in range(16)]) == [1] * 16
+    assert len(asked) == 2
+    async with CouchDB(server.url, auth=TokenAuth(first)) as couchdb:
+        kind = UnauthorizedError if wrong == "expired" else BadRequestError
+        with pytest.raises(kind):
+            await person.read(couchdb)
+
+
+# -- proxy
+
+
+@pytest.mark.parametrize("digest", ["sha256", "sha1"])
+async def test_proxy(
+    server: CouchDBServer, person: Person, digest: Literal["sha256", "sha1"]
+) -> None:
+    auth = ProxyAuth(person.name, ["a", "b c"], secret=SECRET, digest=digest)
+    async with CouchDB(server.url, auth=auth) as couchdb:
+        await couchdb.check_credentials()
+        assert await who(couchdb) == (person.name, ["a", "b c"])
+        assert await person.read(couchdb) == 1
+    async with CouchDB(server.url, auth=ProxyAuth(person.name, secret=SECRET)) as couchdb:
+        assert await who(couchdb) == (person.name, [])
+
+
+@pytest.mark.parametrize("name", ["ü ñ €", "a:b", "a,b"])
+async def test_proxy_takes_any_name(server: CouchDBServer, name: str) -> None:
+    async with CouchDB(server.url, auth=ProxyAuth(name, ["rölé"], secret=SECRET)) as couchdb:
+        assert await who(couchdb) == (name, ["rölé"])
+
+
+async def test_proxy_with_a_wrong_secret(server: CouchDBServer, person: Person) -> None:
+    async with CouchDB(server.url, auth=ProxyAuth(person.name, secret="another")) as couchdb:
+        with pytest.raises(UnauthorizedError):
+            await person.read(couchdb)
+
+
+@pytest.mark.parametrize("token", [None, "zz", "abc"])
+async def test_proxy_whose_token_is_no_hex(server: CouchDBServer, token: str | None) -> None:
+    """CouchDB trips over it."""
+    headers = {} if token is None else {"X-Auth-CouchDB-Token": token}
+    async with CouchDB(server.url, auth=ProxyAuth("bond"), headers=headers) as couchdb:
+        with pytest.raises(CouchDBError, match="badarg") as caught:
+            await couchdb.info()
+        assert (caught.value.status, caught.value.error) == (500, "unknown_error")
+
+
+# -- a cookie that is given
+
+
+async def test_a_given_cookie_is_renewed_by_the_server(
+    server: CouchDBServer, person: Person
+) -> None:
+    login = LoginAuth(*person.pair())
+    async with CouchDB(server.url, auth=login) as couchdb:
+        await person.read(couchdb)
+    held = login.ready()
+    assert held is not None
+    auth = CookieAuth(held["Cookie"].removeprefix("AuthSession="))
+    first = auth.cookie
+    async with CouchDB(server.url, auth=auth) as couchdb:
+        while auth.cookie == first:
+            assert await person.read(couchdb) == 1
+        await is_over(server, first)
+        assert await person.read(couchdb) == 1
