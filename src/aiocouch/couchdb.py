@@ -63,6 +63,7 @@ class CouchDB(Discreet):
     unknown option.
     """
 
+    @overload
     def __init__(
         self,
         server: str | URL | None,
@@ -73,6 +74,31 @@ class CouchDB(Discreet):
         gzip_above: int | str | None = None,
         auth: Auth | aiohttp.BasicAuth | None = None,
         tls: ssl.SSLContext | None = None,
+        **kwargs: Any,
+    ) -> None: ...
+
+    @overload  # only `**options`, a dict of any types, can give what is required
+    def __init__(
+        self,
+        server: str | URL | None,
+        user: str | None = None,
+        password: str | None = None,
+        cookie: str | None = None,
+        *,
+        _: object,
+        **kwargs: object,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        server: str | URL | None,
+        user: str | None = None,
+        password: str | None = None,
+        cookie: str | None = None,
+        *,
+        gzip_above: Any = None,
+        auth: Any = None,
+        tls: Any = None,
         **kwargs: Any,
     ) -> None:
         self.remote = Remote(
