@@ -335,7 +335,7 @@ def test_the_url_is_a_way_too() -> None:
 
 def test_what_is_no_way() -> None:
     with pytest.raises(InvalidTypeError, match=r"aiocouch\.auth\.Auth"):
-        CouchDB("http://localhost", auth=("u", "p"))  # type: ignore[arg-type]
+        CouchDB("http://localhost", auth=("u", "p"))  # type: ignore[call-overload]
 
 
 def test_a_login_is_for_one_server() -> None:

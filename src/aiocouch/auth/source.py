@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from aiocouch._wire.secret import SecretPair
 from aiocouch.exception import InvalidTypeError
@@ -19,8 +19,9 @@ Source: TypeAlias = Callable[[], T | Awaitable[T]]
 
 async def value_of(source: Source[T]) -> T:
     """What the callback gives, awaited if need be."""
-    given = source()
-    return await given if inspect.isawaitable(given) else given
+    given: Any = source()
+    found: T = await given if inspect.isawaitable(given) else given
+    return found
 
 
 def checked_pair(given: object) -> SecretPair:
