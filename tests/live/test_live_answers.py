@@ -71,6 +71,34 @@ async def test_malformed_revisions_are_refused(
     assert (await ask("PUT", f"{path}/b", {"_revisions": revisions})).told == told
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"_rev": "0-1"},
+        {"_revisions": {"start": 0, "ids": ["1"]}},
+        {"_revisions": {"start": 0, "ids": ["1", "2"]}},
+    ],
+)
+async def test_generation_0_is_no_revision_of_what_is_deleted(
+    ask: HTTPClient, fresh_name: str, said: Any
+) -> None:
+    path = f"/{fresh_name}"
+    # one shard: each finds out by itself that there is nothing to validate
+    await ask("PUT", f"{path}?q=1")
+    try:
+        for name in ("a", "b"):
+            rev = (await ask("PUT", f"{path}/{name}", {})).json["rev"]
+            await ask("DELETE", f"{path}/{name}?rev={rev}")
+        gone = {"_deleted": True, **said}
+        assert (await ask("PUT", f"{path}/a", gone)).status == 409
+        assert (await ask("PUT", f"{path}/a", {"n": 2, **said})).json["rev"].startswith("3-")
+        assert (await ask("PUT", f"{path}/a", said)).status == 409
+        await ask("PUT", f"{path}/_design/d", {"validate_doc_update": "function () {}"})
+        assert (await ask("PUT", f"{path}/b", said)).status == 409
+    finally:
+        await ask("DELETE", path)
+
+
 async def test_a_revision_behind_the_path_says_nothing_new(path: str, ask: HTTPClient) -> None:
     text = '{"_revisions":{"start":2,"ids":["b","a"]},"_rev":"bad"}'
     assert (await ask("PUT", f"{path}/b?new_edits=false", text=text)).json["rev"] == "2-b"

@@ -167,6 +167,9 @@ async def test_design_documents_of_users_are_for_admins(asker: Asker) -> None:
             for rest in ("", "/_view/all"):
                 status, answer = await asker.ask("GET", f"{path}/_design/d{rest}", who=who)
                 assert (status, answer["reason"]) == (403, reason)
+            for rest in ("/_view/all", "/_list/a/all", "/a.txt", "/_nothing/x"):
+                status, answer = await asker.ask("GET", f"{path}/_design/no{rest}", who=who)
+                assert (status, answer["reason"]) == (404, "missing")
         show = f"{path}/_design/d/_show/name/org.couchdb.user:{mia}"
         assert await asker.ask("GET", show, who=(mia, "pw")) == (200, mia)
         assert await asker.ask("GET", show, who=None) == (200, "nobody")

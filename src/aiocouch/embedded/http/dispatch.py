@@ -16,7 +16,7 @@ from aiocouch.embedded.errors import (
 from aiocouch.embedded.http import loading
 from aiocouch.embedded.http.query import is_utf8
 from aiocouch.embedded.http.routing import Route, find_database_route, find_server_route
-from aiocouch.embedded.who.access import check_request
+from aiocouch.embedded.who.access import check_design_request, check_request
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -123,12 +123,14 @@ def _check_text(exchange: Exchange) -> None:
 
 
 def _require_design(exchange: Exchange) -> None:
-    """Raise 404 for a path that asks something of a design document that is missing."""
+    """Raise for what is asked of a design document: 404 where it is missing, 403 if it may not be."""
     segments = exchange.segments
-    if len(segments) < 4 or segments[1] != "_design" or segments[3][:1] != "_":
+    if len(segments) < 4 or segments[1] != "_design":
         return
     entry = exchange.database.get(f"_design/{segments[2]}")
-    if entry is None or entry.deleted:
+    if entry is not None and not entry.deleted:
+        check_design_request(segments, exchange.user, exchange.database.security)
+    elif segments[3][:1] == "_":
         raise not_found("missing" if entry is None else "deleted")
 
 

@@ -139,7 +139,7 @@ def _check_database_request(
     if security is None:
         raise no_database()
     check_member(user, security)
-    if segments[0] == "_users" or segments[0].endswith("/_users"):
+    if _is_of_users(segments[0]):
         _check_users_request(segments, user, security)
     if segments[0] in _SYSTEM_DATABASES or not _is_upkeep(segments):
         return
@@ -155,8 +155,21 @@ def _check_users_request(segments: Sequence[str], user: User, security: Security
         raise not_database_admin(user)
     if segments[1] == "_local" and not user.is_anonymous:
         raise not_found()  # it is nobody's own
-    if segments[1] == "_design" and len(segments) > 3 and segments[3] not in _FUNCTIONS:
+
+
+def check_design_request(segments: Sequence[str], user: User, security: SecurityObject) -> None:
+    """Raise 403 for what users may not ask of a design document that is there.
+
+    `segments` go on behind its id.
+    """
+    if not _is_of_users(segments[0]) or segments[3] in _FUNCTIONS:
+        return
+    if not is_database_admin(user, security):
         raise forbidden("Only administrators can view design docs in the users database.")
+
+
+def _is_of_users(database: str) -> bool:
+    return database == "_users" or database.endswith("/_users")
 
 
 def _is_upkeep(segments: Sequence[str]) -> bool:

@@ -210,7 +210,7 @@ class Update:
             return self._revise_replicated(edit, entry)
         # a stub that wants what is not there is told of before a conflict
         attachments = self._attached(edit, entry) if edit.members else []
-        base = base_of(entry, edit.revs, deleted=edit.deleted)
+        base = base_of(entry, self._named(edit, entry), deleted=edit.deleted)
         if base is None or (entry is None and base and self._is_strict):
             return conflict()
         parent = base[0] if base else None
@@ -218,6 +218,15 @@ class Update:
         rev, plain = next_revision_of(parent, edit.body, deleted=edit.deleted, attachments=digests)
         body = encode_body(edit.body, plain=plain)
         return NewRevision(edit.id, (rev, *base), edit.deleted, body, attachments)
+
+    def _named(self, edit: Edit, entry: Entry | None) -> tuple[Rev, ...]:
+        """Give the path that an edit is based on, by what it says.
+
+        Of a deleted document CouchDB, on its shorter way, takes generation 0 for no revision.
+        """
+        if entry is not None and entry.deleted and edit.revs and not self._is_strict:
+            return edit.revs if edit.revs[0][0] else ()
+        return edit.revs
 
     def _attached(self, edit: Edit, entry: Entry | None) -> Resolved:
         """Give the attachments of an edit, none where it is a conflict."""
