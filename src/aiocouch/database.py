@@ -23,10 +23,12 @@ from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.slices import sliced_docs
+from aiocouch.topics.functions import DesignFunctions
 from aiocouch.topics.indexes import Indexes
 from aiocouch.topics.local import LocalDocuments
 from aiocouch.topics.maintenance import Maintenance
 from aiocouch.topics.revisions import Revisions
+from aiocouch.topics.search import SearchIndex
 from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, View
 from aiocouch.writing import BulkWriter
@@ -113,6 +115,18 @@ class Database(RemoteDatabase):
     def local(self) -> LocalDocuments:
         """Return its local documents (`/{db}/_local/…`). Sends no request."""
         return LocalDocuments(self)
+
+    def functions(self, design_doc: str) -> DesignFunctions:
+        """Return the shows, lists, updates and rewrites of a design document. Sends no request."""
+        return DesignFunctions(self.remote, self.endpoint, design_doc)
+
+    def search(
+        self, design_doc: str, index: str, *, nouveau: bool = False, partition: str | None = None
+    ) -> SearchIndex:
+        """Return a search index of a design document, Clouseau's or Nouveau's. Sends no request."""
+        return SearchIndex(
+            self.remote, self.endpoint, design_doc, index, nouveau=nouveau, partition=partition
+        )
 
     # -- one document -----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch import CouchDBError, InvalidTypeError, UnexpectedAnswerError
+from aiocouch import CouchDBError, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -204,6 +204,66 @@ async def test_what_was_not_asked_of_a_database_is_told(
     ],
 )
 async def test_requests_of_a_database(
+    canned: CannedServer,
+    session: CouchDB,
+    call: Callable[[Database], Awaitable[object]],
+    line: str,
+) -> None:
+    canned.say_json(OK)
+    await call(session.database("db"))
+    assert canned.lines == [line]
+
+
+async def test_both_searches_give_one_kind_of_page(canned: CannedServer, session: CouchDB) -> None:
+    row = {"id": "a", "order": [1.5, 0], "fields": {"name": "x"}}
+    canned.say_json({"total_rows": 9, "bookmark": "g1", "rows": [row], "counts": {"t": {"x": 2}}})
+    canned.say_json(
+        {"total_hits": 9, "total_hits_relation": "EQUAL_TO", "bookmark": "g1", "hits": [row]}
+    )
+    clouseau = await session.database("db").search("d", "i/1").page("name:x", limit=1, counts=["t"])
+    nouveau = await session.database("db").search("d", "i/1", nouveau=True).page("name:x", limit=1)
+    assert clouseau.rows == nouveau.rows == [row]
+    assert (clouseau.total, clouseau.bookmark) == (nouveau.total, nouveau.bookmark) == (9, "g1")
+    assert clouseau.counts == {"t": {"x": 2}}
+    assert canned.lines == ["POST /db/_design/d/_search/i%2F1", "POST /db/_design/d/_nouveau/i%2F1"]
+    first, second = [request.json() for request in canned.requests]
+    assert first == {"query": "name:x", "limit": 1, "counts": ["t"]}
+    assert second == {"q": "name:x", "limit": 1}
+
+
+async def test_a_search_goes_on_behind_its_bookmark(canned: CannedServer, session: CouchDB) -> None:
+    canned.say_json({"total_rows": 2, "bookmark": "1", "rows": [{"id": "a"}]})
+    canned.say_json({"total_rows": 2, "bookmark": "2", "rows": [{"id": "b"}]})
+    canned.say_json({"total_rows": 2, "bookmark": "2", "rows": []})
+    index = session.database("db").search("d", "i", partition="p")
+    assert [row["id"] async for row in index.rows("x", limit=1)] == ["a", "b"]
+    assert canned.lines == ["POST /db/_partition/p/_design/d/_search/i"] * 3
+    assert [request.json().get("bookmark") for request in canned.requests] == [None, "1", "2"]
+
+
+async def test_groups_are_no_rows(canned: CannedServer, session: CouchDB) -> None:
+    with pytest.raises(InvalidInputError, match=r"page\(\)"):
+        async for _ in session.database("db").search("d", "i").rows("x", group_field="f"):
+            pass
+    canned.say_json({"total_rows": 2, "groups": [{"by": "x", "total_rows": 2, "rows": []}]})
+    page = await session.database("db").search("d", "i").page("x", group_field="f")
+    assert page.groups == [{"by": "x", "total_rows": 2, "rows": []}]
+    assert canned.only().json() == {"query": "x", "group_field": "f"}
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (lambda d: d.search("d", "i").info(), "GET /db/_design/d/_search_info/i"),
+        (lambda d: d.search("d", "i").disk_size(), "GET /db/_design/d/_search_disk_size/i"),
+        (lambda d: d.search("d", "i", nouveau=True).info(), "GET /db/_design/d/_nouveau_info/i"),
+        (lambda d: d.maintenance.auto_purge(), "GET /db/_auto_purge"),
+        (lambda d: d.maintenance.set_auto_purge("3_hour"), "PUT /db/_auto_purge"),
+        (lambda d: d.maintenance.time_seq(), "GET /db/_time_seq"),
+        (lambda d: d.maintenance.reset_time_seq(), "DELETE /db/_time_seq"),
+    ],
+)
+async def test_requests_of_newer_servers_and_searches(
     canned: CannedServer,
     session: CouchDB,
     call: Callable[[Database], Awaitable[object]],

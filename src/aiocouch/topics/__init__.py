@@ -1,8 +1,18 @@
 """What hangs from a database: topics that are made without a request."""
 
+from aiocouch.topics.functions import DesignFunctions
 from aiocouch.topics.indexes import Indexes
 from aiocouch.topics.local import LocalDocuments
 from aiocouch.topics.maintenance import Maintenance
 from aiocouch.topics.revisions import Revisions
+from aiocouch.topics.search import SearchIndex, SearchPage
 
-__all__ = ["Indexes", "LocalDocuments", "Maintenance", "Revisions"]
+__all__ = [
+    "DesignFunctions",
+    "Indexes",
+    "LocalDocuments",
+    "Maintenance",
+    "Revisions",
+    "SearchIndex",
+    "SearchPage",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aiocouch._transport.request import Repeat
+from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
 from aiocouch.topics.answers import ShardMap
 from aiocouch.typing import JsonDict
@@ -73,6 +74,30 @@ class Maintenance:
     async def sync_shards(self) -> None:
         """Begin to make the copies of all shards equal (`POST /{db}/_sync_shards`)."""
         await self._post("_sync_shards")
+
+    async def auto_purge(self) -> JsonDict:
+        """Return when tombstones are purged (`GET /{db}/_auto_purge`).
+
+        CouchDB has it after 3.5.2; before that this raises `NotFoundError`.
+        """
+        return await self._remote.json("GET", f"{self._endpoint}/_auto_purge", into=JsonDict)
+
+    async def set_auto_purge(self, deleted_document_ttl: str) -> None:
+        """Let tombstones be purged after a time, such as `"3_hour"` (`PUT /{db}/_auto_purge`)."""
+        body = encode({"deleted_document_ttl": deleted_document_ttl})
+        path = f"{self._endpoint}/_auto_purge"
+        await self._remote.json("PUT", path, into=JsonDict, body=body, repeat=Repeat.FREELY)
+
+    async def time_seq(self) -> JsonDict:
+        """Return which sequences belong to which times, by shard (`GET /{db}/_time_seq`).
+
+        With it a feed takes a time as `since`. CouchDB has it after 3.5.2, as `auto_purge`.
+        """
+        return await self._remote.json("GET", f"{self._endpoint}/_time_seq", into=JsonDict)
+
+    async def reset_time_seq(self) -> None:
+        """Forget which sequences belong to which times (`DELETE /{db}/_time_seq`)."""
+        await self._remote.json("DELETE", f"{self._endpoint}/_time_seq", into=JsonDict)
 
     async def _post(self, path: str) -> JsonDict:
         # each may be begun twice
