@@ -305,4 +305,4 @@ class CouchDB(Discreet):
                 raise InvalidTypeError("request() takes json or body, not both")
             body = self.remote.encode(json)
         target = with_query(path, params) if params else path
-        return await self.remote.request(method, target, body=body, headers=headers)
+        return await self.remote.request(method, target, body=body, headers=headers, html=True)

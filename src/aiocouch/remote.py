@@ -93,9 +93,14 @@ class Remote(RemoteServer):
         headers: Mapping[str, str] | None = None,
         repeat: Repeat | None = None,
         settle: Settle | None = None,
+        html: bool = False,
     ) -> HTTPResponse:
-        """Send, and read the whole answer. `path` begins with a slash and is quoted already."""
-        return await self._ask(Request(method, path, body, headers, None, None, repeat, settle))
+        """Send, and read the whole answer. `path` begins with a slash and is quoted already.
+
+        Raises `UnexpectedAnswerError` for a page in HTML, which is a proxy's, unless `html`.
+        """
+        request = Request(method, path, body, headers, None, None, repeat, settle, html=html)
+        return await self._ask(request)
 
     async def json(
         self,

@@ -51,7 +51,7 @@ async def test_shows(design: Database) -> None:
 async def test_lists(design: Database) -> None:
     functions = design.functions("_design/d")
     assert (await functions.list("keys", "all")).body == b"a/1 b"
-    assert (await functions.list("keys", "all", "d", params={"key": "b"})).status == 200
+    assert (await functions.list("keys", "all", "d", params={"key": '"b"'})).body == b"b"
     posted = await functions.list("keys", "all", "d", json={"keys": ["b"]})
     assert posted.body == b"b"
 

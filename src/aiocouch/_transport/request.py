@@ -45,7 +45,8 @@ class Request:
 
     `span` is None when the whole answer is to be read, else the answer is given as it begins.
     `repeat` is None for what the method says: reads freely, all else never. `deadline` is the loop's
-    time at which the call must have ended. What stands below is filled in by the steps.
+    time at which the call must have ended. With `html` the answer may be a page, which else is taken
+    for a proxy's. What stands below is filled in by the steps.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Request:
     repeat: Repeat | None = None
     settle: Settle | None = None
     deadline: float | None = None
+    html: bool = False
 
     node: str = ""  # its URL, without a slash at its end
     identity: Mapping[str, str] | None = None  # the headers that prove who we are

@@ -64,7 +64,7 @@ class Send:
                 refused = await self._with_reason(request) or refused
             raise refused
         answer = HTTPResponse(response, content, request.method, request.path)
-        if content[:1] not in _JSON_BEGINS and request.method != "HEAD":
+        if content[:1] not in _JSON_BEGINS and request.method != "HEAD" and not request.html:
             refuse_html(request.method, request.path, answer)
         return answer
 

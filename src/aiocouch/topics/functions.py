@@ -138,4 +138,4 @@ class DesignFunctions:
         params: Mapping[str, Any] | None,
     ) -> HTTPResponse:
         target = with_query(path, params) if params else path
-        return await self._remote.request(method, target, body=body, headers=headers)
+        return await self._remote.request(method, target, body=body, headers=headers, html=True)
