@@ -3,6 +3,7 @@
 from aiocouch._hints import complete as _complete
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
+from aiocouch.conflicts import Conflicted, Leaves
 from aiocouch.couchdb import CouchDB
 from aiocouch.database import Database
 from aiocouch.design_document import DesignDocument
@@ -47,6 +48,7 @@ __all__ = [
     "BulkWriter",
     "ChangedEvent",
     "ConflictError",
+    "Conflicted",
     "CouchDB",
     "CouchDBError",
     "Database",
@@ -60,6 +62,7 @@ __all__ = [
     "HTTPResponse",
     "InvalidInputError",
     "InvalidTypeError",
+    "Leaves",
     "NotFoundError",
     "PreconditionFailedError",
     "RemoteResponseError",

@@ -18,6 +18,7 @@ from aiocouch._wire.rows import document_id
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import ChangesFeed
+from aiocouch.conflicts import Conflicted, Leaves, conflicted, leaves_of, resolved
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import changed_many, changed_one
@@ -36,6 +37,7 @@ from aiocouch.writing import BulkWriter
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from aiocouch.conflicts import MergeVersions
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
     from aiocouch.remote import Remote
@@ -385,6 +387,27 @@ class Database(RemoteDatabase):
     ) -> BulkWriter:
         """As `update_many`, where a document that does not exist begins as one of the content `default`."""
         return changed_many(self, ids, change, default or {}, options)
+
+    # -- conflicts of replication -----------------------------------------------------------------
+
+    async def leaves(self, id: str) -> Leaves:
+        """All leaves of a document, deleted ones too, by one request (`GET /{db}/{docid}?open_revs=all`)."""
+        return await leaves_of(self, id)
+
+    async def resolve(self, id: str, merge: MergeVersions, *, attempts: int = 10) -> Document:
+        """Make one of the winner of a document and its conflicts, and return it.
+
+        `merge(base, versions)`, which may be async, gets the common ancestor, where the server has it
+        still, and the versions, the winner first; it gives the content, or changes the winner and gives
+        None. That is written, and the others are deleted, in one request, which loses nothing that somebody
+        saves meanwhile: then it begins anew, and raises `ConflictError` after so many attempts. Without
+        conflicts nothing is written.
+        """
+        return await resolved(self, id, merge, attempts)
+
+    def conflicts(self) -> AsyncGenerator[Conflicted, None]:
+        """The documents that have conflicts, with their revisions (`GET /{db}/_changes`)."""
+        return conflicted(self)
 
     async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
         """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them (`new_edits`).

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
+    from aiocouch.conflicts import Leaves
     from aiocouch.database import Database
     from aiocouch.remote import HTTPResponse, Remote
     from aiocouch.typing import DocumentOptions, JsonDict
@@ -196,6 +197,10 @@ class Document(Tracked, MutableMapping[str, Any]):
     async def conflicts(self) -> list[str]:
         """The revisions that lost against the winner, deleted ones left out."""
         return await self._fetch_member("_conflicts", conflicts=True)
+
+    async def leaves(self) -> Leaves:
+        """All leaves, deleted ones too, as `Database.leaves` gives them."""
+        return await self.database.leaves(self.full_id)
 
     async def revs(self) -> list[str]:
         """The revisions that led to the winner, the newest first, as far as the server knows them."""

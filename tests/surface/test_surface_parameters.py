@@ -182,6 +182,8 @@ database.Database.bulk_docs database.Database.bulk_get database.Database.purge
 document.Document.items document.Document.keys
 document.Document.values document.SecurityDocument.delete
 database.Database.update database.Database.update_many database.Database.upsert
+database.Database.conflicts database.Database.leaves database.Database.resolve
+document.Document.leaves
 database.Database.upsert_many database.Database.write remote.HTTPResponse.json
 view.View.row_keys view.View.rows
 """

@@ -38,6 +38,9 @@ async def database(db: Database) -> None:
     db.changes(include_doc=True, since="now")  # error
     db.update_docs(5)  # error
     db.write(5)  # error
+    await db.resolve("a", lambda base: {})  # error
+    await db.resolve("a", lambda base, versions: 5)  # error
+    await db.leaves(["a"])  # error
     db.update_many(["a"], lambda doc: None, on_conflict="skip")  # error
     await db.update("a", lambda doc: 5)  # error
     await db.update("a", {"a": 1})  # error

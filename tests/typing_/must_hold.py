@@ -12,6 +12,7 @@ import aiocouch
 from aiocouch import CouchDB, Database, Document, HTTPResponse, View
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
+from aiocouch.conflicts import Leaves
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
 from aiocouch.edits import Edit
@@ -67,6 +68,11 @@ async def database(db: Database) -> None:
     assert_type(await db.upsert("a", lambda doc: {"n": doc["n"] + 1}, {"n": 0}), Document)
     assert_type(db.update_many(["a"], lambda doc: Edit.LEAVE, window=2), BulkWriter)
     assert_type(db.upsert_many(db.akeys(), lambda doc: None, {"n": 0}), BulkWriter)
+    assert_type(await db.leaves("a"), Leaves)
+    assert_type(await (await db["a"]).leaves(), Leaves)
+    assert_type(await db.resolve("a", lambda base, versions: versions[0]), Document)
+    async for found in db.conflicts():
+        assert_type(found.conflicts, list[str])
     db.write([{}], on_conflict=lambda mine, theirs: {**theirs, **mine})
     assert_type(await anext(db.docs()), Document)
 
