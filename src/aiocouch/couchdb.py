@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from aiocouch.auth import Auth
+    from aiocouch.hooks import Hooks
     from aiocouch.remote import HTTPResponse
     from aiocouch.typing import DatabaseOptions, ListOptions
 
@@ -55,9 +56,9 @@ class CouchDB(Discreet):
     `server` is its URL, which may have a path and credentials. `user` and `password` are sent with
     every request; `cookie` is the value of an `AuthSession` cookie; `auth` is any other way to say who
     we are, such as `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
-    (`aiocouch.auth.tls`). All else goes to `aiohttp.ClientSession`, such as `headers` or `timeout`.
-    Nothing is sent before the first request. Bodies of more bytes than `gzip_above` are compressed, if
-    that pays and the server takes it.
+    (`aiocouch.auth.tls`). `hooks` are told of each request (`aiocouch.hooks`). Bodies of more bytes
+    than `gzip_above` are compressed, if that pays and the server takes it. All else goes to
+    `aiohttp.ClientSession`, such as `headers` or `timeout`. Nothing is sent before the first request.
 
     Raises `InvalidInputError` for a bad URL, or credentials given twice, `InvalidTypeError` for an
     unknown option.
@@ -74,6 +75,7 @@ class CouchDB(Discreet):
         gzip_above: int | str | None = None,
         auth: Auth | aiohttp.BasicAuth | None = None,
         tls: ssl.SSLContext | None = None,
+        hooks: Hooks | Iterable[Hooks] | None = None,
         **kwargs: Any,
     ) -> None: ...
 
@@ -99,6 +101,7 @@ class CouchDB(Discreet):
         gzip_above: Any = None,
         auth: Any = None,
         tls: Any = None,
+        hooks: Any = None,
         **kwargs: Any,
     ) -> None:
         self.remote = Remote(
@@ -109,6 +112,7 @@ class CouchDB(Discreet):
             gzip_above=gzip_above,
             auth=auth,
             tls=tls,
+            hooks=hooks,
             **kwargs,
         )
 

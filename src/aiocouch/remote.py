@@ -27,15 +27,17 @@ from aiocouch._transport.trace import Trace
 from aiocouch._transport.url import split
 from aiocouch._wire.codec import encoder
 from aiocouch.auth import CookieAuth, LoginAuth, credentials
+from aiocouch.hooks import checked_hooks
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from yarl import URL
 
     from aiocouch._transport.body import ResponseBody
     from aiocouch.auth import Auth
+    from aiocouch.hooks import Hooks
 
 __all__ = ["HTTPResponse", "Remote", "RemoteServer", "Span", "Stream", "Timeout", "silent_for"]
 
@@ -59,6 +61,7 @@ class Remote(RemoteServer):
         gzip_above: int | str | None = None,
         auth: Auth | aiohttp.BasicAuth | None = None,
         tls: ssl.SSLContext | None = None,
+        hooks: Hooks | Iterable[Hooks] | None = None,
         **kwargs: Any,
     ) -> None:
         pack_above = number_of_bytes(gzip_above)
@@ -77,7 +80,8 @@ class Remote(RemoteServer):
         self._send = Send(self._sessions)
         self._authenticate = Authenticate(self._send, self.credentials)
         ask: Step = Retry(Node(self._authenticate, self.url))
-        ask = Trace(ask if pack_above is None else Pack(ask, pack_above))
+        ask = ask if pack_above is None else Pack(ask, pack_above)
+        ask = Trace(ask, self.url, checked_hooks(hooks))
         self._ask = cast("Callable[[Request], Awaitable[HTTPResponse]]", ask)
         self._begin = cast("Callable[[Request], Awaitable[ResponseBody]]", ask)
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 Named = tuple[str, Any]
 _FACES = {"aiocouch.embedded", "aiocouch.changes", "aiocouch.cli"}
-_LEFT_OUT = {"aiocouch.__main__", "aiocouch.testing.plugin"}  # one runs, the other needs pytest
+# One runs, the others need what only an extra brings.
+_LEFT_OUT = {"aiocouch.__main__", "aiocouch.otel", "aiocouch.testing.plugin"}
 
 
 def modules() -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from aiocouch._transport.limits import Timeout
     from aiocouch._transport.pool import Span
     from aiocouch._transport.watch import Watch
+    from aiocouch.exception import CouchDBError
 
-__all__ = ["SAFE", "Answer", "Ask", "Body", "Repeat", "Request", "Settle", "Step"]
+__all__ = ["SAFE", "Answer", "Ask", "Body", "Repeat", "Request", "Seen", "Settle", "Step"]
 
 SAFE = frozenset({"GET", "HEAD"})
 """The methods that change nothing."""
@@ -51,8 +52,8 @@ class Request:
 
     method: str
     path: str
-    body: Body = None
-    headers: Mapping[str, str] | None = None
+    body: Body = field(default=None, repr=False)  # a traceback may show the locals of a step
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
     timeout: Timeout | None = None
     span: Span | None = None
     repeat: Repeat | None = None
@@ -64,12 +65,21 @@ class Request:
     identity: Mapping[str, str] | None = None  # the headers that prove who we are
     watch: Watch | None = None  # a middleware of aiohttp for this request
     attempt: int = 1
+    seen: Seen | None = None  # who is told when it is sent again
 
     def may_repeat(self) -> Repeat:
         """What may be done when no answer came."""
         if self.repeat is not None:
             return self.repeat
         return Repeat.FREELY if self.method in SAFE else Repeat.NEVER
+
+
+class Seen(Protocol):
+    """Who listens to one call."""
+
+    def repeated(self, error: CouchDBError, seconds: float) -> None:
+        """Be told that it failed, and will be sent again in so many seconds."""
+        ...
 
 
 class Step(Protocol):

@@ -1,4 +1,4 @@
-"""The first step: what was asked, and how it ended, in the log."""
+"""The first step: what was asked, and how it ended, for the log and for hooks."""
 
 from __future__ import annotations
 
@@ -7,58 +7,92 @@ import time
 from typing import TYPE_CHECKING
 
 from aiocouch._transport.answer import HTTPResponse, facts_of
+from aiocouch._transport.log import LOGGER, Log
 from aiocouch.exception import CouchDBError
+from aiocouch.hooks import Call, Hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from aiocouch._transport.request import Answer, Request, Step
 
-__all__ = ["LOGGER", "Trace"]
+__all__ = ["Trace"]
 
-LOGGER = logging.getLogger("aiocouch")
+_LOG = Log()
 
 
 class Trace:
-    """Logs each request at DEBUG: where it went, without its query, and how it ended."""
+    """Tells hooks of each call, and the log where it listens at DEBUG. `server` is the URL to begin with."""
 
-    def __init__(self, next: Step) -> None:
+    def __init__(self, next: Step, server: str = "", hooks: Sequence[Hooks] = ()) -> None:
         self._next = next
+        self._server = server
+        self._hooks = tuple(hooks)
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
         """The answer of the next step."""
+        hooks = self._hooks
         if LOGGER.isEnabledFor(logging.DEBUG):
-            return self._traced(request)
-        return self._next(request)
+            hooks = (*hooks, _LOG)
+        return self._traced(request, hooks) if hooks else self._next(request)
 
-    async def _traced(self, request: Request) -> Answer:
+    async def _traced(self, request: Request, hooks: tuple[Hooks, ...]) -> Answer:
+        asked = facts_of(request.method, request.path)
+        call = Call(request.method, asked.path or "", self._server, request.span is not None)
+        seen = request.seen = _Seen(call, hooks)
+        seen.tell(lambda hook: hook.started(call))
         start = time.monotonic()
         try:
             answer = await self._next(request)
         except BaseException as error:
-            _log(request, start, _failure(error))
+            _note(call, request, start)
+            _note_error(call, error)
+            failure = error
+            seen.tell(lambda hook: hook.failed(call, failure))
             raise
-        _log(request, start, _success(answer))
+        _note(call, request, start)
+        _note_answer(call, answer)
+        seen.tell(lambda hook: hook.ended(call))
         return answer
 
 
-def _log(request: Request, start: float, outcome: str) -> None:
-    asked = facts_of(request.method, request.path)
-    seconds = time.monotonic() - start
-    text = "%s %s: %s, %.3f seconds, attempt %d"
-    LOGGER.debug(text, asked.method, asked.path, outcome, seconds, request.attempt)
+class _Seen:
+    """A call, and who is told of it."""
+
+    __slots__ = ("_call", "_hooks")
+
+    def __init__(self, call: Call, hooks: tuple[Hooks, ...]) -> None:
+        self._call = call
+        self._hooks = hooks
+
+    def repeated(self, error: CouchDBError, seconds: float) -> None:
+        """Tell that a request failed that will be sent again in so many seconds."""
+        self._call.attempts += 1
+        self.tell(lambda hook: hook.repeated(self._call, error, seconds))
+
+    def tell(self, what: Callable[[Hooks], None]) -> None:
+        """Call one method of all hooks. What one raises disturbs neither the others nor the request."""
+        for hook in self._hooks:
+            try:
+                what(hook)
+            except Exception:  # noqa: BLE001 - of whatever class its owner likes
+                LOGGER.exception("a hook failed: %s", type(hook).__name__)
 
 
-def _success(answer: Answer) -> str:
+def _note(call: Call, request: Request, start: float) -> None:
+    call.seconds = time.monotonic() - start
+    call.server = request.node or call.server
+    call.attempts = max(call.attempts, request.attempt)
+
+
+def _note_answer(call: Call, answer: Answer) -> None:
     if isinstance(answer, HTTPResponse):
-        head, size = answer, f"{len(answer.body)} bytes"
+        head, call.size = answer, len(answer.body)
     else:
-        head, size = HTTPResponse(answer.response), "a stream"
-    return f"{head.status}, {size}, request {head.headers.get('X-Couch-Request-ID')}"
+        head = HTTPResponse(answer.response)
+    call.status, call.request_id = head.status, head.headers.get("X-Couch-Request-ID")
 
 
-def _failure(error: BaseException) -> str:
-    kind = type(error).__name__
+def _note_error(call: Call, error: BaseException) -> None:
     if isinstance(error, CouchDBError):
-        return f"{kind}, {error.status or 'no status'}, request {error.request_id}"
-    return kind
+        call.status, call.request_id = error.status, error.request_id
