@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiocouch.embedded.erlang_text import written
 from aiocouch.embedded.errors import CouchError, query_parse_error
 from aiocouch.embedded.http.routing import database_route
+from aiocouch.embedded.http.row_options import row_limit
 from aiocouch.embedded.mango.catalog import definition_of, list_indexes
 from aiocouch.embedded.mango.cursor import OpenIndex, run
 from aiocouch.embedded.mango.explain import explanation
@@ -34,7 +35,9 @@ async def find(exchange: Exchange) -> web.StreamResponse:
     _check_partition(exchange, options)
     opened = await _open(exchange, plan, options)
     threshold = exchange.server.config.integer("mango", "index_scan_warning_threshold", 10)
-    return await _send(exchange, run(exchange.database, plan, options, opened, threshold))
+    most = row_limit(exchange, in_partition=False)
+    pieces = run(exchange.database, plan, options, opened, threshold, most=most)
+    return await _send(exchange, pieces)
 
 
 @database_route("_explain", methods=("POST",), json_post=True)
