@@ -1,6 +1,7 @@
 """The asyncio client for Apache CouchDB."""
 
 from aiocouch._hints import complete as _complete
+from aiocouch._transport.policy import Failure, RetryPolicy
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.conflicts import Conflicted, Leaves
@@ -58,6 +59,7 @@ __all__ = [
     "Document",
     "Edit",
     "ExpectationFailedError",
+    "Failure",
     "ForbiddenError",
     "HTTPResponse",
     "InvalidInputError",
@@ -66,6 +68,7 @@ __all__ = [
     "NotFoundError",
     "PreconditionFailedError",
     "RemoteResponseError",
+    "RetryPolicy",
     "SecurityDocument",
     "SessionClosedError",
     "TransportError",

@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from aiocouch.remote import HTTPResponse
     from aiocouch.typing import JsonDict
 
-__all__ = ["NEVER_SEEN", "Snapshot", "Tracked", "moved", "of_text", "saved", "to_send"]
+__all__ = [
+    "NEVER_SEEN",
+    "Snapshot",
+    "Tracked",
+    "content_of",
+    "moved",
+    "of_text",
+    "saved",
+    "to_send",
+]
 
 _IDENTITY = frozenset({"_id", "_rev"})
 
@@ -208,6 +217,11 @@ def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
     document.id = id
     document._text, document._content = text, None  # noqa: SLF001
     return document
+
+
+def content_of(document: Tracked) -> JsonDict:
+    """The content, itself, with everything that CouchDB keeps beside it."""
+    return document._loaded()  # noqa: SLF001
 
 
 def to_send(document: Tracked) -> bytes | None:

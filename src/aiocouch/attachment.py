@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import os
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from aiocouch._former.resources import RemoteAttachment
-from aiocouch._tracked import Tracked, moved
+from aiocouch._tracked import Tracked, content_of, moved
+from aiocouch._transport.settle import WriteAttachment
 from aiocouch._wire.content import ContentReader
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import with_query
+from aiocouch._wire.written import md5
 from aiocouch.exception import (
     ConflictError,
     DigestError,
@@ -108,6 +111,7 @@ class Attachment(RemoteAttachment):
             path,
             body=content.body(),
             headers={"Content-Type": content_type, **content.length()},
+            settle=self._settle(content_type, content.digest) if content.is_lasting else None,
         )
         self.content_type = content_type
         await moved(self.document, response)
@@ -115,10 +119,18 @@ class Attachment(RemoteAttachment):
 
     async def delete(self) -> HTTPResponse:
         """Delete it from the server (`DELETE /{db}/{docid}/{attname}`). Errors as `save`."""
-        response = await self.document.remote.request("DELETE", self._guarded_path())
+        path = self._guarded_path()
+        settle = self._settle(None, None)
+        response = await self.document.remote.request("DELETE", path, settle=settle)
         self.content_type = None
         await moved(self.document, response)
         return response
+
+    def _settle(
+        self, content_type: str | None, digest: Callable[[], Awaitable[bytes]] | None
+    ) -> WriteAttachment:
+        doc, path = content_of(self.document), self.document.endpoint
+        return WriteAttachment(path, doc, self.id, content_type, digest)
 
     def _guarded_path(self) -> str:
         if self.document.rev is None:
@@ -162,6 +174,19 @@ class _Content:
             return {"Content-Length": str(Path(self._data).stat().st_size)}
         return {}
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it can be had a second time."""
+        return isinstance(self._data, bytes | os.PathLike)
+
+    async def digest(self) -> bytes:
+        """The MD5 of what can be had a second time."""
+        if isinstance(self._data, bytes):
+            return md5(self._data)
+        if isinstance(self._data, os.PathLike):
+            return await asyncio.to_thread(_digest_of_file, Path(self._data))
+        raise TransportError("the content cannot be read a second time")
+
     def body(self) -> bytes | AsyncIterable[bytes]:
         """The content: bytes as they are, all else as pieces."""
         if isinstance(self._data, bytes):
@@ -169,6 +194,15 @@ class _Content:
         if isinstance(self._data, os.PathLike):
             return _File(Path(self._data))
         return self._data if isinstance(self._data, _Once) else _Once(_read(self._data))
+
+
+def _digest_of_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _md5).digest()
+
+
+def _md5() -> hashlib._Hash:
+    return hashlib.md5(usedforsecurity=False)
 
 
 class _File:
@@ -186,8 +220,7 @@ class _File:
 class _Once:
     """Pieces that can be had only once.
 
-    When a connection breaks, aiohttp sends a PUT again, from the same pieces: what was left of them
-    would be stored as if it were all.
+    If they were sent again, what was left of them would be stored as if it were all.
     """
 
     def __init__(self, pieces: AsyncIterable[bytes]) -> None:

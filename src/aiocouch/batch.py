@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import DECODE_ERRORS, encode
 from aiocouch._wire.ids import quote_document_id
 from aiocouch.exception import CouchDBError, Facts, InvalidInputError, response_error
@@ -94,7 +95,8 @@ class Batch:
 
     async def _read_together(self, ids: list[str]) -> dict[str, _Row]:
         path = f"{self._endpoint}/_all_docs?include_docs=true"
-        response = await self._remote.request("POST", path, body=encode({"keys": ids}))
+        body = encode({"keys": ids})
+        response = await self._remote.request("POST", path, body=body, repeat=Repeat.FREELY)
         return {row.key: row for row in _ANSWER.decode(response.body).rows}
 
     def _hand_out(self, row: _Row, future: asyncio.Future[bytes]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 from aiocouch._renamed import Discreet, Renamed
+from aiocouch._transport.policy import DEFAULT, RetryPolicy
 from aiocouch._transport.request import Repeat
+from aiocouch._transport.settle import CreateDatabase
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth
@@ -17,7 +18,6 @@ from aiocouch.exception import (
     InvalidInputError,
     InvalidTypeError,
     PreconditionFailedError,
-    TransportError,
     UnauthorizedError,
 )
 from aiocouch.remote import Remote
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     import aiohttp
-    from yarl import URL
 
+    from aiocouch._transport.url import Servers
     from aiocouch.auth import Auth
     from aiocouch.hooks import Hooks
     from aiocouch.remote import HTTPResponse
@@ -53,11 +53,13 @@ Analyzer: TypeAlias = "str | Mapping[str, Any]"
 class CouchDB(Discreet):
     """A session with a CouchDB server, an async context manager; else `close` it by hand.
 
-    `server` is its URL, which may have a path and credentials. `user` and `password` are sent with
-    every request; `cookie` is the value of an `AuthSession` cookie; `auth` is any other way to say who
-    we are, such as `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
-    (`aiocouch.auth.tls`). `hooks` are told of each request (`aiocouch.hooks`). Bodies of more bytes
-    than `gzip_above` are compressed, if that pays and the server takes it. All else goes to
+    `server` is its URL, which may have a path and credentials, or a list of the URLs of the nodes of a
+    cluster, those that are preferred first. `user` and `password` are sent with every request; `cookie`
+    is the value of an `AuthSession` cookie; `auth` is any other way to say who we are, such as
+    `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
+    (`aiocouch.auth.tls`). `retry` says what is tried again after a failure that may pass; with None
+    nothing is. `hooks` are told of each request (`aiocouch.hooks`). Bodies of more bytes than
+    `gzip_above` are compressed, if that pays and the server takes it. All else goes to
     `aiohttp.ClientSession`, such as `headers` or `timeout`. Nothing is sent before the first request.
 
     Raises `InvalidInputError` for a bad URL, or credentials given twice, `InvalidTypeError` for an
@@ -67,12 +69,13 @@ class CouchDB(Discreet):
     @overload
     def __init__(
         self,
-        server: str | URL | None,
+        server: Servers,
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
         *,
         gzip_above: int | str | None = None,
+        retry: RetryPolicy | None = DEFAULT,
         auth: Auth | aiohttp.BasicAuth | None = None,
         tls: ssl.SSLContext | None = None,
         hooks: Hooks | Iterable[Hooks] | None = None,
@@ -82,7 +85,7 @@ class CouchDB(Discreet):
     @overload  # only `**options`, a dict of any types, can give what is required
     def __init__(
         self,
-        server: str | URL | None,
+        server: Servers,
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
@@ -93,12 +96,13 @@ class CouchDB(Discreet):
 
     def __init__(
         self,
-        server: str | URL | None,
+        server: Servers,
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
         *,
         gzip_above: Any = None,
+        retry: Any = DEFAULT,
         auth: Any = None,
         tls: Any = None,
         hooks: Any = None,
@@ -110,6 +114,7 @@ class CouchDB(Discreet):
             password=password,
             cookie=cookie,
             gzip_above=gzip_above,
+            retry=retry,
             auth=auth,
             tls=tls,
             hooks=hooks,
@@ -175,11 +180,12 @@ class CouchDB(Discreet):
         """
         database = Database(self, id)
         path = with_query(database.endpoint, checked(params, DATABASE))
+        settle = None if exists_ok else CreateDatabase(database.endpoint)
+        repeat = Repeat.FREELY if exists_ok else None
         try:
-            await self.remote.request("PUT", path)
-        except (PreconditionFailedError, TransportError) as error:
-            # It exists also where it is not clear whether this request has created it.
-            if not exists_ok or error.status != HTTPStatus.PRECONDITION_FAILED:
+            await self.remote.request("PUT", path, repeat=repeat, settle=settle)
+        except PreconditionFailedError:
+            if not exists_ok:
                 raise
         return database
 

@@ -11,10 +11,12 @@ from aiocouch._bulk_docs import write
 from aiocouch._former.resources import RemoteDatabase
 from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
+from aiocouch._transport.settle import DeleteDatabase, Purge
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
 from aiocouch._wire.rows import document_id
+from aiocouch._wire.uuids import SequentialIds
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import ChangesFeed
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = ["Database"]
 
 _PAGE = 10_000
+_IDS = SequentialIds()
 _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -88,7 +91,8 @@ class Database(RemoteDatabase):
 
         Loops over it that have not got everything yet end with `TruncatedError`.
         """
-        await self.remote.request("DELETE", self.endpoint)
+        settle = DeleteDatabase(self.endpoint)
+        await self.remote.request("DELETE", self.endpoint, settle=settle)
         # CouchDB lets some of them wait for ever.
         self.remote.cut_streams(self.endpoint, "the database was deleted")
 
@@ -255,7 +259,10 @@ class Database(RemoteDatabase):
         while True:
             count = 0
             async with self.remote.stream(
-                "POST", f"{self.endpoint}/_find", body=self.remote.encode(query)
+                "POST",
+                f"{self.endpoint}/_find",
+                body=self.remote.encode(query),
+                repeat=Repeat.FREELY,
             ) as stream:
                 while batch := await stream.batch(_TEXTS, msgspec.Raw):
                     count += len(batch)
@@ -292,7 +299,9 @@ class Database(RemoteDatabase):
         if "partial_filter_selector" in options:  # CouchDB wants it inside
             definition["partial_filter_selector"] = dict(options.pop("partial_filter_selector"))
         body = self.remote.encode({"index": definition, **options})
-        response = await self.remote.request("POST", f"{self.endpoint}/_index", body=body)
+        path = f"{self.endpoint}/_index"
+        # An index that is there already is not created again.
+        response = await self.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
         created: JsonDict = response.json()
         return created
 
@@ -415,9 +424,12 @@ class Database(RemoteDatabase):
         Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
         """
         plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
+        is_edit = data.get("new_edits") is not False
+        if is_edit:
+            plain = [doc if "_id" in doc else {"_id": _IDS.new(), **doc} for doc in plain]
         if self.remote.encode is encode:
-            return await write(self, encode_list("docs", plain, data))
-        return await write(self, self.remote.encode({**data, "docs": plain}))
+            return await write(self, encode_list("docs", plain, data), is_edit=is_edit)
+        return await write(self, self.remote.encode({**data, "docs": plain}), is_edit=is_edit)
 
     async def bulk_get(self, docs: Iterable[str | Mapping[str, Any]], **params: Any) -> JsonDict:
         """Many documents in certain revisions (`POST /{db}/_bulk_get`).
@@ -428,7 +440,7 @@ class Database(RemoteDatabase):
         wanted = [{"id": doc} if isinstance(doc, str) else dict(doc) for doc in docs]
         body = self.remote.encode({"docs": wanted})
         path = with_query(f"{self.endpoint}/_bulk_get", params)
-        response = await self.remote.request("POST", path, body=body)
+        response = await self.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
         found: JsonDict = response.json()
         return found
 
@@ -440,7 +452,8 @@ class Database(RemoteDatabase):
         if not isinstance(docs, Mapping):
             raise InvalidTypeError("purge takes a dict: the revisions by document id")
         path = with_query(f"{self.endpoint}/_purge", params)
-        response = await self.remote.request("POST", path, body=self.remote.encode(dict(docs)))
+        body, settle = self.remote.encode(dict(docs)), Purge(self.endpoint, dict(docs))
+        response = await self.remote.request("POST", path, body=body, settle=settle)
         purged: JsonDict = response.json()
         return purged
 

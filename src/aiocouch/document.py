@@ -16,6 +16,7 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, saved, to_send
+from aiocouch._transport.settle import Copy, Register, of_deletion, of_document
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
 from aiocouch._wire.shown import shown
@@ -149,7 +150,9 @@ class Document(Tracked, MutableMapping[str, Any]):
         sent = to_send(self)
         if sent is None:
             return None
-        response = await self.database.remote.request("PUT", self.endpoint, body=sent)
+        path = self.endpoint
+        settle = of_document(path, sent)
+        response = await self.database.remote.request("PUT", path, body=sent, settle=settle)
         saved(self, sent, response.json()["rev"])
         return response
 
@@ -166,8 +169,10 @@ class Document(Tracked, MutableMapping[str, Any]):
             raise NotFoundError(
                 f"{self!r} was neither fetched nor saved: there is nothing to delete"
             )
-        path = with_query(self.endpoint, {"rev": self.rev})
-        response = await self.database.remote.request("DELETE", path)
+        path = self.endpoint
+        settle = of_deletion(path, self.full_id, self.rev)
+        path = with_query(path, {"rev": self.rev})
+        response = await self.database.remote.request("DELETE", path, settle=settle)
         self._content, self._snapshot = {}, Snapshot(b"{}", None)
         return response
 
@@ -176,10 +181,10 @@ class Document(Tracked, MutableMapping[str, Any]):
 
         `rev` is the revision of the target where it exists. The new revision is the `etag`.
         """
-        target = with_query(quote_document_id(new_id), {"rev": rev})
-        return await self.database.remote.request(
-            "COPY", self.endpoint, headers={"Destination": target}
-        )
+        path, target = self.endpoint, quote_document_id(new_id)
+        settle = Copy(path, f"{self.database.endpoint}/{target}", new_id, rev)
+        headers = {"Destination": with_query(target, {"rev": rev})}
+        return await self.database.remote.request("COPY", path, headers=headers, settle=settle)
 
     async def info(self) -> JsonDict:
         """`{"ok", "id", "rev"}` of what the server has now (`HEAD /{db}/{docid}`).
@@ -340,7 +345,10 @@ class SecurityDocument(Document):
         if sent is None:
             return None
         try:
-            response = await self.database.remote.request("PUT", self.endpoint, body=sent)
+            settle = Register(self.endpoint, sent)
+            response = await self.database.remote.request(
+                "PUT", self.endpoint, body=sent, settle=settle
+            )
         except RemoteResponseError as error:
             if error.reason != "no_majority":
                 raise

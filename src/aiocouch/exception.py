@@ -124,10 +124,7 @@ class TransportError(_ForeignError):
     """No whole answer came: refused, reset, timed out, or cut in the middle.
 
     What is raised is also the class of aiohttp that it was before, such as
-    `aiohttp.ClientConnectorError`, and has it as `__cause__`. Only a write that was sent again, for its
-    connection broke, and then met what the first try may have done, has a `status` and the refusal as
-    its `__cause__`: a `ConflictError`, a `NotFoundError` (of a deletion), or a
-    `PreconditionFailedError` (of a database that was created).
+    `aiohttp.ClientConnectorError`, and has it as `__cause__`. Of a write it leaves open whether it was done.
     """
 
     def _travelling(self) -> dict[str, Any]:

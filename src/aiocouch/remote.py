@@ -15,8 +15,9 @@ from aiocouch._renamed import door
 from aiocouch._transport.answer import HTTPResponse
 from aiocouch._transport.authenticate import Authenticate
 from aiocouch._transport.limits import STREAM_TIMEOUT, Timeout, silent_for
-from aiocouch._transport.node import Node
+from aiocouch._transport.node import node_step
 from aiocouch._transport.pack import Pack, number_of_bytes
+from aiocouch._transport.policy import DEFAULT, RetryPolicy, checked_policy
 from aiocouch._transport.pool import Span
 from aiocouch._transport.request import Body, Repeat, Request, Settle, Step
 from aiocouch._transport.retry import Retry
@@ -24,7 +25,7 @@ from aiocouch._transport.send import Send
 from aiocouch._transport.sessions import Sessions
 from aiocouch._transport.stream import Stream
 from aiocouch._transport.trace import Trace
-from aiocouch._transport.url import split
+from aiocouch._transport.url import Servers, split_all
 from aiocouch._wire.codec import encoder
 from aiocouch.auth import CookieAuth, LoginAuth, credentials
 from aiocouch.hooks import checked_hooks
@@ -32,8 +33,6 @@ from aiocouch.hooks import checked_hooks
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-    from yarl import URL
 
     from aiocouch._transport.body import ResponseBody
     from aiocouch.auth import Auth
@@ -45,7 +44,9 @@ T = TypeVar("T")
 
 
 class Remote(RemoteServer):
-    """One server, by its URL. The aiohttp session opens at the first request, in the running loop.
+    """One server, by its URL, or several nodes of a cluster.
+
+    The aiohttp session opens at the first request, in the running loop.
 
     Raises `InvalidInputError` for what is no http or https URL, `InvalidTypeError` for an option
     that `aiohttp.ClientSession` does not know.
@@ -53,33 +54,38 @@ class Remote(RemoteServer):
 
     def __init__(
         self,
-        server: str | URL | None,
+        server: Servers,
         *,
         user: str | None = None,
         password: str | None = None,
         cookie: str | None = None,
         gzip_above: int | str | None = None,
+        retry: RetryPolicy | None = DEFAULT,
         auth: Auth | aiohttp.BasicAuth | None = None,
         tls: ssl.SSLContext | None = None,
         hooks: Hooks | Iterable[Hooks] | None = None,
         **kwargs: Any,
     ) -> None:
         pack_above = number_of_bytes(gzip_above)
-        self.url, named, secret = split(server)
+        urls, named, secret = split_all(server)
+        self.url = urls[0]
         if named:
             user, password, cookie = named, secret, None
         if isinstance(auth, aiohttp.BasicAuth):
             kwargs, auth = {**kwargs, "auth": auth}, None
         self.credentials = credentials(user, password, cookie, auth)
         if self.credentials is not None:
-            self.credentials.joins(self.url)
+            self.credentials.joins(*urls)
         own_cookie = isinstance(self.credentials, CookieAuth | LoginAuth)
         self._sessions = Sessions(kwargs, tls=tls, own_cookie=own_cookie)
         self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
         self._stream_timeout = kwargs.get("timeout") or STREAM_TIMEOUT
         self._send = Send(self._sessions)
         self._authenticate = Authenticate(self._send, self.credentials)
-        ask: Step = Retry(Node(self._authenticate, self.url))
+        policy = checked_policy(retry)
+        self._node = node_step(self._authenticate, urls, policy)
+        self._retry = Retry(self._node, policy, self._sessions.total)
+        ask: Step = self._retry
         ask = ask if pack_above is None else Pack(ask, pack_above)
         ask = Trace(ask, self.url, checked_hooks(hooks))
         self._ask = cast("Callable[[Request], Awaitable[HTTPResponse]]", ask)
@@ -147,7 +153,9 @@ class Remote(RemoteServer):
         """Close all connections. Later requests raise `SessionClosedError`, streams `TruncatedError`."""
         # aiohttp would let some of them wait for ever.
         self.cut_streams("", "the session was closed")
+        self._retry.close()
         self._send.stop()
+        await self._node.close()
         await self._sessions.close()
 
     def session(self) -> aiohttp.ClientSession:

@@ -18,6 +18,7 @@ import msgspec
 from aiocouch._former.resources import RemoteView
 from aiocouch._renamed import Discreet, Renamed
 from aiocouch._tracked import of_text
+from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
@@ -227,9 +228,8 @@ class View(RemoteView):
         """
         wanted = listed(ids if keys is None else keys, "keys")
         path = with_query(self.endpoint, checked(params, VIEW))
-        response = await self.database.remote.request(
-            "POST", path, body=self.database.remote.encode({"keys": wanted})
-        )
+        body = self.database.remote.encode({"keys": wanted})
+        response = await self.database.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
         return self._response(response.json())
 
     def _response(self, answer: JsonDict) -> ViewResponse:
@@ -377,7 +377,8 @@ class View(RemoteView):
         remote = self.database.remote
         if ids is None:
             return remote.stream("GET", path)
-        return remote.stream("POST", path, body=remote.encode({"keys": listed(ids, "ids")}))
+        body = remote.encode({"keys": listed(ids, "ids")})
+        return remote.stream("POST", path, body=body, repeat=Repeat.FREELY)
 
 
 class AllDocsView(View):

@@ -23,8 +23,11 @@ async def canned() -> AsyncIterator[CannedServer]:
 
 @pytest.fixture
 async def session(canned: CannedServer) -> AsyncIterator[CouchDB]:
-    """A session without credentials. Nothing is sent for opening or closing it."""
-    async with CouchDB(canned.url) as couchdb:
+    """A session without credentials, and without retries: what it is told is what comes out.
+
+    Nothing is sent for opening or closing it.
+    """
+    async with CouchDB(canned.url, retry=None) as couchdb:
         yield couchdb
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import msgspec
 
@@ -13,11 +13,26 @@ from aiocouch.exception import CouchDBError, Facts, UnexpectedAnswerError, respo
 
 if TYPE_CHECKING:
     import aiohttp
+    from multidict import MultiMapping
 
-__all__ = ["HTTPResponse", "facts_of", "not_json", "refusal", "refuse_html", "unexpected"]
+__all__ = ["HTTPResponse", "Head", "facts_of", "not_json", "refusal", "refuse_html", "unexpected"]
 
 T = TypeVar("T")
 _decoder = cache(msgspec.json.Decoder)
+
+
+class Head(Protocol):
+    """What an answer begins with."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> MultiMapping[str]:
+        """The headers."""
+        ...
 
 
 class HTTPResponse:
@@ -29,9 +44,7 @@ class HTTPResponse:
 
     __slots__ = ("_answered", "_headers", "_method", "_path", "body", "status")
 
-    def __init__(
-        self, resp: aiohttp.ClientResponse, body: bytes = b"", method: str = "", path: str = ""
-    ) -> None:
+    def __init__(self, resp: Head, body: bytes = b"", method: str = "", path: str = "") -> None:
         self.status = resp.status
         self._answered = resp.headers
         self._headers: Headers | None = None

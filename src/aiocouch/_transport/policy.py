@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from aiocouch.exception import InvalidInputError, RemoteResponseError, TransportError
+from aiocouch.exception import (
+    InvalidInputError,
+    InvalidTypeError,
+    RemoteResponseError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from aiocouch.exception import CouchDBError
 
-__all__ = ["DEFAULT", "Budget", "Failure", "RetryPolicy", "seconds_asked"]
+__all__ = ["DEFAULT", "Budget", "Failure", "RetryPolicy", "checked_policy", "seconds_asked"]
 
 _LATER = 429
 _PASSING = frozenset({502, 503, 504})
@@ -93,6 +98,13 @@ class RetryPolicy:
         asked = min(_asked_by(error), self.longest_retry_after)
         seconds = asked + most * draw()
         return seconds if seconds < left else None
+
+
+def checked_policy(given: object) -> RetryPolicy | None:
+    """The policy. Raises `InvalidTypeError` for what is none."""
+    if given is None or isinstance(given, RetryPolicy):
+        return given
+    raise InvalidTypeError(f"retry must be a RetryPolicy or None, not {type(given).__name__}")
 
 
 class Budget:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from aiocouch._wire.texts import Texts
 
 if TYPE_CHECKING:
+    from aiohttp import ClientMiddlewareType
+
     from aiocouch._transport.answer import HTTPResponse
     from aiocouch._transport.body import ResponseBody
     from aiocouch._transport.limits import Timeout
     from aiocouch._transport.pool import Span
-    from aiocouch._transport.watch import Watch
     from aiocouch.exception import CouchDBError
 
 __all__ = ["SAFE", "Answer", "Ask", "Body", "Repeat", "Request", "Seen", "Settle", "Step"]
@@ -45,9 +46,9 @@ class Request:
     """One request. `path` begins with a slash and is quoted, with its query.
 
     `span` is None when the whole answer is to be read, else the answer is given as it begins.
-    `repeat` is None for what the method says: reads freely, all else never. `deadline` is the loop's
-    time at which the call must have ended. With `html` the answer may be a page, which else is taken
-    for a proxy's. What stands below is filled in by the steps.
+    `repeat` is None for what the method says: reads freely, all else never; or what `settle` lets.
+    `deadline` is the loop's time at which the call must have ended. With `html` the answer may be a
+    page, which else is taken for a proxy's. What stands below is filled in by the steps.
     """
 
     method: str
@@ -62,8 +63,10 @@ class Request:
     html: bool = False
 
     node: str = ""  # its URL, without a slash at its end
-    identity: Mapping[str, str] | None = None  # the headers that prove who we are
-    watch: Watch | None = None  # a middleware of aiohttp for this request
+    identity: Mapping[str, str] | None = field(
+        default=None, repr=False
+    )  # the headers that prove who we are
+    watch: ClientMiddlewareType | None = None  # a middleware of aiohttp for this request
     attempt: int = 1
     seen: Seen | None = None  # who is told when it is sent again
 
@@ -71,6 +74,8 @@ class Request:
         """What may be done when no answer came."""
         if self.repeat is not None:
             return self.repeat
+        if self.settle is not None:
+            return Repeat.SETTLED
         return Repeat.FREELY if self.method in SAFE else Repeat.NEVER
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
 from yarl import URL
@@ -12,6 +12,7 @@ from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._transport.pool import Place, Span
 from aiocouch._transport.request import SAFE, Request
 from aiocouch._transport.sendable import LARGE, sendable
+from aiocouch._transport.watch import broken
 from aiocouch._wire.texts import Texts
 from aiocouch.exception import BadRequestError, CouchDBError, transport_error
 
@@ -27,6 +28,11 @@ __all__ = ["Send"]
 
 _JSON = {"Content-Type": "application/json"}
 _JSON_BEGINS = (b"{", b"[")
+
+
+def _fail(request: Request, error: Exception) -> NoReturn:
+    cause = broken(error)
+    raise transport_error(cause, facts_of(request.method, request.path)) from cause
 
 
 class Send:
@@ -55,7 +61,7 @@ class Send:
             finally:
                 self._reading.discard(response)
         except FOREIGN as error:
-            raise transport_error(error, facts_of(request.method, request.path)) from error
+            _fail(request, error)
         finally:
             pool.busy -= 1
         if response.status >= 300:
@@ -92,7 +98,7 @@ class Send:
                 return response
             content = await response.read()
         except FOREIGN as error:
-            raise transport_error(error, facts_of(request.method, request.path)) from error
+            _fail(request, error)
         raise refusal(request.method, request.path, response, content)
 
     def _open(

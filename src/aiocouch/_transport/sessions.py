@@ -71,6 +71,7 @@ class Sessions:
         self._given = CIMultiDict({"Accept": "application/json"})
         self._given.update(self._options.pop("headers"))
         self.middlewares = tuple(kwargs.get("middlewares") or ())
+        self.total = (kwargs.get("timeout") or aiohttp.client.DEFAULT_TIMEOUT).total
         self._session: Session | None = None
         self._feeds: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 from yarl import URL
 
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 
-__all__ = ["split"]
+__all__ = ["Servers", "split", "split_all"]
+
+Servers: TypeAlias = "str | URL | Sequence[str | URL] | None"
+"""A server by its URL, or the nodes of a cluster, those that are preferred first."""
+
+
+def split_all(servers: Servers) -> tuple[list[str], str | None, str | None]:
+    """The URLs without credentials and without a slash at their ends; the user and password in them.
+
+    Raises as `split` does, and `InvalidInputError` for no node, or nodes with different credentials.
+    """
+    if isinstance(servers, str | URL) or not isinstance(servers, Sequence):
+        servers = [servers]  # type: ignore[list-item] # split refuses what it is not for
+    parts = [split(server) for server in servers]
+    urls = list(dict.fromkeys(url for url, _, _ in parts))
+    given = {(user, password) for _, user, password in parts if user}
+    if not urls:
+        raise InvalidInputError("the list of servers is empty")
+    if len(given) > 1:
+        raise InvalidInputError("the nodes of one cluster must not have different credentials")
+    user, password = given.pop() if given else (None, None)
+    return urls, user, password
 
 
 def split(server: str | URL | None) -> tuple[str, str | None, str | None]:

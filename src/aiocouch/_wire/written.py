@@ -27,6 +27,7 @@ __all__ = [
     "leaves_of",
     "md5",
     "read_written",
+    "written_of",
 ]
 
 _OF_A_USER = frozenset(
@@ -123,7 +124,11 @@ class Written:
 
 def read_written(text: bytes, database: str = "") -> Written:
     """What a document is, for its JSON text as it was sent to a database of that name."""
-    doc = decode(text)
+    return written_of(decode(text), database)
+
+
+def written_of(doc: Leaf, database: str = "") -> Written:
+    """As `read_written`, for a document that is decoded."""
     body = {name: value for name, value in doc.items() if name[:1] != "_"}
     written = Written(doc["_id"], _parent(doc), body, bool(doc.get("_deleted")))
     members = doc.get("_attachments") or {}

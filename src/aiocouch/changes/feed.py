@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import decode
 from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.options import with_query
@@ -228,6 +229,7 @@ def _request(progress: _Progress) -> Stream:
         body=remote.encode(asked) if asked else None,
         timeout=patience(options),
         span=span_of(options),
+        repeat=Repeat.FREELY,
     )
 
 

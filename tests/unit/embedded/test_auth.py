@@ -345,21 +345,6 @@ async def test_hashes_are_counted(house: House) -> None:
     assert house.counted == {slow: 2, fast: 2}
 
 
-async def test_passwords_need_not_be_remembered(house: House) -> None:
-    slow, fast = "couchdb.password_hashing_slow", "couchdb.password_hashing_fast"
-    await house.user(basic("mia", "pw"))
-    house.counted.clear()
-    house.config.put("couch_passwords_cache", "enable", "false")
-    for _ in range(3):
-        assert (await house.user(basic("mia", "pw"))).name == "mia"
-    assert await house.status(basic("mia", "no")) == 401
-    assert house.counted == {slow: 4}
-    house.config.put("couch_passwords_cache", "enable", "true")
-    house.counted.clear()
-    await house.user(basic("mia", "pw"))
-    assert house.counted == {fast: 1}
-
-
 async def test_iterations_out_of_bounds_are_refused(house: House) -> None:
     house.config.put("chttpd_auth", "min_iterations", "10")
     assert await house.status(basic("mia", "pw")) == 403

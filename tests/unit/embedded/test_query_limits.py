@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -71,51 +71,6 @@ async def test_the_most_rows_of_a_query(client: ServerClient, path: str, rows: i
         assert answer.json["reason"] == reason
     else:
         assert len(answer.json["rows"]) == rows
-
-
-@pytest.mark.parametrize(
-    ("query", "numbers", "examined"),
-    [
-        ({"selector": {"n": {"$gte": 0}}}, [0, 1, 2, 3, 4], 5),
-        ({"selector": {"n": {"$gte": 0}}, "limit": 3}, [0, 1, 2], 4),
-        ({"selector": {"n": {"$gte": 0}}, "limit": 4, "skip": 4}, [4], 5),
-        ({"selector": {"n": {"$gte": 0}}, "limit": 4, "skip": 9}, [], 5),
-        ({"selector": {"n": {"$gte": 0}, "m": 2}}, [2], 5),
-        ({"selector": {"n": {"$gte": 0}}, "sort": [{"n": "desc"}]}, [29, 28, 27, 26, 25], 5),
-        ({"selector": {"m": {"$exists": True}}}, [0, 1, 2, 3], 5),
-        ({"selector": {"_id": "d020"}}, [20], 1),
-    ],
-)
-async def test_a_find_looks_at_so_many_rows(
-    client: ServerClient, query: dict[str, Any], numbers: list[int], examined: int
-) -> None:
-    # the numbers are those of a CouchDB 3.5.2 with one shard
-    await client("PUT", "/find")
-    docs = [{"_id": f"d{n:03}", "n": n, "m": n % 3} for n in range(30)]
-    await client("POST", "/find/_bulk_docs", {"docs": docs})
-    await client("POST", "/find/_index", {"index": {"fields": ["n"]}})
-    await configure(client, query_limit="5", partition_query_limit="3")
-    answer = (await client("POST", "/find/_find", {**query, "execution_stats": True})).json
-    assert [doc["n"] for doc in answer["docs"]] == numbers
-    assert answer["execution_stats"]["total_keys_examined"] == examined
-    await configure(client, query_limit="0")
-    answer = (await client("POST", "/find/_find", query)).json
-    assert (answer["docs"], answer["bookmark"]) == ([], "nil")
-
-
-async def test_the_pages_of_a_find_with_a_limit(client: ServerClient) -> None:
-    await client("PUT", "/find")
-    docs = [{"_id": f"d{n:03}", "n": n, "m": n % 3} for n in range(30)]
-    await client("POST", "/find/_bulk_docs", {"docs": docs})
-    await client("POST", "/find/_index", {"index": {"fields": ["n"]}})
-    await configure(client, query_limit="5")
-    query = {"selector": {"n": {"$gte": 0}, "m": 2}, "limit": 2}
-    found = []
-    for _ in range(4):
-        page = (await client("POST", "/find/_find", query)).json
-        found.append([doc["n"] for doc in page["docs"]])
-        query["bookmark"] = page["bookmark"]
-    assert found == [[2], [5], [8], [11]]
 
 
 @pytest.mark.parametrize(

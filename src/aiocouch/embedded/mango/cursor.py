@@ -28,7 +28,7 @@ from aiocouch.embedded.selectors.selector import parse_field
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from aiocouch.embedded.mango.definition import JsonIndex
     from aiocouch.embedded.mango.options import FindOptions
@@ -79,10 +79,8 @@ async def run(
     options: FindOptions,
     opened: OpenIndex | None,
     scan_threshold: int = _SCAN_THRESHOLD,
-    *,
-    most: int | None = None,
 ) -> AsyncIterator[bytes]:
-    """Give the answer in pieces. `opened` None: the documents by id; `most` rows are looked at."""
+    """Give the answer in pieces. `opened` None: the documents by id."""
     if plan.ranges == [EMPTY] or plan.index is None:
         yield b'{"docs":[\r\n]}\r\n\n'
         return
@@ -90,7 +88,7 @@ async def run(
     query = _Query(plan.index, options)
     mark = b'{"docs":[\r\n'
     with contextlib.closing(_chunks(database, plan, options, opened, query)) as chunks:
-        for chunk in _up_to(most, chunks):
+        for chunk in chunks:
             found = [text for row in chunk if (text := query.offer(row)) is not None]
             if found:
                 yield mark + b",\r\n".join(found)
@@ -120,17 +118,6 @@ def _chunks(
         options,
         with_documents=not query.covered,
     )
-
-
-def _up_to(most: int | None, chunks: Iterable[list[SourceRow]]) -> Iterator[list[SourceRow]]:
-    """Give no more than so many rows."""
-    for chunk in chunks:
-        if most is not None:
-            if len(chunk) >= most:
-                yield chunk[:most]
-                return
-            most -= len(chunk)
-        yield chunk
 
 
 def _tail(query: _Query, scan_threshold: int) -> Iterator[bytes]:

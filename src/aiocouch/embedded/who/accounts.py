@@ -98,9 +98,9 @@ class Accounts:
     """Finds accounts and checks passwords.
 
     A right password is remembered as a keyed digest, so only the first request of an account
-    pays for the slow hash, unless `[couch_passwords_cache] enable` is false. `find_user` gives the
-    body of a `_users` document (with `_conflicts` when there are any) or None; `outdated` is told
-    of documents whose hash should be renewed, `patience` seconds after the log-in.
+    pays for the slow hash. `find_user` gives the body of a `_users` document (with `_conflicts`
+    when there are any) or None; `outdated` is told of documents whose hash should be renewed,
+    `patience` seconds after the log-in.
     """
 
     def __init__(
@@ -200,13 +200,12 @@ class Accounts:
     async def _is_right(self, account: Account, password: str) -> bool:
         key = (account.name, account.credentials.salt)
         digest = self._digest(password)
-        remembers = self._config.flag("couch_passwords_cache", "enable", default=True)
-        known = self._plain_digests.get(key) or (self._remembered.get(key) if remembers else None)
+        known = self._plain_digests.get(key) or self._remembered.get(key)
         if known is not None:
             self._hasher.count("fast")
             return hmac.compare_digest(known, digest)
         right = await self._check_once(account, password, digest)
-        if right and remembers:
+        if right:
             self._hasher.count("fast")
             self._remember(key, digest)
         return right

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from aiocouch.embedded.erlang_text import written
 from aiocouch.embedded.errors import CouchError, query_parse_error
 from aiocouch.embedded.http.routing import database_route
-from aiocouch.embedded.http.row_options import row_limit
 from aiocouch.embedded.mango.catalog import definition_of, list_indexes
 from aiocouch.embedded.mango.cursor import OpenIndex, run
 from aiocouch.embedded.mango.explain import explanation
@@ -35,9 +34,7 @@ async def find(exchange: Exchange) -> web.StreamResponse:
     _check_partition(exchange, options)
     opened = await _open(exchange, plan, options)
     threshold = exchange.server.config.integer("mango", "index_scan_warning_threshold", 10)
-    most = row_limit(exchange, in_partition=False)
-    pieces = run(exchange.database, plan, options, opened, threshold, most=most)
-    return await _send(exchange, pieces)
+    return await _send(exchange, run(exchange.database, plan, options, opened, threshold))
 
 
 @database_route("_explain", methods=("POST",), json_post=True)
