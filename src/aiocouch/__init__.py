@@ -32,6 +32,7 @@ from aiocouch.exception import (
     UnsupportedMediaTypeError,
 )
 from aiocouch.remote import HTTPResponse
+from aiocouch.selector import F, It, Selector
 from aiocouch.view import AllDocsView, View, ViewResponse
 from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 
@@ -59,17 +60,20 @@ __all__ = [
     "Document",
     "Edit",
     "ExpectationFailedError",
+    "F",
     "Failure",
     "ForbiddenError",
     "HTTPResponse",
     "InvalidInputError",
     "InvalidTypeError",
+    "It",
     "Leaves",
     "NotFoundError",
     "PreconditionFailedError",
     "RemoteResponseError",
     "RetryPolicy",
     "SecurityDocument",
+    "Selector",
     "SessionClosedError",
     "TransportError",
     "TruncatedError",

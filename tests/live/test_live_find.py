@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 import aiocouch
-from aiocouch import Database, Document
+from aiocouch import Database, Document, F, It, Selector
 
 
 @pytest.fixture
@@ -113,3 +113,26 @@ async def test_find_in_a_missing_database(db: Database) -> None:
         await names(db.find({}))
     with pytest.raises(aiocouch.NotFoundError):
         await db.index({"fields": ["a"]})
+
+
+async def test_conditions_in_python(db: Database) -> None:
+    await db.bulk_docs(
+        [
+            {"_id": "a", "n": 1, "tags": ["x", "y"], "o": {"p.q": 1}},
+            {"_id": "b", "n": 5, "tags": ["y"], "$d": 1},
+            {"_id": "c", "n": 9, "tags": [], "o": {"k": "v"}},
+        ]
+    )
+
+    async def found(selector: Selector) -> list[str]:
+        return sorted([doc.id async for doc in db.find(selector)])
+
+    assert await found((F.n > 1) & (F.n < 9)) == ["b"]
+    assert await found((F.n == 1) | (F.n == 9)) == ["a", "c"]
+    assert await found(F.tags.any(It == "y")) == ["a", "b"]
+    assert await found(~F.tags.any(It == "y")) == ["c"]
+    assert await found(F.o["p.q"] == 1) == ["a"]
+    assert await found(F["$d"] == 1) == ["b"]
+    assert await found(F.o.any_key(It == "k")) == ["c"]
+    assert await found(F.n.mod(4, 1)) == ["a", "b", "c"]
+    assert await found(F.o.exists(False)) == ["b"]

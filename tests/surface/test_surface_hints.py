@@ -5,6 +5,7 @@ import typing
 import aiocouch
 from aiocouch.database import Database
 from aiocouch.event import ChangedEvent
+from aiocouch.selector import Field
 from tests.surface import introspection
 
 
@@ -14,7 +15,8 @@ def test_python_can_tell_of_every_public_name() -> None:
 
 def test_no_public_name_was_forgotten() -> None:
     seen = {path for path, _ in introspection.public()}
-    assert {f"aiocouch.{name}" for name in aiocouch.__all__} <= seen
+    things = {name: getattr(aiocouch, name) for name in aiocouch.__all__}
+    assert {f"aiocouch.{name}" for name in things if not isinstance(things[name], Field)} <= seen
     assert {
         "aiocouch.event.ChangedEvent",
         "aiocouch.database.Database.docs",

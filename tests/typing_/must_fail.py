@@ -1,6 +1,6 @@
 """Mistakes that the type checkers must find: in each line that ends with `# error`. Never run."""
 
-from aiocouch import CouchDB, Database, Document
+from aiocouch import CouchDB, Database, Document, F
 from aiocouch.document import SecurityDocument
 from aiocouch.view import View
 
@@ -79,3 +79,26 @@ async def rest(security: SecurityDocument, view: View) -> None:
     view.avalues(prefix=5)  # error
     view.ids(descnding=True)  # error
     view.docs(["a"], prefix=5)  # error
+
+
+def selectors() -> None:
+    F.name.is_in(5)  # error
+    F.tags.any("x")  # error
+    F.tags.is_type("text")  # error
+    (F.age > 1) & {"a": 1}  # error
+    F[5]  # error
+    F.n.mod("4", 1)  # error
+
+
+async def topics(couchdb: CouchDB, db: Database) -> None:
+    await couchdb.node().config.set("log", "level", 5)  # error
+    await couchdb.replications.run("a", "b", continous=True)  # error
+    await couchdb.users.create("a", 5)  # error
+    await couchdb.reshard.split(database="x")  # error
+    await couchdb.dbs_info(limt=5)  # error
+    await couchdb.cluster.enable(nodecount=3)  # error
+    await db.search("d", "i").page("x", limt=5)  # error
+    await db.revisions.set_limit("5")  # error
+    await db.indexes.delete("d")  # error
+    await db.functions("d").show(5)  # error
+    await db.explain("name")  # error
