@@ -11,6 +11,7 @@ from aiocouch._transport.settle import CreateDatabase
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth
+from aiocouch.changes.follower import follow_updates
 from aiocouch.database import Database
 from aiocouch.exception import (
     BadRequestError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from aiocouch._transport.url import Servers
     from aiocouch.auth import Auth
+    from aiocouch.changes import DatabaseUpdate, Follower, FollowUpdatesOptions
     from aiocouch.hooks import Hooks
     from aiocouch.remote import HTTPResponse
     from aiocouch.typing import DatabaseOptions, ListOptions
@@ -242,6 +244,14 @@ class CouchDB(Discreet):
     def node(self, id: str = "_local") -> Node:
         """Return a node of the cluster, `_local` being the one that answers. Sends no request."""
         return Node(self.remote, id)
+
+    def follow_updates(self, **params: Unpack[FollowUpdatesOptions]) -> Follower[DatabaseUpdate]:
+        """Return a follower of what happens to databases (`/_db_updates`). Sends no request.
+
+        The server needs the database `_global_changes`, and takes admins only. A checkpoint is a path
+        or an object, such as a `LocalCheckpoint` of some database. See `Database.follow`.
+        """
+        return follow_updates(self.remote, dict(params))
 
     async def up(self) -> JsonDict:
         """Return `{"status": "ok", …}` of a server that takes requests (`GET /_up`).

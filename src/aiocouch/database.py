@@ -20,6 +20,7 @@ from aiocouch._wire.uuids import SequentialIds
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import ChangesFeed
+from aiocouch.changes.follower import follow_changes
 from aiocouch.conflicts import Conflicted, Leaves, conflicted, leaves_of, resolved
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
@@ -39,6 +40,7 @@ from aiocouch.writing import BulkWriter
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from aiocouch.changes import FollowedChange, FollowedDeletion, Follower, FollowOptions
     from aiocouch.conflicts import MergeVersions
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
@@ -326,6 +328,24 @@ class Database(RemoteDatabase):
         if last_event_id is not None:
             options["last-event-id"] = last_event_id
         return ChangesFeed(self, options)
+
+    @overload
+    def follow(
+        self, **params: Unpack[FollowOptions]
+    ) -> Follower[FollowedChange | FollowedDeletion]: ...
+
+    @overload  # its function reads whatever options it likes
+    def follow(
+        self, *, filter: str | None, **params: Any
+    ) -> Follower[FollowedChange | FollowedDeletion]: ...
+
+    def follow(self, **params: Any) -> Follower[FollowedChange | FollowedDeletion]:
+        """What happens to documents, for as long as you like (`/{db}/_changes`).
+
+        Connects again when the feed breaks, and goes on where it was; with a `checkpoint` also after a
+        restart of the program. Each event comes at least once. Sends nothing until it is iterated.
+        """
+        return follow_changes(self, params)
 
     # -- in bulk ----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
+import aiohttp
 import msgspec
 
 from aiocouch._transport.answer import HTTPResponse, facts_of, not_json
@@ -73,6 +74,11 @@ class Stream:
         """End the request, if it has not ended, and free the connection."""
         if self._body is not None:
             await self._body.close()
+
+    def cut(self, why: str) -> None:
+        """End the request; who waits for its next piece gets `TruncatedError`."""
+        if self._body is not None:
+            self._body.cut(aiohttp.ClientPayloadError(why))
 
     @property
     def response(self) -> HTTPResponse:

@@ -13,9 +13,17 @@ from aiocouch.exception import NotFoundError
 from aiocouch.typing import JsonDict  # noqa: TC001 - msgspec looks it up
 
 if TYPE_CHECKING:
+    from aiocouch.changes.ledger import Ledger
     from aiocouch.database import Database
 
-__all__ = ["BaseChangeEvent", "ChangedEvent", "DeletedEvent"]
+__all__ = [
+    "BaseChangeEvent",
+    "ChangedEvent",
+    "DatabaseUpdate",
+    "DeletedEvent",
+    "FollowedChange",
+    "FollowedDeletion",
+]
 
 
 class BaseChangeEvent(msgspec.Struct, weakref=True, dict=True):
@@ -67,3 +75,58 @@ class ChangedEvent(BaseChangeEvent):
             return await self.database.get(self.id, rev=self.rev)
         except NotFoundError:  # compacted meanwhile
             return await self.database.get(self.id)
+
+
+class FollowedChange(ChangedEvent):
+    """A document was created or changed; given by a follower."""
+
+    ledger: Ledger
+    place: int
+
+    def ack(self) -> None:
+        """It is handled, and need not come again. Sends nothing: checkpoints are written later."""
+        self.ledger.acknowledge(self.place)
+
+
+class FollowedDeletion(DeletedEvent):
+    """A document was deleted; given by a follower."""
+
+    ledger: Ledger
+    place: int
+
+    def ack(self) -> None:
+        """It is handled, and need not come again. Sends nothing: checkpoints are written later."""
+        self.ledger.acknowledge(self.place)
+
+
+class DatabaseUpdate(msgspec.Struct, weakref=True, dict=True):
+    """A database was created, changed or deleted. `json` is the row of the feed as CouchDB sent it."""
+
+    json: JsonDict
+    ledger: Ledger
+    place: int
+
+    @property
+    def id(self) -> str:
+        """The name of the database."""
+        found: str = self.json["db_name"]
+        return found
+
+    @property
+    def type(self) -> str:
+        """What happened: "created", "updated" or "deleted"."""
+        found: str = self.json["type"]
+        return found
+
+    @property
+    def sequence(self) -> str:
+        """Where the event stands in the feed: opaque."""
+        found: str = self.json["seq"]
+        return found
+
+    def ack(self) -> None:
+        """It is handled, and need not come again. Sends nothing: checkpoints are written later."""
+        self.ledger.acknowledge(self.place)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(json={self.json!r})"

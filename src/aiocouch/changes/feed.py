@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aiocouch._transport.request import Repeat
-from aiocouch._wire.codec import decode
-from aiocouch._wire.deep import TooDeepError, shallow
-from aiocouch._wire.options import with_query
 from aiocouch.changes.events import ChangedEvent, DeletedEvent
-from aiocouch.changes.options import feed_options, patience, span_of, waits
+from aiocouch.changes.options import ask, feed_options, rescued, waits
 from aiocouch.changes.presence import Presence
 from aiocouch.exception import InvalidInputError, TruncatedError
 
@@ -219,40 +215,21 @@ async def _end(progress: _Progress, stream: Stream) -> None:
 
 
 def _request(progress: _Progress) -> Stream:
-    options, remote = progress.left(), progress.database.remote
-    asked = {name: options.pop(name) for name in ("doc_ids", "selector") if name in options}
-    if asked:
-        options.setdefault("filter", "_selector" if "selector" in asked else "_doc_ids")
-    return remote.stream(
-        "POST" if asked else "GET",
-        with_query(f"{progress.database.endpoint}/_changes", options),
-        body=remote.encode(asked) if asked else None,
-        timeout=patience(options),
-        span=span_of(options),
-        repeat=Repeat.FREELY,
-    )
+    options = progress.left()
+    return ask(progress.database.remote, f"{progress.database.endpoint}/_changes", options)
 
 
 async def _batch(stream: Stream, continuous: bool) -> Iterable[JsonDict]:
     """The next rows; none at the end. Those of a continuous feed are decoded one after the other."""
     if not continuous:
-        return await stream.batch(_ROWS, _rescued)
+        return await stream.batch(_ROWS, rescued)
     lines = await stream.lines()
     return _decoded(stream, lines) if lines else ()
 
 
-def _rescued(text: bytes) -> JsonDict:
-    """A row without its document, which is too deep; who asks the event for it gets the error."""
-    decodable, deep = shallow(text)
-    row: JsonDict = decode(decodable)
-    if deep.keys() - {"doc"}:
-        raise TooDeepError("a change is nested deeper than can be decoded")
-    return {name: value for name, value in row.items() if name not in deep}
-
-
 def _decoded(stream: Stream, lines: list[bytes]) -> Iterator[JsonDict]:
     for line in lines:
-        row = stream.decode(line, _rescued)
+        row = stream.decode(line, rescued)
         if not isinstance(row, dict):
             stream.refuse(row)
         yield row

@@ -1,20 +1,22 @@
-"""What a feed is asked for, and how long it may be silent."""
+"""What a feed is asked for, how long it may be silent, and what its rows are made of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from aiocouch._wire.codec import listed
-from aiocouch._wire.options import CHANGES, checked
+from aiocouch._transport.request import Repeat
+from aiocouch._wire.codec import decode, listed
+from aiocouch._wire.deep import TooDeepError, shallow
+from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.remote import Span, silent_for
 
 if TYPE_CHECKING:
-    from aiocouch.remote import Timeout
+    from aiocouch.remote import Remote, Stream, Timeout
     from aiocouch.typing import JsonDict
 
-__all__ = ["feed_options", "patience", "span_of", "waits"]
+__all__ = ["ask", "feed_options", "patience", "rescued", "span_of", "waits"]
 
 _FEEDS = frozenset({"normal", "longpoll", "continuous"})
 _HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
@@ -84,3 +86,28 @@ def _seconds(options: JsonDict, name: str) -> float:
         return int(given) / 1000
     except (TypeError, ValueError):
         raise InvalidInputError(f"{name}={given!r} is no number of milliseconds") from None
+
+
+def ask(remote: Remote, path: str, options: JsonDict) -> Stream:
+    """The request of a feed. What does not go into a query goes into a body."""
+    query = dict(options)
+    body = {name: query.pop(name) for name in ("doc_ids", "selector") if name in query}
+    if body:
+        query.setdefault("filter", "_selector" if "selector" in body else "_doc_ids")
+    return remote.stream(
+        "POST" if body else "GET",
+        with_query(path, query),
+        body=remote.encode(body) if body else None,
+        timeout=patience(query),
+        span=span_of(query),
+        repeat=Repeat.FREELY,
+    )
+
+
+def rescued(text: bytes) -> JsonDict:
+    """A row without its document, which is too deep; who asks the event for it gets the error."""
+    decodable, deep = shallow(text)
+    row: JsonDict = decode(decodable)
+    if deep.keys() - {"doc"}:
+        raise TooDeepError("a change is nested deeper than can be decoded")
+    return {name: value for name, value in row.items() if name not in deep}

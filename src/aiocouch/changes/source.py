@@ -1,0 +1,217 @@
+"""The rows of one feed after another, as if it had never broken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import msgspec
+
+from aiocouch._wire.codec import DECODE_ERRORS
+from aiocouch.changes.options import ask, rescued
+from aiocouch.changes.patience import Patience
+from aiocouch.changes.presence import Presence
+from aiocouch.exception import CouchDBError, TruncatedError
+
+if TYPE_CHECKING:
+    from aiocouch.changes.window import Window
+    from aiocouch.remote import Remote, Stream
+    from aiocouch.typing import JsonDict
+
+__all__ = ["AtBreak", "Followed", "Source"]
+
+LOGGER = logging.getLogger("aiocouch")
+_ROWS = msgspec.json.Decoder(list[dict[str, Any]])
+
+T = TypeVar("T")
+AtBreak: TypeAlias = Callable[[CouchDBError, float], object]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What is followed: the path of the feed, its options, and the members that each row must have."""
+
+    remote: Remote
+    path: str
+    options: JsonDict
+    members: tuple[str, str, str]
+    endpoint: str | None = None  # of the database
+    patience: Patience = field(default_factory=Patience)
+    at_break: AtBreak | None = None
+
+
+class Source:
+    """Reads the rows behind a sequence, connects again when that breaks, and goes on behind the last.
+
+    `at_end` gets the sequence of a closing line. Raises what `Patience` does not wait for.
+    """
+
+    def __init__(
+        self,
+        followed: Followed,
+        sequence: str | None,
+        window: Window,
+        at_end: Callable[[str], None],
+    ) -> None:
+        self.sequence = sequence
+        self.breaks = 0
+        self._at_end = at_end
+        self._closing: str | None = None
+        self._followed = followed
+        self._window = window
+        self._stream: Stream | None = None
+        self._presence: Presence | None = None
+        self._birth: Any = None  # of the database
+        self._later: CouchDBError | None = None
+        self._stopping = asyncio.Event()
+        self.clock = asyncio.get_running_loop().time
+
+    async def batch(self) -> list[JsonDict]:
+        """The next rows; none when it was stopped."""
+        while not self._stopping.is_set():
+            try:
+                stream = self._stream or await self.unless_stopped(self._begin())
+                if stream is not None and (rows := await self._next(stream)):
+                    return rows
+            except CouchDBError as error:
+                await self.close()
+                if not self._stopping.is_set():
+                    await self._rest(error)
+        return []
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was stopped."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Let `batch` end, also one that waits."""
+        self._stopping.set()
+        if self._stream is not None:
+            self._stream.cut("the follower was stopped")
+
+    async def close(self) -> None:
+        """End the request."""
+        stream, self._stream, self._later, self._closing = self._stream, None, None, None
+        if stream is not None:
+            await stream.close()
+
+    async def _begin(self) -> Stream:
+        followed = self._followed
+        await self._look_at_birth()
+        options = dict(followed.options)
+        if self.sequence is not None:
+            options["since"] = self.sequence
+        stream = ask(followed.remote, followed.path, options)
+        await stream.__aenter__()
+        if followed.endpoint is not None:
+            self._presence = Presence(followed.remote, followed.endpoint)
+        stream.at_beat = self._beat
+        self._stream = stream
+        return stream
+
+    async def _look_at_birth(self) -> None:
+        """Notice another database of the same name, whose rows are none that came before."""
+        followed = self._followed
+        if followed.endpoint is None:
+            return
+        info = await followed.remote.json("GET", followed.endpoint, into=dict[str, Any])
+        birth = info.get("instance_start_time")
+        if self._birth not in (None, birth):
+            LOGGER.warning("%s was created anew, and is followed from there", followed.endpoint)
+            self._window.clear()
+        self._birth = birth
+
+    async def _beat(self) -> None:
+        self._followed.patience.succeed()
+        if self._presence is not None:
+            await self._presence()
+
+    async def _next(self, stream: Stream) -> list[JsonDict]:
+        """The rows of the next piece; none when all of them had come before."""
+        if self._later is not None:
+            if self._closing is not None:
+                self._at_end(self._closing)
+            raise self._later
+        lines = await stream.lines()
+        if not lines:
+            raise TruncatedError(f"{self._followed.path}: the feed ended without its last line")
+        rows = self._good(stream, self._decoded(stream, lines))
+        if rows:
+            self._followed.patience.succeed()
+            self.sequence = rows[-1]["seq"] or _last(rows) or self.sequence
+        return self._window.fresh(rows, lines[: len(rows)])
+
+    def _decoded(self, stream: Stream, lines: list[bytes]) -> list[JsonDict]:
+        try:
+            rows = _ROWS.decode(b"[%b]" % b",".join(lines))
+            if len(rows) == len(lines):  # else two lines together were one row
+                return rows
+        except DECODE_ERRORS:
+            pass
+        return self._one_by_one(stream, lines)
+
+    def _one_by_one(self, stream: Stream, lines: list[bytes]) -> list[JsonDict]:
+        """The rows up to the first that is none."""
+        rows: list[JsonDict] = []
+        try:
+            for line in lines:
+                row = stream.decode(line, rescued)
+                if not isinstance(row, dict):
+                    stream.refuse(row)
+                rows.append(row)
+        except CouchDBError as error:
+            self._later = error
+            if not rows:
+                raise
+        return rows
+
+    def _good(self, stream: Stream, rows: list[JsonDict]) -> list[JsonDict]:
+        """The rows up to a line that is no event: the last one, or nonsense."""
+        one, two, three = self._followed.members
+        for at, row in enumerate(rows):
+            if not (one in row and two in row and three in row):
+                self._end_with(stream, row)
+                return rows[:at]
+        return rows
+
+    def _end_with(self, stream: Stream, row: JsonDict) -> None:
+        if "last_seq" in row:
+            self._closing = self.sequence = row["last_seq"]
+            self._later = TruncatedError(f"{self._followed.path}: the server ended the feed")
+            return
+        try:
+            stream.refuse(row)
+        except CouchDBError as error:
+            self._later = error
+
+    async def _rest(self, error: CouchDBError) -> None:
+        seconds = self._followed.patience.wait(error)
+        self.breaks += 1
+        LOGGER.warning(
+            "the feed %s broke: %s; it goes on in %.1f seconds behind the sequence %s",
+            *(self._followed.path, error, seconds, self.sequence),
+        )
+        if self._followed.at_break is not None:
+            self._followed.at_break(error, seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    async def unless_stopped(self, work: Awaitable[T]) -> T | None:
+        """What the work gives; None when it was stopped before."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+            stopped.cancel()
+
+
+def _last(rows: list[JsonDict]) -> Any:
+    return next((row["seq"] for row in reversed(rows) if row["seq"] is not None), None)

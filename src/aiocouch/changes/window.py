@@ -1,0 +1,101 @@
+"""Repeats of rows that a server sends again when it goes back. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aiocouch._wire.codec import DECODE_ERRORS
+
+if TYPE_CHECKING:
+    from aiocouch.typing import JsonDict
+
+__all__ = ["Window"]
+
+_BYTES = 1 << 23
+
+
+class _Seen(msgspec.Struct):
+    id: str
+    changes: list[dict[str, str]]
+    deleted: bool = False
+
+
+_SEEN = msgspec.json.Decoder(list[_Seen])
+
+
+class Window:
+    """Remembers the last rows, at most so many and 8 MB of their text, and finds those that come again.
+
+    A row comes again if its sequence is no later than the latest so far, and the last row of the same
+    document had the same revisions. A later sequence is never taken for a repeat, and neither is a
+    document that has returned to a revision which it had before.
+
+    As long as sequences grow, which they do but when a cluster goes back, a row costs nothing: only
+    its text is kept.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lines: deque[list[bytes]] = deque()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all: what follows are the rows of another database."""
+        self._latest = -1
+        self._lines.clear()
+        self._count = 0
+        self._bytes = 0
+        self._last: dict[str, _Seen] | None = None  # by document, while the server is behind
+
+    def fresh(self, rows: list[JsonDict], lines: list[bytes]) -> list[JsonDict]:
+        """The rows, whose texts are the lines, without those that come again."""
+        if not self._size or not rows:
+            return rows
+        first, last = _number(rows[0]["seq"]), _number(rows[-1]["seq"])
+        if first is None or last is None or first <= self._latest or last < first:
+            rows = self._without_repeats(rows)
+        else:
+            self._latest, self._last = last, None
+        self._remember(lines)
+        return rows
+
+    def _without_repeats(self, rows: list[JsonDict]) -> list[JsonDict]:
+        if self._last is None:
+            self._last = {row.id: row for lines in self._lines for row in _decoded(lines)}
+        return [row for row in rows if self._is_fresh(row, self._last)]
+
+    def _is_fresh(self, row: JsonDict, last: dict[str, _Seen]) -> bool:
+        id, number = row["id"], _number(row["seq"])
+        seen = _Seen(id, row["changes"], bool(row.get("deleted")))
+        before, last[id] = last.get(id), seen
+        if number is None or number > self._latest:
+            self._latest = self._latest if number is None else number
+            return True
+        return before != seen
+
+    def _remember(self, lines: list[bytes]) -> None:
+        self._lines.append(lines)
+        self._count += len(lines)
+        self._bytes += sum(map(len, lines))
+        while self._lines and (self._count > self._size or self._bytes > _BYTES):
+            gone = self._lines.popleft()
+            self._count -= len(gone)
+            self._bytes -= sum(map(len, gone))
+
+
+def _decoded(lines: list[bytes]) -> list[_Seen]:
+    try:
+        return _SEEN.decode(b"[%b]" % b",".join(lines))
+    except DECODE_ERRORS:  # such as documents that are too deep: their repeats are not known
+        return []
+
+
+def _number(sequence: Any) -> int | None:
+    """The number that a sequence begins with. A row without one is never taken for a repeat."""
+    try:
+        return int(str(sequence).partition("-")[0])
+    except ValueError:
+        return None
