@@ -44,7 +44,12 @@ class ResponseBody:
             chunk = await self.response.content.readany()
         except FOREIGN as error:
             self._place.leave()
-            raise self._cut or error from None
+            if self._cut is not None:
+                raise self._cut from None
+            self._cut = error
+            if not (chunk := _left_in(self.response.content)):
+                raise
+            return chunk
         if chunk:
             self._place.turn_away(self)
         else:
@@ -125,3 +130,10 @@ class ResponseBody:
                 break
             await self._spool.arrived.wait()
         return await self.chunk()
+
+
+def _left_in(content: aiohttp.StreamReader) -> bytes:
+    """What came before an error. aiohttp keeps it, and raises the error without giving it."""
+    take = getattr(content, "_read_nowait", None)
+    left: bytes = take(-1) if take is not None else b""
+    return left

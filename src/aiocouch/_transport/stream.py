@@ -41,8 +41,8 @@ def lost(row: bytes) -> NoReturn:
 class Stream:
     """An answer that is read while it comes. An async context manager; leaving it frees the connection.
 
-    `meta` has the members around the rows once they are all read. `at_beat` is awaited when a piece
-    has come that completes nothing, such as a heartbeat.
+    `meta` has the members around the rows once they are all read. `at_beat` is awaited when a heartbeat
+    has come.
     """
 
     def __init__(self, begin: _Begin, request: Request) -> None:
@@ -124,7 +124,7 @@ class Stream:
                 if found := self._rows.feed(chunk):
                     text = found
                     return decoder.decode(text)
-                if self.at_beat is not None:
+                if self.at_beat is not None and chunk.isspace():
                     await self.at_beat()
             self._rows.close()
         except RecursionError:
@@ -146,7 +146,7 @@ class Stream:
         while chunk := await self.chunk():
             if lines := self._lines.feed(chunk):
                 return lines
-            if self.at_beat is not None:
+            if self.at_beat is not None and chunk.isspace():
                 await self.at_beat()
         try:
             self._lines.close()

@@ -64,17 +64,27 @@ class Crew(Generic[E]):
         ]
 
     async def run(self, events: AsyncIterator[E]) -> None:
-        """Handle the events until there are no more."""
+        """Handle the events until there are no more. What was begun is ended before an error of theirs."""
         try:
             async with asyncio.TaskGroup() as group:
                 for queue in self._queues:
                     group.create_task(self._work(queue))
-                async for event in events:
-                    await self._queues[hash(event.id) % len(self._queues)].put(event)
-                for queue in self._queues:
-                    await queue.put(None)
+                failure = await self._hand_out(events)
         except BaseExceptionGroup as errors:
             raise _first(errors) from None
+        if failure is not None:
+            raise failure
+
+    async def _hand_out(self, events: AsyncIterator[E]) -> Exception | None:
+        failure = None
+        try:
+            async for event in events:
+                await self._queues[hash(event.id) % len(self._queues)].put(event)
+        except Exception as error:  # noqa: BLE001 - it is raised when the workers are ready
+            failure = error
+        for queue in self._queues:
+            await queue.put(None)
+        return failure
 
     async def _work(self, queue: asyncio.Queue[E | None]) -> None:
         while (event := await queue.get()) is not None:

@@ -102,27 +102,23 @@ class Source:
 
     async def _begin(self) -> Stream:
         followed = self._followed
-        await self._look_at_birth()
         options = dict(followed.options)
         if self.sequence is not None:
             options["since"] = self.sequence
-        stream = ask(followed.remote, followed.path, options)
+        self._stream = stream = ask(followed.remote, followed.path, options)
         await stream.__aenter__()
         if followed.endpoint is not None:
             self._presence = Presence(followed.remote, followed.endpoint)
+            await self._look_at_birth(followed.endpoint)
         stream.at_beat = self._beat
-        self._stream = stream
         return stream
 
-    async def _look_at_birth(self) -> None:
+    async def _look_at_birth(self, endpoint: str) -> None:
         """Notice another database of the same name, whose rows are none that came before."""
-        followed = self._followed
-        if followed.endpoint is None:
-            return
-        info = await followed.remote.json("GET", followed.endpoint, into=dict[str, Any])
+        info = await self._followed.remote.json("GET", endpoint, into=dict[str, Any])
         birth = info.get("instance_start_time")
         if self._birth not in (None, birth):
-            LOGGER.warning("%s was created anew, and is followed from there", followed.endpoint)
+            LOGGER.warning("%s was created anew, and is followed from there", endpoint)
             self._window.clear()
         self._birth = birth
 
@@ -135,6 +131,7 @@ class Source:
         """The rows of the next piece; none when all of them had come before."""
         if self._later is not None:
             if self._closing is not None:
+                self.sequence = self._closing
                 self._at_end(self._closing)
             raise self._later
         lines = await stream.lines()
@@ -181,7 +178,7 @@ class Source:
 
     def _end_with(self, stream: Stream, row: JsonDict) -> None:
         if "last_seq" in row:
-            self._closing = self.sequence = row["last_seq"]
+            self._closing = row["last_seq"]
             self._later = TruncatedError(f"{self._followed.path}: the server ended the feed")
             return
         try:
