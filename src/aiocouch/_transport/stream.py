@@ -13,7 +13,13 @@ from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._transport.request import Request
 from aiocouch._wire.codec import DECODE_ERRORS, decode
 from aiocouch._wire.deep import TooDeepError, elements
-from aiocouch._wire.rows import BrokenBodyError, LineSplitter, RowSplitter, error_at_end
+from aiocouch._wire.rows import (
+    BrokenBodyError,
+    LineSplitter,
+    RowSplitter,
+    error_at_end,
+    split_lines,
+)
 from aiocouch.exception import Facts, TruncatedError, UnexpectedAnswerError, transport_error
 
 if TYPE_CHECKING:
@@ -143,16 +149,20 @@ class Stream:
 
         Heartbeats are left out. Raises `TruncatedError` when the feed ends inside of a line.
         """
+        return split_lines(await self.line_text())
+
+    async def line_text(self) -> bytes:
+        """As `lines`, in one piece: there may be empty lines in it."""
         while chunk := await self.chunk():
-            if lines := self._lines.feed(chunk):
-                return lines
+            if text := self._lines.text(chunk).strip():
+                return text
             if self.at_beat is not None and chunk.isspace():
                 await self.at_beat()
         try:
             self._lines.close()
         except BrokenBodyError as error:
             self._broken(error)
-        return []
+        return b""
 
     def _one_by_one(
         self, text: bytes, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]

@@ -232,14 +232,24 @@ class LineSplitter:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that the chunk completes, without the empty ones."""
-        if b"\n" not in chunk:
+        return split_lines(self.text(chunk))
+
+    def text(self, chunk: bytes) -> bytes:
+        """The text of the lines that the chunk completes, without the last newline."""
+        end = chunk.rfind(b"\n")
+        if end < 0:
             self._rest.append(chunk)
-            return []
-        lines = b"".join((*self._rest, chunk)).split(b"\n")
-        self._rest = [lines.pop()]
-        return [line for line in lines if line and not line.isspace()]
+            return b""
+        text = b"".join((*self._rest, chunk[:end]))
+        self._rest = [chunk[end + 1 :]]
+        return text
 
     def close(self) -> None:
         """Say that the feed has ended. Raises `BrokenBodyError` when a line was left open."""
         if b"".join(self._rest).strip():
             raise BrokenBodyError("the feed ended in the middle of a line")
+
+
+def split_lines(text: bytes) -> list[bytes]:
+    """The lines of a text, without the empty ones."""
+    return [line for line in text.split(b"\n") if line and not line.isspace()] if text else []

@@ -289,9 +289,8 @@ async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
     ledger.due, database = state.manner.checkpoint_every, state.database
     try:
         while rows := await _batch(state, ledger, source, explicit):
-            place = ledger.add(rows, source.clock())
-            for row in rows:
-                place += 1
+            before = ledger.add(rows, source.clock())
+            for place, row in enumerate(rows, before + 1):
                 if database is None:
                     yield DatabaseUpdate(row, ledger, place)
                 elif row.get("deleted"):

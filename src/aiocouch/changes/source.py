@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import msgspec
 
 from aiocouch._wire.codec import DECODE_ERRORS
+from aiocouch._wire.rows import split_lines
 from aiocouch.changes.options import ask, rescued
 from aiocouch.changes.patience import Patience
 from aiocouch.changes.presence import Presence
@@ -134,23 +135,24 @@ class Source:
                 self.sequence = self._closing
                 self._at_end(self._closing)
             raise self._later
-        lines = await stream.lines()
-        if not lines:
+        text = await stream.line_text()
+        if not text:
             raise TruncatedError(f"{self._followed.path}: the feed ended without its last line")
-        rows = self._good(stream, self._decoded(stream, lines))
+        array = b"[%b]" % text.replace(b"\n", b",")
+        rows = self._good(stream, self._decoded(stream, array, text))
         if rows:
             self._followed.patience.succeed()
             self.sequence = rows[-1]["seq"] or _last(rows) or self.sequence
-        return self._window.fresh(rows, lines[: len(rows)])
+        return self._window.fresh(rows, array)
 
-    def _decoded(self, stream: Stream, lines: list[bytes]) -> list[JsonDict]:
+    def _decoded(self, stream: Stream, array: bytes, text: bytes) -> list[JsonDict]:
         try:
-            rows = _ROWS.decode(b"[%b]" % b",".join(lines))
-            if len(rows) == len(lines):  # else two lines together were one row
+            rows = _ROWS.decode(array)
+            if len(rows) == text.count(b"\n") + 1:  # else two lines together were one row
                 return rows
         except DECODE_ERRORS:
             pass
-        return self._one_by_one(stream, lines)
+        return self._one_by_one(stream, split_lines(text))
 
     def _one_by_one(self, stream: Stream, lines: list[bytes]) -> list[JsonDict]:
         """The rows up to the first that is none."""

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch._wire.codec import DECODE_ERRORS
+from aiocouch._wire.deep import elements, shallow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from aiocouch.typing import JsonDict
 
 __all__ = ["Window"]
@@ -24,6 +27,7 @@ class _Seen(msgspec.Struct):
 
 
 _SEEN = msgspec.json.Decoder(list[_Seen])
+_ONE = msgspec.json.Decoder(_Seen)
 
 
 class Window:
@@ -39,32 +43,33 @@ class Window:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._lines: deque[list[bytes]] = deque()
+        self._texts: deque[tuple[int, bytes]] = deque()  # number of rows, and their JSON
         self.clear()
 
     def clear(self) -> None:
         """Forget all: what follows are the rows of another database."""
         self._latest = -1
-        self._lines.clear()
+        self._texts.clear()
         self._count = 0
         self._bytes = 0
         self._last: dict[str, _Seen] | None = None  # by document, while the server is behind
 
-    def fresh(self, rows: list[JsonDict], lines: list[bytes]) -> list[JsonDict]:
-        """The rows, whose texts are the lines, without those that come again."""
+    def fresh(self, rows: list[JsonDict], text: bytes) -> list[JsonDict]:
+        """The rows, which are the first of those in a JSON text, without those that come again."""
         if not self._size or not rows:
             return rows
+        count = len(rows)
         first, last = _number(rows[0]["seq"]), _number(rows[-1]["seq"])
         if first is None or last is None or first <= self._latest or last < first:
             rows = self._without_repeats(rows)
         else:
             self._latest, self._last = last, None
-        self._remember(lines)
+        self._remember(count, text)
         return rows
 
     def _without_repeats(self, rows: list[JsonDict]) -> list[JsonDict]:
         if self._last is None:
-            self._last = {row.id: row for lines in self._lines for row in _decoded(lines)}
+            self._last = {row.id: row for each in self._texts for row in _decoded(*each)}
         return [row for row in rows if self._is_fresh(row, self._last)]
 
     def _is_fresh(self, row: JsonDict, last: dict[str, _Seen]) -> bool:
@@ -76,21 +81,29 @@ class Window:
             return True
         return before != seen
 
-    def _remember(self, lines: list[bytes]) -> None:
-        self._lines.append(lines)
-        self._count += len(lines)
-        self._bytes += sum(map(len, lines))
-        while self._lines and (self._count > self._size or self._bytes > _BYTES):
-            gone = self._lines.popleft()
-            self._count -= len(gone)
-            self._bytes -= sum(map(len, gone))
+    def _remember(self, count: int, text: bytes) -> None:
+        self._texts.append((count, text))
+        self._count += count
+        self._bytes += len(text)
+        while self._texts and (self._count > self._size or self._bytes > _BYTES):
+            gone, forgotten = self._texts.popleft()
+            self._count -= gone
+            self._bytes -= len(forgotten)
 
 
-def _decoded(lines: list[bytes]) -> list[_Seen]:
+def _decoded(count: int, text: bytes) -> list[_Seen]:
     try:
-        return _SEEN.decode(b"[%b]" % b",".join(lines))
-    except DECODE_ERRORS:  # such as documents that are too deep: their repeats are not known
-        return []
+        return _SEEN.decode(text)
+    except DECODE_ERRORS:  # there were heartbeats, or a row was none
+        return list(_found(elements(text)))[:count]
+
+
+def _found(rows: Iterable[bytes]) -> Iterator[_Seen]:
+    for row in rows:
+        try:
+            yield _ONE.decode(shallow(row)[0])
+        except (*DECODE_ERRORS, ValueError):
+            continue
 
 
 def _number(sequence: Any) -> int | None:
