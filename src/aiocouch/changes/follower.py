@@ -19,7 +19,7 @@ from aiocouch.changes.keeper import Keeper
 from aiocouch.changes.ledger import Ledger
 from aiocouch.changes.options import feed_options
 from aiocouch.changes.patience import Patience
-from aiocouch.changes.source import AtBreak, Followed, Source
+from aiocouch.changes.reader import AtBreak, Followed, RowReader
 from aiocouch.changes.window import Window
 from aiocouch.exception import CouchDBError, InvalidInputError, InvalidTypeError
 
@@ -127,7 +127,7 @@ class _State:
         self.database = database
         self.keeper = Keeper(checkpoint, manner.checkpoint_seconds)
         self.ledger: Ledger | None = None
-        self.source: Source | None = None
+        self.source: RowReader | None = None
         self.is_stopped = False
         self.breaks = 0
 
@@ -144,7 +144,7 @@ class _State:
     def sequence(self) -> str | None:
         return None if self.ledger is None else self.ledger.sequence
 
-    async def begin(self) -> tuple[Ledger, Source]:
+    async def begin(self) -> tuple[Ledger, RowReader]:
         """Go on behind what is acknowledged, here or in the checkpoint."""
         sequence = self.sequence()
         if self.ledger is None:
@@ -156,7 +156,7 @@ class _State:
                 sequence = self.since
         self.ledger = ledger = Ledger(sequence)
         window = Window(0 if self.database is None else self.manner.window)
-        self.source = Source(self.followed, sequence, window, ledger.close)
+        self.source = RowReader(self.followed, sequence, window, ledger.close)
         return ledger, self.source
 
     async def _now(self) -> str:
@@ -307,7 +307,9 @@ async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
         await _end(state, source)
 
 
-async def _batch(state: _State, ledger: Ledger, source: Source, explicit: bool) -> list[JsonDict]:
+async def _batch(
+    state: _State, ledger: Ledger, source: RowReader, explicit: bool
+) -> list[JsonDict]:
     """The next rows, when there is room for them."""
     if explicit and not state.room_in(ledger):
         await _room(state, ledger, source)
@@ -323,7 +325,7 @@ async def _is_to_end(state: _State, ledger: Ledger) -> bool:
     return False
 
 
-async def _room(state: _State, ledger: Ledger, source: Source) -> None:
+async def _room(state: _State, ledger: Ledger, source: RowReader) -> None:
     """Wait until some of what was handed out is acknowledged."""
     LOGGER.warning(
         "%d events of %s are not acknowledged: no more are read until some are",
@@ -339,7 +341,7 @@ async def _room(state: _State, ledger: Ledger, source: Source) -> None:
         ledger.at_move = None
 
 
-async def _end(state: _State, source: Source) -> None:
+async def _end(state: _State, source: RowReader) -> None:
     state.breaks += source.breaks
     source.breaks = 0
     with contextlib.suppress(CouchDBError):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aiocouch.remote import Remote, Stream
     from aiocouch.typing import JsonDict
 
-__all__ = ["AtBreak", "Followed", "Source"]
+__all__ = ["AtBreak", "Followed", "RowReader"]
 
 LOGGER = logging.getLogger("aiocouch")
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
@@ -45,7 +45,7 @@ class Followed:
     at_break: AtBreak | None = None
 
 
-class Source:
+class RowReader:
     """Reads the rows behind a sequence, connects again when that breaks, and goes on behind the last.
 
     `at_end` gets the sequence of a closing line. Raises what `Patience` does not wait for.
