@@ -51,7 +51,8 @@ class CouchDBError(Exception):
     """The root of all errors of this package.
 
     Attributes: `status` (HTTP status or None), `error` and `reason` (CouchDB's words or None),
-    `method`, `path` (without server and query) and `request_id` (`X-Couch-Request-ID`).
+    `method`, `path` (without server and query), `request_id` (`X-Couch-Request-ID`) and `undone`: the
+    request that it ended was certainly not carried out, for a login before it failed.
     """
 
     status: int | None = None
@@ -60,6 +61,7 @@ class CouchDBError(Exception):
     method: str | None = None
     path: str | None = None
     request_id: str | None = None
+    undone: bool = False
     _text: str | None = None
 
     def __init__(self, *args: object) -> None:

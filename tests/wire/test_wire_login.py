@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiocouch import CouchDB, Database, Document
+from aiocouch import CouchDB, Database, Document, RetryPolicy
 from aiocouch.auth import Auth, CookieAuth, LoginAuth, ProxyAuth, RotatingBasicAuth, TokenAuth
 from aiocouch.exception import (
     AccountLockedError,
@@ -28,6 +28,7 @@ from tests.wire.canned import (
 )
 
 SECRET = "s3cr3t-w0rd"
+QUICK = RetryPolicy(first_wait=0)
 LOCKED = "Account is temporarily locked due to multiple authentication failures"
 
 
@@ -244,12 +245,63 @@ async def test_any_request_may_tell_that_the_account_is_locked(canned: CannedSer
         assert not isinstance(caught.value, AccountLockedError)
 
 
-async def test_a_login_that_fails_below_http(canned: CannedServer) -> None:
-    canned.say(Answer(silent=True))
-    async with CouchDB(canned.url, auth=LoginAuth("bond", SECRET)) as couchdb:
-        with pytest.raises(TransportError):
+async def test_a_locked_account_is_told_of_by_head_too(canned: CannedServer) -> None:
+    canned.handler = lambda request: error_answer(403, "forbidden", LOCKED)
+    async with CouchDB(canned.url, "bond", SECRET) as couchdb:
+        with pytest.raises(AccountLockedError, match="temporarily locked"):
+            await couchdb["db"]
+    assert canned.lines == ["HEAD /db", "GET /db"]
+
+
+async def test_other_refusals_of_head_stay_what_they_are(canned: CannedServer) -> None:
+    canned.handler = lambda request: error_answer(403, "forbidden", "no")
+    async with CouchDB(canned.url, "bond", SECRET) as couchdb:
+        with pytest.raises(ForbiddenError) as caught:
+            await couchdb["db"]
+    assert not isinstance(caught.value, AccountLockedError)
+    assert caught.value.method == "HEAD"
+
+
+FAILURES = {"silent": Answer(silent=True), "busy": error_answer(503, "unavailable", "later")}
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+async def test_what_was_not_sent_for_its_login_failed_is_sent_later(
+    canned: CannedServer, kind: str
+) -> None:
+    """Even what may be sent only once."""
+    canned.say(FAILURES[kind])
+    canned.say_json({"ok": True}, Set_Cookie="AuthSession=c; Max-Age=600")
+    canned.say_json({"ok": True})
+    async with CouchDB(canned.url, auth=LoginAuth("bond", SECRET), retry=QUICK) as couchdb:
+        await couchdb.remote.request("POST", "/_replicate", body=b"{}")
+    assert canned.lines == ["POST /_session"] * 2 + ["POST /_replicate"]
+
+
+async def test_a_refused_request_whose_new_login_failed_is_sent_later(
+    canned: CannedServer,
+) -> None:
+    cookie = "AuthSession=c; Max-Age=600"
+    canned.say_json({"ok": True}, Set_Cookie=cookie)
+    # aiohttp asks again by itself where a connection that it had kept is closed.
+    canned.say(error_answer(401), Answer(silent=True), Answer(silent=True), error_answer(401))
+    canned.say_json({"userCtx": {"name": None}})
+    canned.say_json({"ok": True}, Set_Cookie=cookie)
+    canned.say_json({"ok": True})
+    async with CouchDB(canned.url, auth=LoginAuth("bond", SECRET), retry=QUICK) as couchdb:
+        await couchdb.remote.request("POST", "/_replicate", body=b"{}")
+    login, work, check = "POST /_session", "POST /_replicate", "GET /_session"
+    assert canned.lines == [login, work, check, check, work, check, login, work]
+
+
+async def test_a_login_that_cannot_be_made(canned: CannedServer) -> None:
+    canned.handler = lambda request: Answer(silent=True)
+    async with CouchDB(canned.url, auth=LoginAuth("bond", SECRET), retry=None) as couchdb:
+        with pytest.raises(TransportError) as caught:
             await couchdb.remote.request("PUT", "/db", body=b"{}")
-    assert set(canned.lines) == {"POST /_session"}
+    assert caught.value.undone
+    assert caught.value.path == "/_session"
+    assert canned.lines == ["POST /_session"]
 
 
 # -- the other ways

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._transport.answer import HTTPResponse
@@ -13,9 +15,10 @@ from aiocouch.auth.cookie import session_cookie
 from aiocouch.exception import CouchDBError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Iterator, Mapping
 
     from aiocouch._transport.request import Answer, Body, Step
+    from aiocouch.auth import Ask
 
 __all__ = ["Authenticate"]
 
@@ -44,25 +47,24 @@ class Authenticate:
         if auth is None:
             return self._next(request)
         held = auth.ready()
-        if held is None or self._listens:
+        if (held is None or self._listens) and not request.is_question:
             return self._flow(auth, request, held)
         request.identity = held
         return self._next(request)
 
     async def _flow(self, auth: Auth, request: Request, held: Mapping[str, str] | None) -> Answer:
         ask = partial(self._ask, request)
-        sent = request.identity = await auth.headers(ask) if held is None else held
+        sent = request.identity = await _headers(auth, held, ask)
         try:
             answer = await self._next(request)
         except CouchDBError as error:
             # Asked in any case: a flow may have to renew something for the next request.
-            again = await auth.refused(error, sent, ask)
+            again = await _refused(auth, error, sent, ask)
             if not (again and _may_be_sent_again(request.body)):
                 raise
             answer = None
         if answer is None:  # and the refusal is no context of what happens now
-            held = auth.ready()
-            sent = request.identity = await auth.headers(ask) if held is None else held
+            sent = request.identity = await _headers(auth, auth.ready(), ask)
             answer = await self._next(request)
         _tell(auth, answer, sent)
         return answer
@@ -81,6 +83,28 @@ class Authenticate:
         answer: Any = await self._next(own)
         found: HTTPResponse = answer
         return found
+
+
+async def _headers(auth: Auth, held: Mapping[str, str] | None, ask: Ask) -> Mapping[str, str]:
+    with _before_the_request():
+        return await auth.headers(ask) if held is None else held
+
+
+async def _refused(auth: Auth, error: CouchDBError, sent: Mapping[str, str], ask: Ask) -> bool:
+    if error.status != HTTPStatus.UNAUTHORIZED:
+        return await auth.refused(error, sent, ask)
+    with _before_the_request():  # it was refused, and so is undone as well
+        return await auth.refused(error, sent, ask)
+
+
+@contextmanager
+def _before_the_request() -> Iterator[None]:
+    """What fails in here leaves the request undone, and safe to be sent again."""
+    try:
+        yield
+    except CouchDBError as error:
+        error.undone = True
+        raise
 
 
 def _tell(auth: Auth, answer: Answer, sent: Mapping[str, str]) -> None:

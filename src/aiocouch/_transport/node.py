@@ -10,7 +10,7 @@ from aiocouch._transport.limits import Timeout
 from aiocouch._transport.log import LOGGER
 from aiocouch._transport.policy import DEFAULT, Failure
 from aiocouch._transport.request import Request
-from aiocouch.exception import CouchDBError, TransportError
+from aiocouch.exception import CouchDBError, TransportError, UnauthorizedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -100,9 +100,11 @@ class SeveralNodes:
             question.add_done_callback(self._questions.discard)
 
     async def _ask(self, url: str) -> None:
-        request = Request("GET", "/_up", timeout=_PATIENCE, node=url)
+        request = Request("GET", "/_up", timeout=_PATIENCE, node=url, is_question=True)
         try:
             await self._next(request)
+        except UnauthorizedError:
+            self._worked(url)  # it answers, but wants to know who asks
         except CouchDBError:
             self._nodes.failed(url, _now(), unreachable=True)
         else:

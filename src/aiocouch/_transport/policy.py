@@ -75,13 +75,8 @@ class RetryPolicy:
 
     def failure(self, error: CouchDBError) -> Failure:
         """What the failure of a try tells. A subclass may know more of its servers."""
-        if isinstance(error, TransportError):
-            return _failure_of_transport(error)
-        if error.status == _LATER:
-            return Failure.UNDONE
-        if error.status in _PASSING or _is_node_away(error):
-            return Failure.UNCLEAR
-        return Failure.FINAL
+        failure = _failure(error)
+        return Failure.UNDONE if failure is Failure.UNCLEAR and error.undone else failure
 
     def wait(
         self,
@@ -156,6 +151,16 @@ def _asked_by(error: CouchDBError) -> float:
     if not isinstance(error, RemoteResponseError) or error.headers is None:
         return 0.0
     return seconds_asked(error.headers)
+
+
+def _failure(error: CouchDBError) -> Failure:
+    if isinstance(error, TransportError):
+        return _failure_of_transport(error)
+    if error.status == _LATER:
+        return Failure.UNDONE
+    if error.status in _PASSING or _is_node_away(error):
+        return Failure.UNCLEAR
+    return Failure.FINAL
 
 
 def _failure_of_transport(error: TransportError) -> Failure:

@@ -69,6 +69,9 @@ class Request:
     watch: ClientMiddlewareType | None = None  # a middleware of aiohttp for this request
     attempt: int = 1
     seen: Seen | None = None  # who is told when it is sent again
+    is_question: bool = (
+        False  # whether a node is well: nobody waits for it, and none logs in for it
+    )
 
     def may_repeat(self) -> Repeat:
         """What may be done when no answer came."""

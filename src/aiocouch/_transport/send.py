@@ -14,7 +14,7 @@ from aiocouch._transport.request import SAFE, Request
 from aiocouch._transport.sendable import LARGE, sendable
 from aiocouch._transport.watch import broken
 from aiocouch._wire.texts import Texts
-from aiocouch.exception import BadRequestError, CouchDBError, transport_error
+from aiocouch.exception import AccountLockedError, BadRequestError, CouchDBError, transport_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Send"]
 
 _JSON = {"Content-Type": "application/json"}
+_WITH_REASON = frozenset({400, 403})  # whose reason may make another error of it
 _JSON_BEGINS = (b"{", b"[")
 
 
@@ -66,7 +67,7 @@ class Send:
             pool.busy -= 1
         if response.status >= 300:
             refused = refusal(request.method, request.path, response, content)
-            if response.status == 400 and request.method == "HEAD":
+            if response.status in _WITH_REASON and request.method == "HEAD":
                 refused = await self._with_reason(request) or refused
             raise refused
         answer = HTTPResponse(response, content, request.method, request.path)
@@ -135,7 +136,7 @@ class Send:
         whole = Request("GET", head.path, node=head.node, identity=head.identity, span=Span.ENDS)
         try:
             body = await self._begun(whole, Span.ENDS)
-        except BadRequestError as error:
+        except (BadRequestError, AccountLockedError) as error:
             return error
         except CouchDBError:
             return None
