@@ -60,9 +60,10 @@ class CouchDB(Discreet):
     is the value of an `AuthSession` cookie; `auth` is any other way to say who we are, such as
     `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
     (`aiocouch.auth.tls`). `retry` says what is tried again after a failure that may pass; with None
-    nothing is. `hooks` are told of each request (`aiocouch.hooks`). Bodies of more bytes than
-    `gzip_above` are compressed, if that pays and the server takes it. All else goes to
-    `aiohttp.ClientSession`, such as `headers` or `timeout`. Nothing is sent before the first request.
+    nothing is. Rows that break off go on behind the last one, unless `resume` is False. `hooks` are told
+    of each request (`aiocouch.hooks`). Bodies of more bytes than `gzip_above` are compressed, if that
+    pays and the server takes it. All else goes to `aiohttp.ClientSession`, such as `headers` or
+    `timeout`. Nothing is sent before the first request.
 
     Raises `InvalidInputError` for a bad URL, or credentials given twice, `InvalidTypeError` for an
     unknown option.
@@ -78,6 +79,7 @@ class CouchDB(Discreet):
         *,
         gzip_above: int | str | None = None,
         retry: RetryPolicy | None = DEFAULT,
+        resume: bool = True,
         auth: Auth | aiohttp.BasicAuth | None = None,
         tls: ssl.SSLContext | None = None,
         hooks: Hooks | Iterable[Hooks] | None = None,
@@ -105,6 +107,7 @@ class CouchDB(Discreet):
         *,
         gzip_above: Any = None,
         retry: Any = DEFAULT,
+        resume: Any = True,
         auth: Any = None,
         tls: Any = None,
         hooks: Any = None,
@@ -117,6 +120,7 @@ class CouchDB(Discreet):
             cookie=cookie,
             gzip_above=gzip_above,
             retry=retry,
+            resume=resume,
             auth=auth,
             tls=tls,
             hooks=hooks,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, overload
 import msgspec
 
 from aiocouch._bulk_docs import write
+from aiocouch._continued import Continued
 from aiocouch._former.resources import RemoteDatabase
 from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.settle import DeleteDatabase, Purge
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
+from aiocouch._wire.left import DocumentsLeft
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
 from aiocouch._wire.rows import document_id
 from aiocouch._wire.uuids import SequentialIds
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from aiocouch.conflicts import MergeVersions
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
-    from aiocouch.remote import Remote
+    from aiocouch.remote import Remote, Stream
     from aiocouch.typing import (
         BulkRow,
         ChangesOptions,
@@ -259,22 +261,21 @@ class Database(RemoteDatabase):
         """
         query = _find_query(selector, limit, params)
         while True:
-            count = 0
-            async with self.remote.stream(
-                "POST",
-                f"{self.endpoint}/_find",
-                body=self.remote.encode(query),
-                repeat=Repeat.FREELY,
-            ) as stream:
+            left = DocumentsLeft(query)
+            async with Continued[msgspec.Raw](self._found, left, self.remote.resume) as stream:
                 while batch := await stream.batch(_TEXTS, msgspec.Raw):
-                    count += len(batch)
                     for raw in batch:
                         text = bytes(raw)
                         yield of_text(Document, self, document_id(text), text)
-            if limit is not None or count < query["limit"]:
+            if limit is not None or left.count < query["limit"]:
                 return
             query["bookmark"] = stream.meta["bookmark"]
             query.pop("skip", None)
+
+    def _found(self, query: JsonDict) -> Stream:
+        body = self.remote.encode(query)
+        path = f"{self.endpoint}/_find"
+        return self.remote.stream("POST", path, body=body, repeat=Repeat.FREELY)
 
     async def explain(
         self,

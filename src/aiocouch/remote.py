@@ -61,6 +61,7 @@ class Remote(RemoteServer):
         cookie: str | None = None,
         gzip_above: int | str | None = None,
         retry: RetryPolicy | None = DEFAULT,
+        resume: bool = True,
         auth: Auth | aiohttp.BasicAuth | None = None,
         tls: ssl.SSLContext | None = None,
         hooks: Hooks | Iterable[Hooks] | None = None,
@@ -83,6 +84,7 @@ class Remote(RemoteServer):
         self._send = Send(self._sessions)
         self._authenticate = Authenticate(self._send, self.credentials)
         policy = checked_policy(retry)
+        self.resume = policy if resume else None  # how often rows that break off go on
         self._node = node_step(self._authenticate, urls, policy)
         self._retry = Retry(self._node, policy, self._sessions.total)
         ask: Step = self._retry

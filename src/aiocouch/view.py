@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Sized
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import msgspec
 
+from aiocouch._continued import Continued
 from aiocouch._former.resources import RemoteView
 from aiocouch._renamed import Discreet, Renamed
 from aiocouch._tracked import of_text
@@ -22,6 +24,7 @@ from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
+from aiocouch._wire.left import KeysLeft, RangeLeft
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
 from aiocouch._wire.rows import document_id
 from aiocouch.document import Document
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from aiocouch.database import Database
-    from aiocouch.remote import Stream
+    from aiocouch.remote import Remote, Stream
     from aiocouch.typing import JsonDict, ViewOptions
 
 __all__ = ["AllDocsView", "View", "ViewResponse", "ViewRow"]
@@ -84,7 +87,22 @@ class _LinkRow(msgspec.Struct):
 
 
 class _IdRow(msgspec.Struct):
+    """A row of `_all_docs`."""
+
     id: str | None = None
+    error: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The key, which is the id."""
+        return self.id
+
+
+class _IdAndKeyRow(msgspec.Struct):
+    """A row of a view, whose key tells where it stands."""
+
+    id: str | None = None
+    key: Any = None
     error: str | None = None
 
 
@@ -92,8 +110,9 @@ _ROWS = msgspec.json.Decoder(list[_Row])
 _DOCUMENT_ROWS = msgspec.json.Decoder(list[_DocumentRow])
 _LINK_ROWS = msgspec.json.Decoder(list[_LinkRow])
 _ID_ROWS = msgspec.json.Decoder(list[_IdRow])
+_ID_AND_KEY_ROWS = msgspec.json.Decoder(list[_IdAndKeyRow])
 _NULL = b"null"
-_R = TypeVar("_R", _Row, _DocumentRow, _LinkRow)
+_R = TypeVar("_R", _Row, _DocumentRow, _LinkRow, _IdAndKeyRow)
 
 
 def _rescued_row(text: bytes) -> _Row:
@@ -113,13 +132,19 @@ def _rescued_id(text: bytes) -> _IdRow:
     return _ID_ROWS.decode(b"[%b]" % shallow(text)[0])[0]
 
 
+def _rescued_id_and_key(text: bytes) -> _IdAndKeyRow:
+    return _rescued(_ID_AND_KEY_ROWS, text)
+
+
 def _rescued(
     decoder: msgspec.json.Decoder[list[_R]], text: bytes, needed: Collection[str] = ()
 ) -> _R:
     decodable, deep = shallow(text)
     (row,) = decoder.decode(b"[%b]" % decodable)
-    if "doc" in deep:
+    if "doc" in deep and not isinstance(row, _IdAndKeyRow):
         row.doc = msgspec.Raw(deep["doc"])
+    if "key" in deep:
+        row.key = msgspec.Raw(deep["key"])
     for name in deep:
         if name in needed:
             raise TooDeepError(
@@ -326,7 +351,7 @@ class View(RemoteView):
         if _is_empty(ids):
             return
         async with self._stream(ids, prefix, self._unreduced(params)) as stream:
-            while batch := await stream.batch(_ID_ROWS, _rescued_id):
+            while batch := await self._id_rows(stream):
                 for row in batch:
                     if row.error is None and row.id is not None:
                         yield row.id
@@ -357,14 +382,17 @@ class View(RemoteView):
                     if include_ddocs or row.id is None or not row.id.startswith("_design/"):
                         yield _document(self.database, row, create)
 
-    async def _document_rows(self, stream: Stream) -> Sequence[_DocumentRow | _LinkRow]:
+    async def _id_rows(self, stream: Continued[Any]) -> Sequence[_IdRow | _IdAndKeyRow]:
+        return await stream.batch(_ID_AND_KEY_ROWS, _rescued_id_and_key)
+
+    async def _document_rows(self, stream: Continued[Any]) -> Sequence[_DocumentRow | _LinkRow]:
         return await stream.batch(_LINK_ROWS, _rescued_link)
 
     def _unreduced(self, params: Any) -> JsonDict:
         """Only rows that are not reduced belong to a document."""
         return {"reduce": False, **params} if self._reduces else params
 
-    def _stream(self, ids: Iterable[Any] | None, prefix: str | None, params: Any) -> Stream:
+    def _stream(self, ids: Iterable[Any] | None, prefix: str | None, params: Any) -> Continued[Any]:
         options = checked(params, VIEW)
         if ids is None and isinstance(options.get("keys"), list | tuple):
             ids = options.pop("keys")
@@ -373,12 +401,21 @@ class View(RemoteView):
                 raise InvalidTypeError(f"the prefix must be a str, not {type(prefix).__name__}")
             options["startkey"] = encode(prefix).decode()
             options["endkey"] = encode(prefix + self.prefix_sentinel).decode()
-        path = with_query(self.endpoint, options)
-        remote = self.database.remote
+        unique = not self._reduces
         if ids is None:
-            return remote.stream("GET", path)
-        body = remote.encode({"keys": listed(ids, "ids")})
-        return remote.stream("POST", path, body=body, repeat=Repeat.FREELY)
+            left: RangeLeft | KeysLeft = RangeLeft(options, unique)
+        else:
+            left = KeysLeft(options, listed(ids, "ids"), unique)
+        remote = self.database.remote
+        return Continued(partial(_asked, remote, self.endpoint, left), left, remote.resume)
+
+
+def _asked(remote: Remote, endpoint: str, left: RangeLeft | KeysLeft, options: JsonDict) -> Stream:
+    path = with_query(endpoint, options)
+    if left.keys is None:
+        return remote.stream("GET", path)
+    body = remote.encode({"keys": left.keys})
+    return remote.stream("POST", path, body=body, repeat=Repeat.FREELY)
 
 
 class AllDocsView(View):
@@ -394,7 +431,10 @@ class AllDocsView(View):
         self.id = "_all_docs"
         self.endpoint = f"{database.endpoint}/_all_docs"
 
-    async def _document_rows(self, stream: Stream) -> Sequence[_DocumentRow | _LinkRow]:
+    async def _id_rows(self, stream: Continued[Any]) -> Sequence[_IdRow | _IdAndKeyRow]:
+        return await stream.batch(_ID_ROWS, _rescued_id)
+
+    async def _document_rows(self, stream: Continued[Any]) -> Sequence[_DocumentRow | _LinkRow]:
         return await stream.batch(_DOCUMENT_ROWS, _rescued_document)
 
 

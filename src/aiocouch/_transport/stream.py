@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Stream", "SupportsDecode"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 T_co = TypeVar("T_co", covariant=True)
 
 _Begin = Callable[[Request], Awaitable[ResponseBody]]
@@ -64,9 +65,13 @@ class Stream:
         self._lines = LineSplitter()
         self.at_beat: Callable[[], Awaitable[None]] | None = None
 
-    async def __aenter__(self) -> Self:
+    def __aenter__(self) -> Awaitable[Self]:
+        return self.opened_for(self)
+
+    async def opened_for(self, reader: R) -> R:
+        """Send the request. Returns who reads the answer: this stream, or what has it."""
         self._body = await self._begin(self._request)
-        return self
+        return reader
 
     async def __aexit__(
         self,

@@ -1,0 +1,120 @@
+"""Rows that are read while they come, and go on behind the last one when they break off."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+
+from aiocouch._transport.log import LOGGER
+from aiocouch._transport.policy import Failure
+from aiocouch._wire.left import ShiftedError
+from aiocouch.exception import CouchDBError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+    from aiocouch._transport.policy import RetryPolicy
+    from aiocouch._transport.stream import SupportsDecode
+    from aiocouch.remote import Stream
+
+__all__ = ["Continued"]
+
+T = TypeVar("T")
+
+
+class Left(Protocol):
+    """What is left to ask for. See `_wire.left`."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is."""
+        ...
+
+    def fresh(self, rows: Any) -> Any:
+        """The rows without those that come again."""
+        ...
+
+    def rest(self) -> dict[str, Any] | None:
+        """How to ask for it; None where that cannot be told."""
+        ...
+
+
+class Continued(Generic[T]):
+    """A stream of rows, an async context manager. `policy` says how often it goes on; None: never."""
+
+    def __init__(
+        self, ask: Callable[[dict[str, Any]], Stream], left: Left, policy: RetryPolicy | None
+    ) -> None:
+        self._ask = ask
+        self._left = left
+        self._policy = policy
+        self._breaks = 0  # in a row, without a row between
+        self._broke: TransportError | None = None
+        options = left.rest()
+        self._stream = ask({} if options is None else options)
+
+    def __aenter__(self) -> Awaitable[Self]:
+        return self._stream.opened_for(self)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stream.close()
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The members around the rows, once they are all read."""
+        return self._stream.meta
+
+    async def batch(
+        self, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]
+    ) -> list[T]:
+        """The next rows; empty at the end."""
+        while True:
+            try:
+                rows = await self._stream.batch(decoder, rescue)
+            except TransportError as error:
+                if await self._go_on(error):
+                    continue
+                return []
+            if not rows:
+                return rows
+            if fresh := self._fresh(rows):
+                self._breaks = 0
+                return fresh
+
+    def _fresh(self, rows: list[T]) -> list[T]:
+        try:
+            fresh: list[T] = self._left.fresh(rows)
+        except ShiftedError as error:
+            if self._broke is None:
+                raise
+            self._broke.add_note(f"it cannot go on: {error}")
+            raise self._broke from None
+        return fresh
+
+    async def _go_on(self, error: TransportError) -> bool:
+        """Ask for what is left; False when nothing is. Raises the error when it cannot."""
+        self._breaks += 1
+        policy, self._broke = self._policy, error
+        if policy is None or policy.failure(error) is Failure.FINAL:
+            raise error
+        if self._left.is_complete:
+            return False
+        wait, options = policy.wait(self._breaks, error), self._left.rest()
+        if wait is None or options is None:
+            raise error
+        LOGGER.warning("%s; it goes on behind the last row in %.2f seconds", error, wait)
+        await self._stream.close()
+        await asyncio.sleep(wait)
+        self._stream = self._ask(options)
+        try:
+            await self._stream.__aenter__()
+        except CouchDBError as later:
+            error.add_note(f"it could not go on: {later}")
+            raise error from later
+        return True

@@ -1,0 +1,219 @@
+"""What is left to ask for of a list of rows that broke off. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from aiocouch._wire.codec import encode
+from aiocouch._wire.rows import document_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiocouch.typing import JsonDict
+
+__all__ = ["DocumentsLeft", "KeysLeft", "RangeLeft", "ShiftedError"]
+
+_STARTS = ("startkey", "start_key", "startkey_docid", "start_key_doc_id", "skip")
+_TRUE = (True, "true")
+
+
+class ShiftedError(ValueError):
+    """The rows that come again are not those that came before: nobody knows where to go on."""
+
+
+class _Row(Protocol):
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def key(self) -> Any: ...
+
+
+R = TypeVar("R", bound=_Row)
+_Spot = tuple[str | None, bytes]
+
+
+class RangeLeft:
+    """The rows of a range, in the order of their keys and ids.
+
+    It goes on at the last row, whose repeats are dropped, so that it does not matter what happened to
+    that row meanwhile. `unique`: a document has one row, and its key is its id.
+    """
+
+    def __init__(self, options: JsonDict, unique: bool) -> None:
+        self.options = options
+        self.keys: Sequence[Any] | None = None
+        self._unique = unique
+        self._given = 0
+        self._run = 0  # rows at the end of those given that have the same key and id
+        self._to_drop = 0
+        self._spot: _Spot = (None, b"")
+
+    def fresh(self, rows: list[R]) -> list[R]:
+        """The rows that have not been given before. They count as given."""
+        while self._to_drop and rows:
+            if _spot(rows[0]) != self._spot:
+                self._to_drop = 0
+                break
+            self._to_drop -= 1
+            rows = rows[1:]
+        if rows:
+            self._take(rows)
+        return rows
+
+    def _take(self, rows: Sequence[_Row]) -> None:
+        spot, run = _spot(rows[-1]), 1
+        while run < len(rows) and rows[-1 - run].id == spot[0] and _spot(rows[-1 - run]) == spot:
+            run += 1
+        more = self._run if run == len(rows) and spot == self._spot else 0
+        self._spot, self._run = spot, run + more
+        self._given += len(rows)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left, for the limit is reached."""
+        limit = _number(self.options, "limit")
+        return limit is not None and self._given >= limit
+
+    def rest(self) -> JsonDict | None:
+        """The options that ask for what is left; None where that cannot be told."""
+        if not self._given:
+            return self.options
+        id, key = self._spot
+        grouped = self.options.get("group") in _TRUE and self.options.get("group_level") is None
+        if (id is None and not grouped) or "keys" in self.options or _is_unsorted(self.options):
+            return None
+        options = {name: value for name, value in self.options.items() if name not in _STARTS}
+        if "key" in options:
+            options["endkey"] = options.pop("key")
+        options["startkey"] = key.decode()
+        if id is not None and not self._unique:
+            options["startkey_docid"] = id
+        limit = _number(options, "limit")
+        if limit is not None:
+            options["limit"] = limit - self._given + self._run
+        self._to_drop = self._run
+        return options
+
+
+class KeysLeft:
+    """The rows of a list of keys, in its order. It goes on at the key of the last row.
+
+    `unique`: each key has one row, also one that does not exist.
+    """
+
+    def __init__(self, options: JsonDict, keys: list[Any], unique: bool) -> None:
+        self.options = options
+        self.keys: Sequence[Any] | None = keys
+        self._all = keys
+        self._unique = unique
+        self._given = 0
+        self._run = 0  # rows at the end of those given that have the same key
+        self._to_drop = 0
+        self._spot: _Spot = (None, b"")
+
+    def fresh(self, rows: list[R]) -> list[R]:
+        """The rows that have not been given before. Raises `ShiftedError`."""
+        if self._to_drop:
+            rows = self._without_repeats(rows)
+        if rows:
+            self._take(rows)
+        return rows
+
+    def _without_repeats(self, rows: list[R]) -> list[R]:
+        count = min(self._to_drop, len(rows))
+        self._to_drop -= count
+        if not self._to_drop and _spot(rows[count - 1]) != self._spot:
+            raise ShiftedError("other rows stand where the last one stood")
+        return rows[count:]
+
+    def _take(self, rows: Sequence[_Row]) -> None:
+        self._given += len(rows)
+        if self._unique:
+            return
+        spot, run = _spot(rows[-1]), 1
+        while run < len(rows) and _spot(rows[-1 - run])[1] == spot[1]:
+            run += 1
+        more = self._run if run == len(rows) and spot[1] == self._spot[1] else 0
+        self._spot, self._run = spot, run + more
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left: the limit is reached, or the last key was the last row."""
+        limit = _number(self.options, "limit")
+        if limit is not None and self._given >= limit:
+            return True
+        return self._unique and self._given >= len(self._all)
+
+    def rest(self) -> JsonDict | None:
+        """The options that ask for what is left, with `keys`; None where that cannot be told."""
+        if not self._given:
+            return self.options
+        moved = self.options.get("descending") in _TRUE or self.options.get("skip") is not None
+        if moved or _is_unsorted(self.options):
+            return None
+        begin = self._given if self._unique else self._key_of_last()
+        if begin is None:
+            return None
+        self.keys = self._all[begin:]
+        self._to_drop = 0 if self._unique else self._run
+        limit = _number(self.options, "limit")
+        if limit is None:
+            return self.options
+        return {**self.options, "limit": limit - self._given + self._to_drop}
+
+    def _key_of_last(self) -> int | None:
+        keys = [encode(key) for key in self._all]
+        key = self._spot[1]
+        return keys.index(key) if len(set(keys)) == len(keys) and key in keys else None
+
+
+class DocumentsLeft:
+    """The documents of one page of a query. It goes on at the last one, which must be there still."""
+
+    def __init__(self, query: JsonDict) -> None:
+        self._query = query
+        self.count = 0
+        self._last: str | None = None
+        self._is_to_drop = False
+
+    def fresh(self, found: list[msgspec.Raw]) -> list[msgspec.Raw]:
+        """The texts that have not been given before. Raises `ShiftedError`."""
+        if self._is_to_drop and found:
+            if document_id(bytes(found[0])) != self._last:
+                raise ShiftedError("another document stands where the last one stood")
+            self._is_to_drop, found = False, found[1:]
+        if found:
+            self.count += len(found)
+            self._last = document_id(bytes(found[-1]))
+        return found
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the page is full; its bookmark has not come all the same."""
+        return False
+
+    def rest(self) -> JsonDict:
+        """The query for what is left of the page."""
+        if not self.count:
+            return self._query
+        self._is_to_drop = True
+        skip = self._query.get("skip") or 0
+        limit = self._query["limit"] - self.count + 1
+        return {**self._query, "skip": skip + self.count - 1, "limit": limit}
+
+
+def _spot(row: _Row) -> _Spot:
+    key = row.key
+    return row.id, bytes(key) if isinstance(key, msgspec.Raw) else encode(key)
+
+
+def _is_unsorted(options: JsonDict) -> bool:
+    return options.get("sorted", True) not in _TRUE
+
+
+def _number(options: JsonDict, name: str) -> int | None:
+    text = str(options.get(name))
+    return int(text) if text.isdecimal() else None
