@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from aiocouch.testing import BackgroundCouchDB, CouchDBServer
+from tests.endpoints.recorder import Recorder
 from tests.support.installed import installed_couchdb, is_installed
 
 if TYPE_CHECKING:
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
     from aiocouch import CouchDB, Database
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Recorder(config))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("aiocouch").addoption(
+        "--endpoints",
+        action="store_true",
+        help="fail if an endpoint was not called, as a run of all tests does",
+    )
     parser.getgroup("aiocouch").addoption(
         "--servers",
         choices=("embedded", "installed", "all"),
