@@ -42,6 +42,7 @@ async def test_shows(design: Database) -> None:
     assert (await functions.show("hello")).body == b"nobody/GET/"
     assert (await functions.show("hello", "a/1", params={"x": "y"})).body == b"a/1/GET/y"
     assert (await functions.show("hello", "b", json={})).body == b"b/POST/"
+    assert (await functions.show("hello", body=b"x")).body == b"nobody/POST/"
     with pytest.raises(NotFoundError):
         await functions.show("nothing")
     with pytest.raises(InvalidInputError):
@@ -52,6 +53,8 @@ async def test_lists(design: Database) -> None:
     functions = design.functions("_design/d")
     assert (await functions.list("keys", "all")).body == b"a/1 b"
     assert (await functions.list("keys", "all", "d", params={"key": '"b"'})).body == b"b"
+    posted = await functions.list("keys", "all", json={"keys": ["b"]})
+    assert posted.body == b"b"
     posted = await functions.list("keys", "all", "d", json={"keys": ["b"]})
     assert posted.body == b"b"
 

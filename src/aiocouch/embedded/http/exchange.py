@@ -435,10 +435,12 @@ def joined_headers(
     headers: CIMultiDictProxy[str],
 ) -> CIMultiDict[str] | CIMultiDictProxy[str]:
     """Give headers of which each comes once: CouchDB joins the values of one that is repeated."""
-    if not _repeats_any(tuple(headers)):
+    # multidict 7 gives each name once as a key
+    names = tuple([name for name, _ in headers.items()])
+    if not _repeats_any(names):
         return headers
     joined: CIMultiDict[str] = CIMultiDict()
-    for name in headers:
+    for name in names:
         if name not in joined:
             joined[name] = ", ".join(headers.getall(name))
     return joined
