@@ -165,7 +165,7 @@ class ExpectationFailedError(CouchDBError, ValueError):
 
 
 class SessionClosedError(CouchDBError, RuntimeError):
-    """The session was closed before this request."""
+    """The session was closed before this request, or before its answer had come."""
 
 
 class InvalidInputError(CouchDBError, ValueError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+import msgspec
+
 from aiocouch._former.resources import RemoteDocument
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, encode_sorted, encode_text
 from aiocouch._wire.options import with_query
@@ -19,18 +21,19 @@ from aiocouch.exception import (
     InvalidTypeError,
     UnexpectedAnswerError,
 )
+from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiocouch.database import Database
     from aiocouch.remote import HTTPResponse
-    from aiocouch.typing import JsonDict
 
 __all__ = [
     "NEVER_SEEN",
     "Snapshot",
     "Tracked",
+    "Written",
     "content_of",
     "moved",
     "of_text",
@@ -39,6 +42,13 @@ __all__ = [
 ]
 
 _IDENTITY = frozenset({"_id", "_rev"})
+
+
+class Written(msgspec.Struct):
+    """What CouchDB says to a write of one document."""
+
+    id: str
+    rev: str
 
 
 class Snapshot:
@@ -125,9 +135,13 @@ class Tracked(RemoteDocument):
             data = decode(text)
         except DECODE_ERRORS as error:
             self._no_document(error)
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not self._is_ours(data):
             self._no_document(None)
         return data
+
+    def _is_ours(self, data: JsonDict) -> bool:
+        """Whether it is this document that came."""
+        return "_rev" in data and data.get("_id") == self.full_id
 
     def _no_document(self, cause: Exception | None) -> NoReturn:
         facts = Facts("GET", self.endpoint, 200)
@@ -190,11 +204,12 @@ class Tracked(RemoteDocument):
         changed = self.is_dirty()
         self._loaded()["_rev"] = rev
         self._snapshot = self._snapshot.at(rev)
-        answer = await self.database.remote.request("GET", with_query(self.endpoint, {"rev": rev}))
+        path = with_query(self.endpoint, {"rev": rev})
+        answer = await self.database.remote.request("GET", path)
         if not changed and not self.is_dirty():
             self._take_text(answer.body)
         else:
-            self._take_attachments(answer.json(), rev)
+            self._take_attachments(answer.json(JsonDict), rev)
 
     def _take_attachments(self, stored: JsonDict, rev: str) -> None:
         self._snapshot = Snapshot(b"", rev, self._body_of(stored))
@@ -240,4 +255,4 @@ async def moved(document: Tracked, response: HTTPResponse) -> None:
     The list of attachments must be the new one, or the next `save` would drop what was stored.
     Changes that were made meanwhile are kept.
     """
-    await document._moved(response.json()["rev"])  # noqa: SLF001
+    await document._moved(response.json(Written).rev)  # noqa: SLF001

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,9 +11,18 @@ import msgspec
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import DECODE_ERRORS, encode
 from aiocouch._wire.ids import quote_document_id
-from aiocouch.exception import CouchDBError, Facts, InvalidInputError, response_error
+from aiocouch.exception import (
+    CouchDBError,
+    Facts,
+    InvalidInputError,
+    SessionClosedError,
+    TransportError,
+    response_error,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from aiocouch.remote import Remote
 
 __all__ = ["Batch"]
@@ -48,6 +58,7 @@ class Batch:
         self._delay = delay
         self._waiting: _Waiting = {}
         self._timer: asyncio.Handle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def read(self, id: str) -> bytes:
@@ -55,6 +66,8 @@ class Batch:
         if id.startswith("_local/"):  # no view has them
             return await self._read_alone(id)
         loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # one that is gone will never send what waited in it
+            self._loop, self._waiting, self._timer = loop, {}, None
         future: asyncio.Future[bytes] = loop.create_future()
         self._waiting.setdefault(id, []).append(future)
         if len(self._waiting) >= self._size:
@@ -80,18 +93,27 @@ class Batch:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, waiting: _Waiting) -> None:
+        try:
+            await self._hand_out_all(waiting)
+        finally:  # whatever happened: nobody waits for what does not come any more
+            for future in _open(waiting.values()):
+                future.cancel()
+
+    async def _hand_out_all(self, waiting: _Waiting) -> None:
         """Read all, and hand them out. What cannot be read together is read one by one."""
         try:
             rows = await self._read_together(list(waiting))
+        except (TransportError, SessionClosedError) as error:
+            # One by one they would wait as long once more.
+            _fail(waiting.values(), error)
+            return
         except (CouchDBError, *DECODE_ERRORS):
             rows = {}
-        missed = [
-            self._serve_alone(id, futures) for id, futures in waiting.items() if id not in rows
-        ]
-        for row in rows.values():
-            for future in waiting.get(row.key, ()):
+        for id, row in rows.items():
+            for future in waiting.get(id, ()):
                 self._hand_out(row, future)
-        await asyncio.gather(*missed)
+        missed = {id: futures for id, futures in waiting.items() if id not in rows}
+        await asyncio.gather(*(self._serve_alone(*each) for each in missed.items()))
 
     async def _read_together(self, ids: list[str]) -> dict[str, _Row]:
         path = f"{self._endpoint}/_all_docs?include_docs=true"
@@ -111,12 +133,23 @@ class Batch:
         future.set_exception(response_error(facts))
 
     async def _serve_alone(self, id: str, futures: list[asyncio.Future[bytes]]) -> None:
-        for future in futures:
-            try:
-                text = await self._read_alone(id)
-            except CouchDBError as error:
-                if not future.done():
-                    future.set_exception(error)
-            else:
-                if not future.done():
-                    future.set_result(text)
+        try:
+            text = await self._read_alone(id)
+        except CouchDBError as error:
+            _fail([futures], error)
+        else:
+            for future in _open([futures]):
+                future.set_result(text)
+
+
+def _open(waiting: Iterable[list[asyncio.Future[bytes]]]) -> Iterator[asyncio.Future[bytes]]:
+    """Those who still wait."""
+    return (future for futures in waiting for future in futures if not future.done())
+
+
+def _fail(waiting: Iterable[list[asyncio.Future[bytes]]], error: CouchDBError) -> None:
+    """Give each of those who wait an error of its own."""
+    for future in _open(waiting):
+        own = copy.copy(error)
+        own.__cause__ = error.__cause__
+        future.set_exception(own)

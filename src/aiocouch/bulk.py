@@ -10,7 +10,7 @@ from aiocouch._renamed import Discreet, OldProperty, Renamed
 from aiocouch._tracked import saved, to_send
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
-from aiocouch.exception import Facts, InvalidInputError, InvalidTypeError, UnexpectedAnswerError
+from aiocouch.exception import InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
@@ -74,15 +74,9 @@ class BulkOperation(Discreet):
                 texts.append(text)
         self.response = self.ok = self.error = None
         for part in _portions(texts):
-            rows = await self._send(texts[part])
+            ids = [doc.full_id for doc in docs[part]]
+            rows = await write_texts(self.database, texts[part], ids) if ids else []
             self._take(docs[part], texts[part], rows)
-
-    async def _send(self, texts: list[bytes]) -> list[BulkRow]:
-        rows = await write_texts(self.database, texts) if texts else []
-        if len(rows) != len(texts):
-            facts = Facts("POST", f"{self.database.endpoint}/_bulk_docs", 201)
-            raise UnexpectedAnswerError(f"{self!r}: {len(rows)} answers", facts)
-        return rows
 
     def _take(self, docs: list[Document], texts: list[bytes], rows: list[BulkRow]) -> None:
         ok, error = [], []
@@ -90,7 +84,7 @@ class BulkOperation(Discreet):
             if "error" in row:
                 error.append(doc)
             else:
-                saved(doc, text, row.get("rev", ""))
+                saved(doc, text, row["rev"])
                 ok.append(doc)
         self.response = [*(self.response or ()), *rows]
         self.ok = [*(self.ok or ()), *ok]

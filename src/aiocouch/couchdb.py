@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
+import msgspec
+
 from aiocouch._renamed import Discreet, Renamed
 from aiocouch._transport.policy import DEFAULT, RetryPolicy
 from aiocouch._transport.request import Repeat
@@ -50,6 +52,14 @@ __all__ = ["CouchDB"]
 
 _NOTHING = object()
 Analyzer: TypeAlias = "str | Mapping[str, Any]"
+
+
+class _UserContext(msgspec.Struct):
+    name: str | None
+
+
+class _Session(msgspec.Struct):
+    userCtx: _UserContext  # noqa: N815 - CouchDB's name
 
 
 class CouchDB(Discreet):
@@ -146,7 +156,7 @@ class CouchDB(Discreet):
     async def close(self) -> None:
         """Close all connections. Later requests raise `SessionClosedError`.
 
-        Loops that have not got everything yet end with `TruncatedError`.
+        So do loops that have not got everything yet, and calls that still wait for their answer.
         """
         await self.remote.close()
 
@@ -163,8 +173,8 @@ class CouchDB(Discreet):
                 raise
             # CouchDB answers 400 to a cookie that it cannot read.
             raise UnauthorizedError(str(error), Facts("GET", "/_session", 400)) from error
-        context = response.json().get("userCtx", {})
-        if self.remote.has_credentials and context.get("name") is None:
+        context = response.json(_Session).userCtx
+        if self.remote.has_credentials and context.name is None:
             facts = Facts("GET", "/_session", response.status)
             raise UnauthorizedError(
                 "the server takes us for anonymous: the credentials are not valid", facts
@@ -189,7 +199,9 @@ class CouchDB(Discreet):
         settle = None if exists_ok else CreateDatabase(database.endpoint)
         repeat = Repeat.FREELY if exists_ok else None
         try:
-            await self.remote.request("PUT", path, repeat=repeat, settle=settle)
+            await self.remote.json(
+                "PUT", path, into=JsonDict, having=("ok",), repeat=repeat, settle=settle
+            )
         except PreconditionFailedError:
             if not exists_ok:
                 raise
@@ -204,9 +216,7 @@ class CouchDB(Discreet):
     async def keys(self, **params: Any) -> list[str]:
         """The names of all databases (`GET /_all_dbs`)."""
         path = with_query("/_all_dbs", checked(params, LIST))
-        response = await self.remote.request("GET", path)
-        names: list[str] = response.json()
-        return names
+        return await self.remote.json("GET", path, into=list[str])
 
     def database(self, id: str) -> Database:
         """Return the database of that name. Sends no request; `await couchdb[id]` looks for it."""
@@ -214,9 +224,7 @@ class CouchDB(Discreet):
 
     async def info(self) -> JsonDict:
         """The server's greeting: version, vendor, features (`GET /`)."""
-        response = await self.remote.request("GET", "/")
-        greeting: JsonDict = response.json()
-        return greeting
+        return await self.remote.json("GET", "/", into=JsonDict, having=("couchdb",))
 
     # -- the server -------------------------------------------------------------------------------
 

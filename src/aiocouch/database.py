@@ -17,7 +17,6 @@ from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.left import DocumentsLeft
 from aiocouch._wire.options import FIND, INDEX, checked, with_query
-from aiocouch._wire.rows import document_id
 from aiocouch._wire.uuids import SequentialIds
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
@@ -64,6 +63,15 @@ _IDS = SequentialIds()
 _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
+class _BulkGetResult(msgspec.Struct):
+    id: str | None
+    docs: list[dict[str, Any]]
+
+
+class _BulkGet(msgspec.Struct):
+    results: list[_BulkGetResult]
+
+
 class Database(RemoteDatabase):
     """A database of a server. Building one sends no request; `await couchdb["name"]` looks for it."""
 
@@ -86,9 +94,7 @@ class Database(RemoteDatabase):
 
     async def info(self) -> JsonDict:
         """Sizes, counts and the update sequence (`GET /{db}`)."""
-        response = await self.remote.request("GET", self.endpoint)
-        found: JsonDict = response.json()
-        return found
+        return await self.remote.json("GET", self.endpoint, into=JsonDict, having=("db_name",))
 
     async def delete(self) -> None:
         """Delete the database with all its documents (`DELETE /{db}`).
@@ -96,7 +102,9 @@ class Database(RemoteDatabase):
         Loops over it that have not got everything yet end with `TruncatedError`.
         """
         settle = DeleteDatabase(self.endpoint)
-        await self.remote.request("DELETE", self.endpoint, settle=settle)
+        await self.remote.json(
+            "DELETE", self.endpoint, into=JsonDict, having=("ok",), settle=settle
+        )
         # CouchDB lets some of them wait for ever.
         self.remote.cut_streams(self.endpoint, "the database was deleted")
 
@@ -266,10 +274,10 @@ class Database(RemoteDatabase):
                 while batch := await stream.batch(_TEXTS, msgspec.Raw):
                     for raw in batch:
                         text = bytes(raw)
-                        yield of_text(Document, self, document_id(text), text)
+                        yield of_text(Document, self, stream.document_id(text), text)
             if limit is not None or left.count < query["limit"]:
                 return
-            query["bookmark"] = stream.meta["bookmark"]
+            query["bookmark"] = stream.member("bookmark")
             query.pop("skip", None)
 
     def _found(self, query: JsonDict) -> Stream:
@@ -304,9 +312,9 @@ class Database(RemoteDatabase):
         body = self.remote.encode({"index": definition, **options})
         path = f"{self.endpoint}/_index"
         # An index that is there already is not created again.
-        response = await self.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
-        created: JsonDict = response.json()
-        return created
+        return await self.remote.json(
+            "POST", path, into=JsonDict, body=body, having=("result",), repeat=Repeat.FREELY
+        )
 
     @overload
     def changes(
@@ -445,12 +453,14 @@ class Database(RemoteDatabase):
         Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
         """
         plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
-        is_edit = data.get("new_edits") is not False
-        if is_edit:
+        is_edit, ids = data.get("new_edits") is not False, None
+        if is_edit:  # else there is a row only for what was refused
             plain = [doc if "_id" in doc else {"_id": _IDS.new(), **doc} for doc in plain]
+            ids = [doc["_id"] for doc in plain]
         if self.remote.encode is encode:
-            return await write(self, encode_list("docs", plain, data), is_edit=is_edit)
-        return await write(self, self.remote.encode({**data, "docs": plain}), is_edit=is_edit)
+            return await write(self, encode_list("docs", plain, data), ids, is_edit=is_edit)
+        body = self.remote.encode({**data, "docs": plain})
+        return await write(self, body, ids, is_edit=is_edit)
 
     async def bulk_get(self, docs: Iterable[str | Mapping[str, Any]], **params: Any) -> JsonDict:
         """Many documents in certain revisions (`POST /{db}/_bulk_get`).
@@ -462,6 +472,7 @@ class Database(RemoteDatabase):
         body = self.remote.encode({"docs": wanted})
         path = with_query(f"{self.endpoint}/_bulk_get", params)
         response = await self.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
+        response.json(_BulkGet)
         found: JsonDict = response.json()
         return found
 
@@ -474,9 +485,9 @@ class Database(RemoteDatabase):
             raise InvalidTypeError("purge takes a dict: the revisions by document id")
         path = with_query(f"{self.endpoint}/_purge", params)
         body, settle = self.remote.encode(dict(docs)), Purge(self.endpoint, dict(docs))
-        response = await self.remote.request("POST", path, body=body, settle=settle)
-        purged: JsonDict = response.json()
-        return purged
+        return await self.remote.json(
+            "POST", path, into=JsonDict, body=body, having=("purged",), settle=settle
+        )
 
     # Private in aiocouch 4, and used all the same, for there was nothing else.
     _bulk_docs, _bulk_get, _purge = bulk_docs, bulk_get, purge

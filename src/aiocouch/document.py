@@ -15,7 +15,9 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
-from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, saved, to_send
+import msgspec
+
+from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, to_send
 from aiocouch._transport.settle import Copy, Register, of_deletion, of_document
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
@@ -42,6 +44,20 @@ if TYPE_CHECKING:
 __all__ = ["Document", "SecurityDocument"]
 
 SupportsUpdate: TypeAlias = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
+class _Revision(msgspec.Struct):
+    rev: str
+
+
+class _Revisions(msgspec.Struct, rename=lambda name: f"_{name}"):
+    id: str
+    conflicts: list[str] = []
+    revs_info: list[_Revision] = []
+
+
+class _Done(msgspec.Struct):
+    ok: bool
 
 
 class Document(Tracked, MutableMapping[str, Any]):
@@ -153,7 +169,7 @@ class Document(Tracked, MutableMapping[str, Any]):
         path = self.endpoint
         settle = of_document(path, sent)
         response = await self.database.remote.request("PUT", path, body=sent, settle=settle)
-        saved(self, sent, response.json()["rev"])
+        saved(self, sent, response.json(Written).rev)
         return response
 
     async def delete(self, discard_changes: bool = False) -> HTTPResponse:
@@ -173,6 +189,7 @@ class Document(Tracked, MutableMapping[str, Any]):
         settle = of_deletion(path, self.full_id, self.rev)
         path = with_query(path, {"rev": self.rev})
         response = await self.database.remote.request("DELETE", path, settle=settle)
+        response.json(Written)
         self._content, self._snapshot = {}, Snapshot(b"{}", None)
         return response
 
@@ -184,7 +201,10 @@ class Document(Tracked, MutableMapping[str, Any]):
         path, target = self.endpoint, quote_document_id(new_id)
         settle = Copy(path, f"{self.database.endpoint}/{target}", new_id, rev)
         headers = {"Destination": with_query(target, {"rev": rev})}
-        return await self.database.remote.request("COPY", path, headers=headers, settle=settle)
+        remote = self.database.remote
+        response = await remote.request("COPY", path, headers=headers, settle=settle)
+        response.json(Written)
+        return response
 
     async def info(self) -> JsonDict:
         """`{"ok", "id", "rev"}` of what the server has now (`HEAD /{db}/{docid}`).
@@ -192,6 +212,9 @@ class Document(Tracked, MutableMapping[str, Any]):
         Raises `NotFoundError` when it does not exist.
         """
         response = await self.database.remote.request("HEAD", self.endpoint)
+        if response.etag is None:
+            what = "the answer has no ETag: is this a CouchDB?"
+            raise UnexpectedAnswerError(f"{self!r}: {what}", Facts("HEAD", self.endpoint, 200))
         return {"ok": True, "id": self.full_id, "rev": response.etag}
 
     async def fetch_info(self) -> JsonDict:
@@ -201,7 +224,7 @@ class Document(Tracked, MutableMapping[str, Any]):
 
     async def conflicts(self) -> list[str]:
         """The revisions that lost against the winner, deleted ones left out."""
-        return await self._fetch_member("_conflicts", conflicts=True)
+        return (await self._fetch_members(conflicts=True)).conflicts
 
     async def leaves(self) -> Leaves:
         """All leaves, deleted ones too, as `Database.leaves` gives them."""
@@ -209,13 +232,13 @@ class Document(Tracked, MutableMapping[str, Any]):
 
     async def revs(self) -> list[str]:
         """The revisions that led to the winner, the newest first, as far as the server knows them."""
-        infos = await self._fetch_member("_revs_info", revs_info=True)
-        return [info["rev"] for info in infos]
+        return [info.rev for info in (await self._fetch_members(revs_info=True)).revs_info]
 
-    async def _fetch_member(self, name: str, **options: Any) -> list[Any]:
+    async def _fetch_members(self, **options: Any) -> _Revisions:
         path = with_query(self.endpoint, options)
-        response = await self.database.remote.request("GET", path)
-        found: list[Any] = response.json().get(name, [])
+        found = await self.database.remote.json("GET", path, into=_Revisions)
+        if found.id != self.full_id:
+            self._no_document(None)
         return found
 
     def attachment(self, id: str) -> Attachment:
@@ -323,6 +346,9 @@ class SecurityDocument(Document):
     def _with_identity(self, body: bytes) -> bytes:
         return body
 
+    def _is_ours(self, data: JsonDict) -> bool:
+        return True  # it has no id, and may be empty
+
     def _saved(self, text: bytes, rev: str) -> None:
         self._snapshot = Snapshot(text, None)
 
@@ -355,6 +381,7 @@ class SecurityDocument(Document):
             # So CouchDB refuses those who may not, and objects that it cannot use.
             facts = Facts("PUT", self.endpoint, 500, error.error, error.reason)
             raise ForbiddenError(f"{self!r} was not taken: only an admin may", facts) from error
+        response.json(_Done)
         saved(self, sent, "")
         return response
 

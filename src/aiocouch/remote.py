@@ -12,9 +12,9 @@ import aiohttp
 
 from aiocouch._former.server import RemoteServer
 from aiocouch._renamed import door
-from aiocouch._transport.answer import HTTPResponse
+from aiocouch._transport.answer import HTTPResponse, check_members
 from aiocouch._transport.authenticate import Authenticate
-from aiocouch._transport.limits import STREAM_TIMEOUT, Timeout, silent_for
+from aiocouch._transport.limits import Timeout, silence_of, silent_for
 from aiocouch._transport.node import node_step
 from aiocouch._transport.pack import Pack, number_of_bytes
 from aiocouch._transport.policy import DEFAULT, RetryPolicy, checked_policy
@@ -80,7 +80,7 @@ class Remote(RemoteServer):
         own_cookie = isinstance(self.credentials, CookieAuth | LoginAuth)
         self._sessions = Sessions(kwargs, tls=tls, own_cookie=own_cookie)
         self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
-        self._stream_timeout = kwargs.get("timeout") or STREAM_TIMEOUT
+        self._stream_timeout = silence_of(self._sessions.timeout)
         self._send = Send(self._sessions)
         self._authenticate = Authenticate(self._send, self.credentials)
         policy = checked_policy(retry)
@@ -122,15 +122,21 @@ class Remote(RemoteServer):
         into: type[T],
         body: Body = None,
         headers: Mapping[str, str] | None = None,
+        having: Iterable[str] = (),
         repeat: Repeat | None = None,
         settle: Settle | None = None,
     ) -> T:
         """Send, and decode the whole answer into a type, as msgspec does.
 
-        Raises `UnexpectedAnswerError` when the answer is not of that type.
+        Raises `UnexpectedAnswerError` when the answer is not of that type, or is a dict without one of
+        the members that it must be `having`.
         """
         request = Request(method, path, body, headers, None, None, repeat, settle)
-        return (await self._ask(request)).json(into)
+        answer = await self._ask(request)
+        found = answer.json(into)
+        if having and isinstance(found, dict):
+            check_members(method, path, answer, found, having)
+        return found
 
     def stream(
         self,
@@ -149,12 +155,10 @@ class Remote(RemoteServer):
 
     def cut_streams(self, folder: str, why: str) -> None:
         """Raise `TruncatedError` in all streams of paths in the folder that have not come whole."""
-        self._send.cut(folder, aiohttp.ClientPayloadError(why))
+        self._send.cut(folder, lambda method, path: aiohttp.ClientPayloadError(why))
 
     async def close(self) -> None:
-        """Close all connections. Later requests raise `SessionClosedError`, streams `TruncatedError`."""
-        # aiohttp would let some of them wait for ever.
-        self.cut_streams("", "the session was closed")
+        """Close all connections. `SessionClosedError` is raised where one is used, now and later."""
         self._retry.close()
         self._send.stop()
         await self._node.close()

@@ -7,6 +7,8 @@ from collections import deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from aiocouch._wire.codec import encode
 from aiocouch.exception import InvalidInputError
 
@@ -22,6 +24,17 @@ __all__ = ["sliced_docs"]
 _SLICE_BYTES = 2_000_000
 _LEAST, _MOST = 10, 2_000  # documents of a slice
 _IN_THE_WAY = ("limit", "skip", "descending", "key", "keys")
+
+
+class _Sizes(msgspec.Struct):
+    external: int
+
+
+class _Info(msgspec.Struct):
+    sizes: _Sizes
+    doc_count: int
+
+
 _Slices = deque["asyncio.Task[list[Document]]"]
 
 
@@ -73,8 +86,9 @@ async def _bounds(view: AllDocsView, options: JsonDict) -> AsyncGenerator[JsonDi
 
 
 async def _slice_size(view: AllDocsView) -> int:
-    info = await view.database.info()
-    average = info["sizes"]["external"] / max(info["doc_count"], 1)
+    database = view.database
+    info = await database.remote.json("GET", database.endpoint, into=_Info)
+    average = info.sizes.external / max(info.doc_count, 1)
     return min(max(int(_SLICE_BYTES / max(average, 1)), _LEAST), _MOST)
 
 

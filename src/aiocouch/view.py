@@ -34,6 +34,7 @@ from aiocouch.exception import (
     InvalidTypeError,
     NotFoundError,
     TruncatedError,
+    UnexpectedAnswerError,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from aiocouch.database import Database
-    from aiocouch.remote import Remote, Stream
+    from aiocouch.remote import HTTPResponse, Remote, Stream
     from aiocouch.typing import JsonDict, ViewOptions
 
 __all__ = ["AllDocsView", "View", "ViewResponse", "ViewRow"]
@@ -62,16 +63,16 @@ class ViewRow(msgspec.Struct, frozen=True):
 
 
 class _Row(msgspec.Struct):
+    key: Any
     id: str | None = None
-    key: Any = None
     value: Any = None
     error: str | None = None
     doc: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _DocumentRow(msgspec.Struct):
+    key: Any
     id: str | None = None
-    key: Any = None
     error: str | None = None
     doc: msgspec.Raw = msgspec.Raw(b"null")
 
@@ -79,11 +80,22 @@ class _DocumentRow(msgspec.Struct):
 class _LinkRow(msgspec.Struct):
     """A row of a view, which may link to another document by its value."""
 
+    key: Any
     id: str | None = None
-    key: Any = None
     value: msgspec.Raw = msgspec.Raw(b"null")
     error: str | None = None
     doc: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Answer(msgspec.Struct):
+    """A whole answer. One that broke off has an `error`."""
+
+    rows: list[dict[str, Any]]
+    offset: Any = None
+    total_rows: Any = None
+    update_seq: Any = None
+    error: str | None = None
+    reason: str | None = None
 
 
 class _IdRow(msgspec.Struct):
@@ -195,8 +207,8 @@ class ViewResponse(Discreet):
             included = row.get("doc")
             value, text = encode(row.get("value")), encode(included)
             found = _LinkRow(
-                row.get("id"),
                 row.get("key"),
+                row.get("id"),
                 msgspec.Raw(value),
                 row.get("error"),
                 msgspec.Raw(text),
@@ -238,7 +250,7 @@ class View(RemoteView):
         """The whole answer (`GET /{db}/_design/{ddoc}/_view/{view}`)."""
         path = with_query(self.endpoint, checked(params, VIEW))
         response = await self.database.remote.request("GET", path)
-        return self._response(response.json())
+        return self._response(response)
 
     async def post(
         self,
@@ -255,19 +267,18 @@ class View(RemoteView):
         path = with_query(self.endpoint, checked(params, VIEW))
         body = self.database.remote.encode({"keys": wanted})
         response = await self.database.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
-        return self._response(response.json())
+        return self._response(response)
 
-    def _response(self, answer: JsonDict) -> ViewResponse:
-        if "error" in answer or "rows" not in answer:
-            said = f"{answer.get('error', 'no rows')}: {answer.get('reason', '')}"
-            raise TruncatedError(
-                f"{self!r}: the server broke off: {said}", Facts("GET", self.endpoint)
-            )
-        names = ("offset", "total_rows", "update_seq")
+    def _response(self, response: HTTPResponse) -> ViewResponse:
+        answer = response.json(_Answer)
+        if answer.error is not None:
+            said = f"{answer.error}: {answer.reason or ''}"
+            facts = Facts("GET", self.endpoint, response.status, answer.error, answer.reason)
+            raise TruncatedError(f"{self!r}: the server broke off: {said}", facts)
+        if not all("key" in row and ("value" in row or "error" in row) for row in answer.rows):
+            raise _no_row(self.endpoint)
         return ViewResponse(
-            rows=answer["rows"],
-            database=self.database,
-            **{name: answer.get(name) for name in names},
+            answer.offset, answer.rows, answer.total_rows, answer.update_seq, self.database
         )
 
     # -- rows as they come ------------------------------------------------------------------------
@@ -285,7 +296,7 @@ class View(RemoteView):
         text = bytes(row.doc)
         doc = None
         if text != _NULL:
-            doc = of_text(Document, self.database, document_id(text), text)
+            doc = _of_text(self.database, text)
         return ViewRow(row.id, row.key, row.value, row.error, doc)
 
     async def row_keys(
@@ -353,7 +364,9 @@ class View(RemoteView):
         async with self._stream(ids, prefix, self._unreduced(params)) as stream:
             while batch := await self._id_rows(stream):
                 for row in batch:
-                    if row.error is None and row.id is not None:
+                    if row.error is None:
+                        if row.id is None:
+                            raise _no_row(self.endpoint)
                         yield row.id
 
     async def docs(
@@ -443,12 +456,28 @@ def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) ->
     if text != _NULL:
         # A row of a view may bring another document, which it links to.
         own = row.id if isinstance(row, _DocumentRow) else None
-        return of_text(Document, database, document_id(text) if own is None else own, text)
+        return _of_text(database, text) if own is None else of_text(Document, database, own, text)
     missing = _linked_id(row) or (row.key if row.id is None else row.id)
+    if not isinstance(missing, str):
+        raise _no_row(database.endpoint)
     if create:
         return Document(database, missing)
     facts = Facts("GET", database.endpoint, 404, row.error or "not_found", "deleted or missing")
     raise NotFoundError(f"the document {missing!r} does not exist in {database!r}", facts)
+
+
+def _of_text(database: Database, text: bytes) -> Document:
+    try:
+        return of_text(Document, database, document_id(text), text)
+    except ValueError as error:
+        raise _no_row(database.endpoint) from error
+
+
+def _no_row(path: str) -> UnexpectedAnswerError:
+    facts = Facts("GET", path, 200)
+    return UnexpectedAnswerError(
+        f"GET {path}: the answer has a row that CouchDB does not send", facts
+    )
 
 
 def _linked_id(row: _DocumentRow | _LinkRow) -> str | None:

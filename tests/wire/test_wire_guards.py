@@ -78,7 +78,9 @@ def answer(request: Any) -> Answer:
         return rows_answer(doc_row("a"))
     if request.path.endswith("_find"):
         return json_answer({"docs": [], "bookmark": "nil"})
-    return json_answer({"_id": "x", "_rev": "1-a", "ok": True, "id": "x", "rev": "2-b"})
+    id = request.path.rpartition("/")[2]
+    document = {"_id": id, "_rev": "1-a", "ok": True, "id": id, "rev": "2-b"}
+    return json_answer({**document, "couchdb": "Welcome", "db_name": "db"})
 
 
 @pytest.mark.parametrize("name", CALLS)

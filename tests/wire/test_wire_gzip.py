@@ -8,6 +8,7 @@ import pytest
 from aiocouch import CouchDB, Database
 from tests.wire.canned import Answer, CannedServer, Request, json_answer
 
+ROWS = [{"ok": True, "id": "a", "rev": "1-a"}]
 TEXT = "the same again and " * 400
 
 
@@ -17,7 +18,7 @@ async def _save(canned: CannedServer, above: int | None, text: str = TEXT) -> No
 
 
 async def test_large_bodies_are_packed(canned: CannedServer) -> None:
-    canned.say_json([], 201)
+    canned.say_json(ROWS, 201)
     await _save(canned, 1000)
     request = canned.only()
     assert request.headers["content-encoding"] == "gzip"
@@ -27,7 +28,7 @@ async def test_large_bodies_are_packed(canned: CannedServer) -> None:
 
 
 async def test_small_ones_and_those_that_do_not_shrink_are_not(canned: CannedServer) -> None:
-    canned.handler = lambda request: json_answer([], 201)
+    canned.handler = lambda request: json_answer(ROWS, 201)
     await _save(canned, None)
     await _save(canned, 100_000)
     await _save(canned, 10, "q")
@@ -38,7 +39,7 @@ async def test_a_server_that_takes_none_gets_it_plain(canned: CannedServer) -> N
     def refuse_gzip(request: Request) -> Answer:
         if "content-encoding" in request.headers:
             return json_answer({"error": "bad_ctype", "reason": "gzip is not supported"}, 415)
-        return json_answer([], 201)
+        return json_answer(ROWS, 201)
 
     canned.handler = refuse_gzip
     async with CouchDB(canned.url, gzip_above=100) as couchdb:

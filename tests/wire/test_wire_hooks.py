@@ -142,7 +142,7 @@ async def test_a_hook_keeps_what_it_likes(canned: CannedServer) -> None:
             self.found = call.notes[self]
 
     hook = Keeps()
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, hooks=hook) as couchdb:
         await couchdb.info()
     assert hook.found == "kept"

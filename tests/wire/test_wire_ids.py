@@ -61,7 +61,8 @@ DOCUMENT_CALLS: dict[str, Callable[[Document], Awaitable[Any]]] = {
 
 
 def written(request: Any) -> Answer:
-    body = {"ok": True, "id": "x", "rev": "2-b", "_id": "x", "_rev": "1-a"}
+    id = unquote(request.path.removeprefix("/db/"))
+    body = {"ok": True, "id": id, "rev": "2-b", "_id": id, "_rev": "1-a"}
     return json_answer(body, ETag='"2-b"')
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aiocouch import CouchDB, Database, TransportError, TruncatedError
+from aiocouch import CouchDB, Database, SessionClosedError
 
 Loop = Callable[[Database], AsyncIterator[Any]]
 LOOPS: dict[str, Loop] = {
@@ -205,7 +205,7 @@ async def test_closing_the_session_ends_a_loop_that_waits(server: EndlessServer,
     await asyncio.sleep(0)
     async with asyncio.timeout(60):
         await session.close()
-        with pytest.raises(TruncatedError, match="the session was closed"):
+        with pytest.raises(SessionClosedError, match="the session was closed"):
             await waiting
         await server.only(0)
 
@@ -219,7 +219,7 @@ async def test_closing_the_session_ends_a_loop_that_is_elsewhere(
         loop = LOOPS[name](Database(session, "db"))
         await anext(loop)
         await session.close()
-        with pytest.raises(TruncatedError, match="the session was closed"):
+        with pytest.raises(SessionClosedError, match="the session was closed"):
             await anext(loop)
 
 
@@ -237,5 +237,5 @@ async def test_closing_the_session_ends_a_request_that_waits(server: EndlessServ
     async with asyncio.timeout(60):
         await has_head.wait()
         await session.close()
-        with pytest.raises(TransportError):
+        with pytest.raises(SessionClosedError, match="GET /: the session was closed"):
             await waiting

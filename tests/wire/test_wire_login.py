@@ -169,7 +169,7 @@ async def test_a_cookie_that_the_server_pushes_is_sent_from_then_on(
     house: House, couchdb: CouchDB
 ) -> None:
     await couchdb.info()
-    house.canned.say_json({}, Set_Cookie="AuthSession=pushed; Max-Age=600")
+    house.canned.say_json({"couchdb": "Welcome"}, Set_Cookie="AuthSession=pushed; Max-Age=600")
     house.cookies.add("pushed")
     await couchdb.info()
     await couchdb.info()
@@ -179,7 +179,7 @@ async def test_a_cookie_that_the_server_pushes_is_sent_from_then_on(
 
 async def test_other_cookies_are_kept_beside_it(house: House, couchdb: CouchDB) -> None:
     await couchdb.info()
-    house.canned.say_json({}, Set_Cookie="balancer=b7; Path=/")
+    house.canned.say_json({"couchdb": "Welcome"}, Set_Cookie="balancer=b7; Path=/")
     await couchdb.info()
     await couchdb.info()
     sent = set(house.canned.requests[-1].headers["cookie"].split("; "))
@@ -312,8 +312,8 @@ async def test_a_token_that_is_refused_is_replaced_and_sent_once_more(
 ) -> None:
     tokens = iter(["one", "two", "three"])
     canned.say(error_answer(401))
-    canned.say_json({})
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, auth=TokenAuth(lambda: next(tokens))) as couchdb:
         await couchdb.info()
         await couchdb.info()
@@ -331,7 +331,7 @@ async def test_a_fixed_token_is_not_sent_again(canned: CannedServer) -> None:
 async def test_a_rotating_password_by_basic(canned: CannedServer) -> None:
     pairs = iter([("u", "p"), ("u", "q")])
     canned.say(error_answer(401, "unauthorized", "Name or password is incorrect."))
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, auth=RotatingBasicAuth(lambda: next(pairs))) as couchdb:
         await couchdb.info()
     sent = [request.headers["authorization"] for request in canned.requests]
@@ -339,7 +339,7 @@ async def test_a_rotating_password_by_basic(canned: CannedServer) -> None:
 
 
 async def test_proxy_headers(canned: CannedServer) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, auth=ProxyAuth("bond", ["a", "b"], secret="s")) as couchdb:
         await couchdb.info()
     sent = canned.only().headers
@@ -356,7 +356,7 @@ async def test_a_way_of_ones_own(canned: CannedServer) -> None:
 
     for ticket in ("one", "two"):
         canned.say_json({"ticket": ticket})
-        canned.say_json({})
+        canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, auth=Ticket()) as couchdb:
         await couchdb.info()
         await couchdb.info()
@@ -367,7 +367,7 @@ async def test_a_way_of_ones_own(canned: CannedServer) -> None:
 
 
 async def test_headers_of_the_session_win(canned: CannedServer) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     headers = {"authorization": "Bearer mine"}
     async with CouchDB(canned.url, auth=TokenAuth("yours"), headers=headers) as couchdb:
         await couchdb.info()
@@ -428,8 +428,8 @@ async def test_no_error_of_a_login_shows_a_secret(
 
 
 async def test_a_given_cookie_does_not_come_from_the_jar(canned: CannedServer) -> None:
-    canned.say_json({}, Set_Cookie="AuthSession=; Max-Age=600; Path=/")
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"}, Set_Cookie="AuthSession=; Max-Age=600; Path=/")
+    canned.say_json({"couchdb": "Welcome"})
     url = canned.url.replace("127.0.0.1", "localhost")
     async with CouchDB(url, auth=CookieAuth("mine")) as couchdb:
         await couchdb.info()

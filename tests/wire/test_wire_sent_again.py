@@ -127,7 +127,12 @@ async def test_who_sends_again_after_an_answer_meets_a_conflict(canned: CannedSe
 async def test_large_bodies_are_sent_again_whole(
     canned: CannedServer, count: int, size: int
 ) -> None:
-    canned.say(error_answer(503), json_answer([{"ok": True, "rev": "1-a"}] * count, 201))
+    canned.say(
+        error_answer(503),
+        json_answer(
+            [{"ok": True, "id": f"{number}", "rev": "1-a"} for number in range(count)], 201
+        ),
+    )
     async with (
         CouchDB(canned.url, middlewares=(_until_it_works,)) as couchdb,
         Database(couchdb, "db").create_docs() as bulk,

@@ -288,7 +288,7 @@ async def test_closed_session_error_is_ours_and_the_one_of_before(canned: Canned
 
 async def test_closing_twice_is_fine(canned: CannedServer) -> None:
     couchdb = CouchDB(canned.url)
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     await couchdb.info()
     await couchdb.close()
     await couchdb.close()

@@ -35,21 +35,21 @@ def with_credentials(url: str, credentials: str) -> str:
 async def test_user_and_password_are_basic_in_utf8(
     canned: CannedServer, user: str, password: str
 ) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, user=user, password=password) as couchdb:
         await couchdb.info()
     assert canned.only().headers["authorization"] == basic(user, password)
 
 
 async def test_positional_credentials(canned: CannedServer) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, "u", "p") as couchdb:
         await couchdb.info()
     assert canned.only().headers["authorization"] == basic("u", "p")
 
 
 async def test_none_given_none_sent(canned: CannedServer, session: CouchDB) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     await session.info()
     assert "authorization" not in canned.only().headers
     assert "cookie" not in canned.only().headers
@@ -62,7 +62,7 @@ async def test_none_given_none_sent(canned: CannedServer, session: CouchDB) -> N
 async def test_credentials_in_the_url(
     canned: CannedServer, text: str, user: str, password: str
 ) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(with_credentials(canned.url, text)) as couchdb:
         await couchdb.info()
     assert canned.only().headers["authorization"] == basic(user, password)
@@ -70,14 +70,14 @@ async def test_credentials_in_the_url(
 
 
 async def test_credentials_in_the_url_beat_the_arguments(canned: CannedServer) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(with_credentials(canned.url, "u:p"), user="x", password="y") as couchdb:
         await couchdb.info()
     assert canned.only().headers["authorization"] == basic("u", "p")
 
 
 async def test_cookie_is_sent_as_the_session_cookie(canned: CannedServer) -> None:
-    canned.handler = lambda request: json_answer({})
+    canned.handler = lambda request: json_answer({"couchdb": "Welcome"})
     async with CouchDB(canned.url, cookie="Y29va2ll:123") as couchdb:
         await couchdb.info()
         await couchdb.info()
@@ -87,8 +87,10 @@ async def test_cookie_is_sent_as_the_session_cookie(canned: CannedServer) -> Non
 
 
 async def test_cookie_that_the_server_renews_is_used(canned: CannedServer) -> None:
-    canned.say_json({}, Set_Cookie="AuthSession=new; Version=1; Path=/; HttpOnly")
-    canned.say_json({})
+    canned.say_json(
+        {"couchdb": "Welcome"}, Set_Cookie="AuthSession=new; Version=1; Path=/; HttpOnly"
+    )
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, cookie="old") as couchdb:
         await couchdb.info()
         await couchdb.info()
@@ -137,7 +139,7 @@ async def test_check_reports_what_the_server_says(canned: CannedServer, status: 
 
 
 async def test_a_header_of_ones_own_is_a_credential(canned: CannedServer) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     async with CouchDB(canned.url, headers={"Authorization": "Bearer abc"}) as couchdb:
         await couchdb.info()
     assert canned.only().headers["authorization"] == "Bearer abc"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from aiocouch._renamed import Discreet, OldProperty, Renamed, former, warn
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import with_query
@@ -33,6 +35,10 @@ async def _is_there(remote: Remote, path: str) -> bool:
     except NotFoundError:
         return False
     return True
+
+
+class _Rows(msgspec.Struct):
+    results: list[JsonDict]
 
 
 class RemoteDatabase(Discreet):
@@ -118,7 +124,7 @@ class RemoteDatabase(Discreet):
         path = with_query(f"{self.endpoint}/_changes", params)
         if params.get("feed") != "continuous":
             answer = await self.remote.request("GET", path)
-            for row in answer.json()["results"]:
+            for row in answer.json(_Rows).results:
                 yield row
             return
         async with self.remote.stream("GET", path) as stream:
@@ -220,15 +226,15 @@ class RemoteDocument(Discreet):
     @former("Document.conflicts()")
     async def _conflicts(self) -> list[str]:
         path, params = self.endpoint, {"conflicts": True}
-        _, found = await _json(self.database.remote, "GET", path, params)
-        lost: list[str] = found.get("_conflicts", [])
+        response, _ = await _json(self.database.remote, "GET", path, params)
+        lost: list[str] = response.json(JsonDict).get("_conflicts", [])
         return lost
 
     @former("Document.revs()")
     async def _revs(self) -> list[str]:
         path, params = self.endpoint, {"revs_info": True}
-        _, found = await _json(self.database.remote, "GET", path, params)
-        return [info["rev"] for info in found.get("_revs_info", [])]
+        response, _ = await _json(self.database.remote, "GET", path, params)
+        return [info["rev"] for info in response.json(JsonDict).get("_revs_info", [])]
 
 
 class RemoteAttachment(Discreet):

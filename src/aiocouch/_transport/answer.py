@@ -12,10 +12,21 @@ from aiocouch._wire.headers import Headers
 from aiocouch.exception import CouchDBError, Facts, UnexpectedAnswerError, response_error
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
     import aiohttp
     from multidict import MultiMapping
 
-__all__ = ["HTTPResponse", "Head", "facts_of", "not_json", "refusal", "refuse_html", "unexpected"]
+__all__ = [
+    "HTTPResponse",
+    "Head",
+    "check_members",
+    "facts_of",
+    "not_json",
+    "refusal",
+    "refuse_html",
+    "unexpected",
+]
 
 T = TypeVar("T")
 _decoder = cache(msgspec.json.Decoder)
@@ -115,6 +126,16 @@ def refusal(
         request_id=response.headers.get("X-Couch-Request-ID"),
     )
     return response_error(facts, response.headers)
+
+
+def check_members(
+    method: str, path: str, answer: HTTPResponse, found: Container[str], members: Iterable[str]
+) -> None:
+    """Raise `UnexpectedAnswerError` for an object without one of the members."""
+    for name in members:
+        if name not in found:
+            what = f"the answer is not what was asked for: it has no {name!r}"
+            raise unexpected(method, path, answer.status, what)
 
 
 def unexpected(method: str, path: str, status: int, what: str) -> UnexpectedAnswerError:

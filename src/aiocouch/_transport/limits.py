@@ -1,4 +1,4 @@
-"""How long is waited."""
+"""How long is waited for the server, by default and as the program says."""
 
 from __future__ import annotations
 
@@ -6,14 +6,56 @@ from typing import TypeAlias
 
 import aiohttp
 
-__all__ = ["STREAM_TIMEOUT", "Timeout", "silent_for"]
+from aiocouch.exception import InvalidTypeError
+
+__all__ = ["CONNECT", "SILENCE", "Timeout", "checked_timeout", "in_all", "silence_of", "silent_for"]
 
 Timeout: TypeAlias = aiohttp.ClientTimeout
+
+CONNECT = 30.0
+"""Seconds until a connection stands, with its encryption."""
+
+SILENCE = 300.0
+"""Seconds without a single byte: before an answer begins, while it comes, and while a body is sent."""
 
 
 def silent_for(seconds: float | None) -> Timeout:
     """How long a stream may be silent, in seconds; None: for ever. It may last as long as it likes."""
-    return Timeout(total=None, sock_connect=30, sock_read=seconds)
+    return Timeout(total=None, sock_connect=CONNECT, sock_read=seconds)
 
 
-STREAM_TIMEOUT = silent_for(300)
+_DEFAULT = silent_for(SILENCE)
+
+
+def in_all(limits: Timeout, seconds: float) -> Timeout:
+    """The limits, and one for the whole request."""
+    return Timeout(
+        total=seconds,
+        connect=limits.connect,
+        sock_connect=limits.sock_connect,
+        sock_read=limits.sock_read,
+        ceil_threshold=limits.ceil_threshold,
+    )
+
+
+def checked_timeout(given: object) -> Timeout:
+    """The limits of a session. Raises `InvalidTypeError`."""
+    if given is None:
+        return _DEFAULT
+    if not isinstance(given, Timeout):
+        raise InvalidTypeError(
+            f"the timeout must be an aiohttp.ClientTimeout, not {type(given).__name__}"
+        )
+    return given
+
+
+def silence_of(given: Timeout) -> Timeout:
+    """The limits of a session for what may last: a total becomes how long it may be silent."""
+    if given.total is None:
+        return given
+    return Timeout(
+        connect=given.connect,
+        sock_connect=given.sock_connect or given.total,
+        sock_read=given.sock_read or given.total,
+        ceil_threshold=given.ceil_threshold,
+    )

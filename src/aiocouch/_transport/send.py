@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterable, Sized
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakKeyDictionary
 
@@ -9,15 +11,18 @@ from yarl import URL
 
 from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
 from aiocouch._transport.body import FOREIGN, ResponseBody
+from aiocouch._transport.limits import in_all, silence_of
 from aiocouch._transport.pool import Place, Span
 from aiocouch._transport.request import SAFE, Request
 from aiocouch._transport.sendable import LARGE, sendable
+from aiocouch._transport.sessions import closed
+from aiocouch._transport.upload import Upload
 from aiocouch._transport.watch import broken
 from aiocouch._wire.texts import Texts
 from aiocouch.exception import AccountLockedError, BadRequestError, CouchDBError, transport_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     import aiohttp
 
@@ -29,11 +34,7 @@ __all__ = ["Send"]
 _JSON = {"Content-Type": "application/json"}
 _WITH_REASON = frozenset({400, 403})  # whose reason may make another error of it
 _JSON_BEGINS = (b"{", b"[")
-
-
-def _fail(request: Request, error: Exception) -> NoReturn:
-    cause = broken(error)
-    raise transport_error(cause, facts_of(request.method, request.path)) from cause
+_SLOWEST = 10_000  # bytes a second, of a body that a middleware may send again
 
 
 class Send:
@@ -42,7 +43,8 @@ class Send:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._reading: set[aiohttp.ClientResponse] = set()
-        self._coming: WeakKeyDictionary[ResponseBody, str] = WeakKeyDictionary()
+        self._coming: WeakKeyDictionary[ResponseBody, tuple[str, str]] = WeakKeyDictionary()
+        self._waiting: set[asyncio.Timeout] = set()
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
         """The whole answer, or its head where the request has a span."""
@@ -61,8 +63,8 @@ class Send:
                 content = await response.read()
             finally:
                 self._reading.discard(response)
-        except FOREIGN as error:
-            _fail(request, error)
+        except (*FOREIGN, asyncio.CancelledError) as error:
+            self._fail(request, error)
         finally:
             pool.busy -= 1
         if response.status >= 300:
@@ -87,7 +89,7 @@ class Send:
             place.leave()
             raise
         body = ResponseBody(response, place)
-        self._coming[body] = request.path
+        self._coming[body] = request.method, request.path
         return body
 
     async def _begin(self, session: Session, request: Request) -> aiohttp.ClientResponse:
@@ -98,8 +100,8 @@ class Send:
             if response.status < 300:
                 return response
             content = await response.read()
-        except FOREIGN as error:
-            _fail(request, error)
+        except (*FOREIGN, asyncio.CancelledError) as error:
+            self._fail(request, error)
         raise refusal(request.method, request.path, response, content)
 
     def _open(
@@ -115,21 +117,60 @@ class Send:
             options["timeout"] = request.timeout
         if request.watch is not None:  # by itself it would stand for those of the session
             options["middlewares"] = (*self._sessions.middlewares, request.watch)
+        upload: Upload | None = None
         if type(body) is bytes and len(body) <= LARGE:
             headers = {**_JSON, **headers} if headers else _JSON
             options["data"] = body
-        elif isinstance(body, bytes | Texts):
-            headers = {**_JSON, "Content-Length": str(len(body)), **(headers or {})}
-            options["data"] = sendable(body, bool(self._sessions.middlewares))
         elif body is not None:
-            options["data"] = body
-        return session.client.request(
+            if isinstance(body, bytes | Texts):
+                headers = {**_JSON, "Content-Length": str(len(body)), **(headers or {})}
+            upload = self._upload(body, options)
+        answer: Awaitable[aiohttp.ClientResponse] = session.client.request(
             method,
             URL(request.node + request.path, encoded=True),
             headers=headers,
             raise_for_status=False,
             **options,
         )
+        if self._sessions.shares_connector:
+            answer = self._until_closed(answer)
+        return answer if upload is None else upload.watch(answer)
+
+    async def _until_closed(
+        self, answer: Awaitable[aiohttp.ClientResponse]
+    ) -> aiohttp.ClientResponse:
+        """The answer. aiohttp closes no connection of a connector that is not its own."""
+        async with asyncio.timeout(None) as limit:
+            self._waiting.add(limit)
+            try:
+                return await answer
+            finally:
+                self._waiting.discard(limit)
+
+    def _fail(self, request: Request, error: Exception | asyncio.CancelledError) -> NoReturn:
+        """Raise where aiohttp has given no whole answer."""
+        if self._sessions.is_closed and not _is_cancelled():
+            raise closed(request.method, request.path) from error
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        cause = broken(error)
+        raise transport_error(cause, facts_of(request.method, request.path)) from cause
+
+    def _upload(
+        self, body: bytes | Texts | AsyncIterable[bytes], options: dict[str, Any]
+    ) -> Upload | None:
+        """Make options of aiohttp for a large body, which no total may cut."""
+        limits = silence_of(options.get("timeout") or self._sessions.timeout)
+        options["timeout"] = limits
+        pieces = sendable(body, bool(self._sessions.middlewares))
+        if isinstance(pieces, AsyncIterable):
+            upload = Upload(pieces, limits.sock_read) if limits.sock_read else None
+            options["data"] = upload or pieces
+            return upload
+        options["data"] = pieces
+        if limits.sock_read and isinstance(body, Sized):
+            options["timeout"] = in_all(limits, limits.sock_read + len(body) / _SLOWEST)
+        return None
 
     async def _with_reason(self, head: Request) -> CouchDBError | None:
         """The refusal of a GET, whose body tells the reason, as that of a HEAD cannot."""
@@ -143,16 +184,25 @@ class Send:
         await body.close()
         return None
 
-    def cut(self, folder: str, error: Exception) -> None:
-        """Raise an error in all streams of paths in the folder that have not come whole."""
-        for body, path in list(self._coming.items()):
+    def cut(self, folder: str, make: Callable[[str, str], Exception]) -> None:
+        """Raise an error in all streams of paths in the folder that have not come whole.
+
+        `make` makes it, of the method and the path.
+        """
+        for body, (method, path) in list(self._coming.items()):
             if path.startswith(f"{folder}/") and body.is_coming:
-                body.cut(error)
+                body.cut(make(method, path))
 
     def stop(self) -> None:
-        """Close the connections of all answers that are being read whole.
-
-        aiohttp would let some of them wait for ever.
-        """
+        """Wake all who wait for an answer, or read one. aiohttp would let some of them wait for ever."""
+        self.cut("", closed)
+        for limit in self._waiting:
+            limit.reschedule(0)
         for response in list(self._reading):
             response.close()
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody has cancelled the task. aiohttp so wakes, too, who waits for a connection."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

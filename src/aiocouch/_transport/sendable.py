@@ -5,16 +5,17 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+from aiocouch._wire.texts import Texts
 
-    from aiocouch._wire.texts import Texts
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable
 
 __all__ = ["LARGE", "Pieces", "sendable"]
 
-LARGE = 1 << 20
-"""Bytes of a body that aiohttp warns of, and would write at once."""
-_PIECE = 1 << 18
+LARGE = 1 << 15
+"""More bytes than these may have to wait until the server takes them."""
+_LARGE_IN_ONE = 1 << 20  # aiohttp warns of larger ones, and would write them at once
+_PIECE = 1 << 17
 
 
 class Pieces:
@@ -28,9 +29,13 @@ class Pieces:
             yield self._body[start : start + _PIECE]
 
 
-def sendable(body: bytes | Texts, more_than_once: bool) -> bytes | Texts | Pieces | io.BytesIO:
-    """JSON for aiohttp, where a middleware of the program may send it `more_than_once`."""
+def sendable(
+    body: bytes | Texts | AsyncIterable[bytes], more_than_once: bool
+) -> AsyncIterable[bytes] | bytes | io.BytesIO:
+    """A large body for aiohttp, where a middleware of the program may send it `more_than_once`."""
+    if not isinstance(body, bytes | Texts):
+        return body
     if more_than_once:
         whole = bytes(body)
-        return whole if len(whole) <= LARGE else io.BytesIO(whole)
+        return whole if len(whole) <= _LARGE_IN_ONE else io.BytesIO(whole)
     return Pieces(body) if isinstance(body, bytes) else body

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 
 from aiocouch._transport.answer import facts_of
 from aiocouch._transport.jar import Jar
+from aiocouch._transport.limits import checked_timeout
 from aiocouch._transport.pool import Pool, Span, pool_of
 from aiocouch.exception import InvalidInputError, InvalidTypeError, SessionClosedError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiocouch._transport.request import Request
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["Session", "Sessions", "closed"]
 
 _NOBODY: Mapping[str, str] = {}
 
@@ -70,6 +71,7 @@ class Sessions:
         self._own_cookie = own_cookie and "cookie_jar" not in kwargs
         self._given = CIMultiDict({"Accept": "application/json"})
         self._given.update(self._options.pop("headers"))
+        self.timeout = self._options["timeout"] = checked_timeout(kwargs.get("timeout"))
         self.middlewares = tuple(kwargs.get("middlewares") or ())
         self.total = (kwargs.get("timeout") or aiohttp.client.DEFAULT_TIMEOUT).total
         self._session: Session | None = None
@@ -86,6 +88,16 @@ class Sessions:
             return session
         return self._for_feeds(session)
 
+    @property
+    def shares_connector(self) -> bool:
+        """Whether the connector goes on when the session is closed."""
+        return self._options.get("connector_owner") is False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     async def close(self) -> None:
         """Close all connections. From now on `ready` raises."""
         self._closed = True
@@ -101,8 +113,7 @@ class Sessions:
     def _start(self, request: Request) -> Session:
         if self._closed or self._session is not None:
             what = "is closed" if self._closed else "belongs to another event loop"
-            facts = facts_of(request.method, request.path)
-            raise SessionClosedError(f"{facts.method} {facts.path}: the session {what}", facts)
+            raise closed(request.method, request.path, what)
         options = dict(self._options)
         if self._secure:
             options["connector"] = aiohttp.TCPConnector(**self._secure)
@@ -119,6 +130,12 @@ class Sessions:
             shared = {"connector": connector, "cookie_jar": session.client.cookie_jar}
             self._feeds = Session(self._given, {**self._options, **shared})
         return self._feeds
+
+
+def closed(method: str, path: str, what: str = "was closed") -> SessionClosedError:
+    """The error for a request or its answer, when the session is no more."""
+    facts = facts_of(method, path)
+    return SessionClosedError(f"{method} {facts.path}: the session {what}", facts)
 
 
 def _checked(tls: object, kwargs: Mapping[str, Any]) -> ssl.SSLContext:

@@ -16,7 +16,9 @@ from aiocouch._wire.deep import TooDeepError, elements
 from aiocouch._wire.rows import (
     BrokenBodyError,
     LineSplitter,
+    NoRowsError,
     RowSplitter,
+    document_id,
     error_at_end,
     split_lines,
 )
@@ -140,8 +142,12 @@ class Stream:
             self._rows.close()
         except RecursionError:
             return self._one_by_one(text, decoder, rescue)
+        except msgspec.ValidationError as error:
+            self._wrong(error, error_at_end(text))
         except DECODE_ERRORS as error:
             self._broken(error, error_at_end(text))
+        except NoRowsError as error:
+            self._wrong(error)
         except BrokenBodyError as error:
             self._broken(error, error.answer)
         self.meta = self._rows.meta
@@ -205,10 +211,31 @@ class Stream:
         except DECODE_ERRORS as error:
             self._broken(error)
 
+    def document_id(self, text: bytes) -> str:
+        """The `_id` in the JSON of a document. Raises `UnexpectedAnswerError` when there is none."""
+        try:
+            return document_id(text)
+        except ValueError as error:
+            self._wrong(error)
+
+    def member(self, name: str) -> Any:
+        """A member of `meta`. Raises `UnexpectedAnswerError` when there is none."""
+        if name not in self.meta:
+            self._wrong(BrokenBodyError(f"it has no {name!r}"))
+        return self.meta[name]
+
     def refuse(self, row: Any) -> NoReturn:
         """Raise for what is no row: an error that the server has written, or nonsense."""
         answer = row if isinstance(row, dict) and "error" in row else None
-        self._broken(BrokenBodyError("a row that CouchDB does not send"), answer)
+        self._wrong(BrokenBodyError("a row that CouchDB does not send"), answer)
+
+    def _wrong(self, error: Exception, answer: dict[str, Any] | None = None) -> NoReturn:
+        """Raise for JSON that is not what was asked for, unless it is an error of the server."""
+        if answer is not None:
+            self._broken(error, answer)
+        facts = self._facts()
+        what = f"the answer is not what was asked for: {error}"
+        raise UnexpectedAnswerError(f"{facts.method} {facts.path}: {what}", facts) from error
 
     def _broken(self, error: Exception, answer: dict[str, Any] | None = None) -> NoReturn:
         facts = self._facts()

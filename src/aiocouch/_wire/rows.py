@@ -38,6 +38,10 @@ class BrokenBodyError(ValueError):
         self.answer = answer
 
 
+class NoRowsError(BrokenBodyError):
+    """The body is complete, but it is no list of rows."""
+
+
 class RowSplitter:
     """Cuts one body. `feed` chunks, `close` at the end; `meta` then has the members around the rows."""
 
@@ -73,9 +77,12 @@ class RowSplitter:
             raise BrokenBodyError("the body ended before it was complete") from None
 
     def _broken(self) -> BrokenBodyError:
-        answer = error_at_end(b"".join(self._rest))
+        rest = b"".join(self._rest)
+        answer = error_at_end(rest)
         if answer is not None:
             return BrokenBodyError("the server broke off", answer)
+        if self._head is None and _is_json(rest):
+            return NoRowsError("the answer is no list of rows")
         return BrokenBodyError("the body is no list of rows, or ended before it was complete")
 
     def _begin(self, chunk: bytes) -> bytes | None:
@@ -131,6 +138,14 @@ class RowSplitter:
         if tail is not None:
             self._tail = [tail]
         return b"[" + b",".join(rows) + b"]" if rows else None
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        decode(text)
+    except DECODE_ERRORS:
+        return False
+    return True
 
 
 def _rows_bracket(text: bytes) -> int | None:
@@ -210,9 +225,10 @@ def document_id(text: bytes) -> str:
 
 def _decoded_id(text: bytes) -> Any:
     try:
-        return decode(text).get("_id")
+        found = decode(text)
     except RecursionError:
         return decode(members(text).get("_id", b"null"))
+    return found.get("_id") if isinstance(found, dict) else None
 
 
 def error_at_end(text: bytes) -> dict[str, Any] | None:

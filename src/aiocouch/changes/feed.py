@@ -27,6 +27,10 @@ _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
 _Events = AsyncGenerator["ChangedEvent | DeletedEvent", None]
 
 
+class _Now(msgspec.Struct):
+    last_seq: str | int
+
+
 class _Progress:
     """How far a feed is. Its own object: a generator that held the feed would never be let go."""
 
@@ -193,9 +197,7 @@ async def _follow(progress: _Progress) -> _Events:
 async def sequence_now(database: Database) -> str:
     """The sequence of now, behind which nothing is lost that happens later (`GET /{db}/_changes`)."""
     path = f"{database.endpoint}/_changes?since=now&limit=1"
-    response = await database.remote.request("GET", path)
-    found: str = response.json()["last_seq"]
-    return found
+    return str((await database.remote.json("GET", path, into=_Now)).last_seq)
 
 
 async def _end(progress: _Progress, stream: Stream) -> None:

@@ -15,7 +15,6 @@ from aiocouch.exception import (
     ConflictError,
     CouchDBError,
     Facts,
-    UnexpectedAnswerError,
 )
 from aiocouch.writing.items import Item, Items, plain_of
 from aiocouch.writing.outcome import WriteOutcome, WriteProgress
@@ -104,7 +103,7 @@ class Carrier:
         self._progress.requests += 1
         self._progress.bytes += sum(map(len, texts))
         try:
-            rows = await write_texts(self._database, texts)
+            rows = await write_texts(self._database, texts, [item.id for item in items])
         except CouchDBError as error:
             if error.status not in _WHOLE_REQUEST:
                 raise
@@ -112,18 +111,12 @@ class Carrier:
                 return [{"id": items[0].id, "error": error.error, "reason": error.reason}]
             half = len(items) // 2
             return [*await self._send(items[:half]), *await self._send(items[half:])]
-        self._check(items, rows)
         return rows
-
-    def _check(self, items: Sequence[Item], rows: list[BulkRow]) -> None:
-        if [item.id for item in items] != [row.get("id") for row in rows]:
-            facts = Facts("POST", f"{self._database.endpoint}/_bulk_docs", 201)
-            raise UnexpectedAnswerError("the rows are not those of the documents sent", facts)
 
     # -- outcomes ---------------------------------------------------------------------------------
 
     def _written(self, portion: Portion, at: int, item: Item, row: BulkRow) -> None:
-        rev = row.get("rev", "")
+        rev = row["rev"]
         if isinstance(item.doc, Document) and item.text is not None:
             saved(item.doc, item.text, rev)
         self._put(portion, at, WriteOutcome(item.doc, item.id, "written", rev))

@@ -95,7 +95,7 @@ async def test_a_call_is_a_span(canned: CannedServer, seen: Seen, couchdb: Couch
 async def test_a_call_to_the_server_is_named_by_its_address(
     canned: CannedServer, seen: Seen, couchdb: CouchDB
 ) -> None:
-    canned.say_json({})
+    canned.say_json({"couchdb": "Welcome"})
     await couchdb.info()
     (span,) = seen.spans
     assert span.name == "GET / 127.0.0.1"
