@@ -12,6 +12,7 @@ from aiohttp import ClientTimeout
 
 from aiocouch import CouchDB, Database, Document, InvalidTypeError, TransportError
 from aiocouch._tracked import of_text
+from aiocouch._transport.limits import silence_of
 from tests.wire.canned import Answer, CannedServer, doc_row, json_answer, rows_text
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ async def never() -> AsyncGenerator[bytes, None]:
     yield b""
 
 
-async def test_nothing_is_limited_in_all_by_default() -> None:
+async def test_what_is_short_is_limited_in_all() -> None:
     async with CouchDB("http://127.0.0.1:1") as couchdb:
         limits = couchdb.remote.session().timeout
-    assert (limits.total, limits.sock_connect, limits.sock_read) == (None, 30, 300)
+    assert (limits.total, limits.sock_connect) == (300, 30)
+    long = silence_of(limits)
+    assert (long.total, long.sock_connect, long.sock_read) == (None, 30, 300)
 
 
 async def test_an_answer_that_does_not_begin(canned: CannedServer) -> None:

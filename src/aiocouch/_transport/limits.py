@@ -16,7 +16,10 @@ CONNECT = 30.0
 """Seconds until a connection stands, with its encryption."""
 
 SILENCE = 300.0
-"""Seconds without a single byte: before an answer begins, while it comes, and while a body is sent."""
+"""Seconds without a single byte: before an answer begins, while it comes, and while a body is sent.
+
+A short request whose answer is read whole has as many in all.
+"""
 
 
 def silent_for(seconds: float | None) -> Timeout:
@@ -24,7 +27,7 @@ def silent_for(seconds: float | None) -> Timeout:
     return Timeout(total=None, sock_connect=CONNECT, sock_read=seconds)
 
 
-_DEFAULT = silent_for(SILENCE)
+_DEFAULT = Timeout(total=SILENCE, sock_connect=CONNECT)
 
 
 def in_all(limits: Timeout, seconds: float) -> Timeout:

@@ -14,6 +14,7 @@ from aiocouch._transport.answer import facts_of
 from aiocouch._transport.log import LOGGER
 from aiocouch._transport.policy import Budget, Failure
 from aiocouch._transport.request import Repeat
+from aiocouch._transport.sendable import LARGE
 from aiocouch._transport.watch import SENT_AGAIN, sent_once
 from aiocouch._wire.texts import Texts
 from aiocouch.exception import CouchDBError, SessionClosedError, transport_error
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from aiocouch._transport.policy import RetryPolicy
-    from aiocouch._transport.request import Answer, Request, Step
+from aiocouch._transport.request import Answer, Request, Step
 
 __all__ = ["Retry"]
 
@@ -212,9 +213,10 @@ def _may_repeat(request: Request, failure: Failure, error: CouchDBError) -> bool
 
 
 def _has_an_end(request: Request) -> bool:
-    """Whether a deadline ends it: not the reading or sending of a stream, which has limits of its own."""
-    is_whole = request.body is None or isinstance(request.body, bytes | Texts)
-    return request.span is None and is_whole
+    """Whether a deadline ends it: not what may be long, which has limits of its own."""
+    body = request.body
+    is_short = body is None or (isinstance(body, bytes | Texts) and len(body) <= LARGE)
+    return request.span is None and is_short
 
 
 def _tell(request: Request, error: CouchDBError, wait: float) -> None:

@@ -73,7 +73,7 @@ class Sessions:
         self._given.update(self._options.pop("headers"))
         self.timeout = self._options["timeout"] = checked_timeout(kwargs.get("timeout"))
         self.middlewares = tuple(kwargs.get("middlewares") or ())
-        self.total = (kwargs.get("timeout") or aiohttp.client.DEFAULT_TIMEOUT).total
+        self.total = self.timeout.total
         self._session: Session | None = None
         self._feeds: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
