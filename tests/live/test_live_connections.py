@@ -181,16 +181,30 @@ async def test_feeds_that_wait_take_no_connection_from_others(
             await feed.aclose()
 
 
+FEEDS: dict[str, Any] = {
+    "continuous": {"feed": "continuous"},
+    "continuous with a timeout": {"feed": "continuous", "timeout": 50_000},
+    "longpoll": {"feed": "longpoll", "heartbeat": 5_000},
+}
+
+
+@pytest.mark.parametrize("name", FEEDS)
 async def test_feeds_that_fill_the_connector_of_the_user_are_an_error_in_words(
-    narrow: Callable[[int], Database],
+    narrow: Callable[[int], Database], name: str
 ) -> None:
     db = narrow(1)
-    async with asyncio.timeout(60), aclosing(db.changes(feed="continuous")) as feed:
-        await anext(feed)
-        with pytest.raises(CouchDBError, match="feeds that do not end hold all 1 connections"):
+    last = [event.sequence async for event in db.changes()][-1]
+    await db["d0000"]
+    async with asyncio.timeout(40), aclosing(db.changes(last, **FEEDS[name])) as feed:
+        waiting = asyncio.ensure_future(anext(feed, None))
+        await asyncio.sleep(0)
+        with pytest.raises(CouchDBError, match="feeds that wait hold all 1 connections"):
             await db["d0000"]
-        with pytest.raises(CouchDBError, match="feeds that do not end"):
+        with pytest.raises(CouchDBError, match="feeds that wait"):
             await anext(db.docs())
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
     await db["d0000"]
 
 

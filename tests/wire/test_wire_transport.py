@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -10,7 +10,7 @@ import pytest
 
 import aiocouch
 from aiocouch import CouchDB, Database, Document
-from aiocouch.exception import CouchDBError
+from aiocouch.exception import CouchDBError, RemoteResponseError
 from tests.wire.canned import (
     Answer,
     CannedServer,
@@ -253,17 +253,63 @@ async def test_redirect_of_a_write_does_not_become_a_read(
     assert all(request.method != "GET" for request in canned.requests)
 
 
-async def test_credentials_do_not_follow_to_another_host(canned: CannedServer) -> None:
+REDIRECTED: dict[str, Callable[[Database], Awaitable[Any]]] = {
+    "GET": lambda db: db["x"],
+    "HEAD": lambda db: Document(db, "x").info(),
+    "PUT": lambda db: Document(db, "x").save(),
+    "POST": lambda db: db.bulk_docs([{}]),
+    "DELETE": lambda db: db.delete(),
+    "COPY": lambda db: Document(db, "x").copy("y"),
+    "GET of rows": lambda db: anext(db.docs()),
+    "POST of rows": lambda db: anext(db.docs(["x"])),
+    "GET of an attachment": lambda db: Document(db, "x").attachment("a").fetch(),
+    "GET of a feed": lambda db: anext(db.changes(feed="continuous")),
+}
+
+
+@pytest.mark.parametrize("name", REDIRECTED)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_nothing_is_sent_to_another_server(
+    canned: CannedServer, name: str, status: int, host: str
+) -> None:
+    """Neither credentials nor headers, cookies and bodies; another port is another server."""
     async with canned_server() as other:
-        other.say_json({"_id": "x", "_rev": "1-a"})
-        where = other.url.replace("127.0.0.1", "localhost")
-        canned.say(Answer(302, headers={"Location": f"{where}/db/x"}))
-        async with CouchDB(canned.url, user="u", password="top-secret") as couchdb:
-            try:
-                await Database(couchdb, "db")["x"]
-            except CouchDBError:
-                other.answers.clear()
-        assert all("authorization" not in request.headers for request in other.requests)
+        where = other.url.replace("127.0.0.1", host)
+        headers = {"Location": f"{where.replace('//', '//me:top-secret@')}/db/x?token=secret"}
+        canned.handler = lambda request: Answer(status, headers=headers)
+        own = {"X-Auth-CouchDB-Token": "secret"}
+        async with CouchDB(canned.url, "u", "top-secret", headers=own) as couchdb:
+            with pytest.raises(RemoteResponseError) as caught:
+                await REDIRECTED[name](Database(couchdb, "db"))
+        assert f"leads to {where}/db/x, another server, where nothing was sent" in str(caught.value)
+        assert "secret" not in repr(caught.value)
+        assert caught.value.status == status
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize("name", ["GET of rows", "GET of an attachment"])
+async def test_redirect_of_a_stream_is_followed(
+    canned: CannedServer, base: Database, name: str
+) -> None:
+    canned.say(Answer(302, headers={"Location": "/elsewhere?a=%2F"}))
+    canned.say(rows_answer(doc_row("x")))
+    assert await REDIRECTED[name](base)
+    assert canned.lines[1] == "GET /elsewhere?a=%2F"
+
+
+async def test_redirects_in_a_circle_end(canned: CannedServer, base: Database) -> None:
+    canned.handler = lambda request: Answer(302, headers={"Location": request.target})
+    with pytest.raises(RemoteResponseError, match="leads to"):
+        await base.info()
+    assert len(canned.requests) == 11
+
+
+async def test_a_redirect_to_nowhere_is_an_error(canned: CannedServer, base: Database) -> None:
+    canned.say(Answer(302), Answer(302, headers={"Location": "mailto:me"}))
+    for words in ("302 Found", "no address of a server"):
+        with pytest.raises(RemoteResponseError, match=words):
+            await base.info()
 
 
 # -- closed sessions

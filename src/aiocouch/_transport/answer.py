@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import msgspec
 
+from aiocouch._transport.redirect import leads
 from aiocouch._wire.codec import DECODE_ERRORS, decode
 from aiocouch._wire.headers import Headers
 from aiocouch.exception import CouchDBError, Facts, UnexpectedAnswerError, response_error
@@ -122,7 +123,7 @@ def refusal(
     facts = facts_of(method, path)._replace(
         status=response.status,
         error=_word(words.get("error")),
-        reason=_word(words.get("reason")) or response.reason,
+        reason=_word(words.get("reason")) or leads(response) or response.reason,
         request_id=response.headers.get("X-Couch-Request-ID"),
     )
     return response_error(facts, response.headers)

@@ -47,15 +47,15 @@ class Pool:
     """The use of one connector, by all sessions that share it.
 
     `limit` is the number of connections. `busy` counts the requests that have one or wait for one,
-    `endless` those of them that the server never ends. `idle` has those whose readers do something
-    else; those that have done so for longest come first.
+    `feeds` those of them that wait for something to happen. `idle` has those whose readers do
+    something else; those that have done so for longest come first.
     """
 
     def __init__(self, connector: aiohttp.BaseConnector) -> None:
         limits = [limit for limit in (connector.limit, connector.limit_per_host) if limit]
         self.limit = min(limits, default=math.inf)
         self.busy = 0
-        self.endless = 0
+        self.feeds = 0
         self.idle: dict[Holder, None] = {}
 
     def is_short(self) -> bool:
@@ -65,12 +65,12 @@ class Pool:
     def make_room(self, facts: Facts) -> None:
         """Let those that may give up their connection, for a request that has to wait for one.
 
-        Raises `TransportError` when it would wait for ever: feeds without an end have all connections.
+        Raises `TransportError` when it would wait for something to happen: feeds have all connections.
         """
-        if self.endless >= self.limit:
+        if self.feeds >= self.limit:
             raise TransportError(
-                f"{facts.method} {facts.path}: changes feeds that do not end hold all "
-                f"{self.endless} connections of the connector: it needs a higher limit",
+                f"{facts.method} {facts.path}: changes feeds that wait hold all "
+                f"{self.feeds} connections of the connector: it needs a higher limit",
                 facts,
             )
         self.relieve()
@@ -86,7 +86,7 @@ class Pool:
 
     def _share(self) -> int:
         """How many connections the idle may keep while others wait."""
-        rest = int(self.limit) - self.endless
+        rest = int(self.limit) - self.feeds
         return max(rest - max(rest // _OTHERS, 1), 0)
 
 
@@ -96,10 +96,10 @@ class Place:
     def __init__(self, pool: Pool, span: Span) -> None:
         self._pool: Pool | None = pool
         self._may_idle = span is Span.ENDS
-        self._is_endless = span is Span.ENDLESS
+        self._is_feed = span is not Span.ENDS
         self._holder: Holder | None = None
         pool.busy += 1
-        pool.endless += self._is_endless
+        pool.feeds += self._is_feed
 
     def turn_away(self, holder: Holder) -> None:
         """The reader does something else now."""
@@ -125,7 +125,7 @@ class Place:
         pool, self._pool, self._holder = self._pool, None, None
         if pool is not None:
             pool.busy -= 1
-            pool.endless -= self._is_endless
+            pool.feeds -= self._is_feed
 
 
 _pools: WeakKeyDictionary[aiohttp.BaseConnector, Pool] = WeakKeyDictionary()

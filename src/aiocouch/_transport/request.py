@@ -68,6 +68,7 @@ class Request:
     )  # the headers that prove who we are
     watch: ClientMiddlewareType | None = None  # a middleware of aiohttp for this request
     attempt: int = 1
+    redirects: int = 0  # how many have led here
     seen: Seen | None = None  # who is told when it is sent again
     is_question: bool = (
         False  # whether a node is well: nobody waits for it, and none logs in for it

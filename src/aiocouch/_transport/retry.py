@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from aiocouch._transport.policy import RetryPolicy
-from aiocouch._transport.request import Answer, Request, Step
+    from aiocouch._transport.request import Answer, Request, Step
 
 __all__ = ["Retry"]
 

@@ -13,7 +13,8 @@ from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_h
 from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._transport.limits import in_all, silence_of
 from aiocouch._transport.pool import Place, Span
-from aiocouch._transport.request import SAFE, Request
+from aiocouch._transport.redirect import redirected
+from aiocouch._transport.request import Request
 from aiocouch._transport.sendable import LARGE, sendable
 from aiocouch._transport.sessions import closed
 from aiocouch._transport.upload import Upload
@@ -68,6 +69,8 @@ class Send:
         finally:
             pool.busy -= 1
         if response.status >= 300:
+            if (other := redirected(request, response)) is not None:
+                return await self._whole(other)
             refused = refusal(request.method, request.path, response, content)
             if response.status in _WITH_REASON and request.method == "HEAD":
                 refused = await self._with_reason(request) or refused
@@ -102,6 +105,8 @@ class Send:
             content = await response.read()
         except (*FOREIGN, asyncio.CancelledError) as error:
             self._fail(request, error)
+        if (other := redirected(request, response)) is not None:
+            return await self._begin(session, other)
         raise refusal(request.method, request.path, response, content)
 
     def _open(
@@ -111,8 +116,6 @@ class Send:
         if request.identity is not session.identity:
             session.be(request.identity)
         method, body, headers = request.method, request.body, request.headers
-        if method not in SAFE:
-            options["allow_redirects"] = False  # a redirected write would be repeated as a GET
         if request.timeout is not None:
             options["timeout"] = request.timeout
         if request.watch is not None:  # by itself it would stand for those of the session
@@ -130,6 +133,7 @@ class Send:
             URL(request.node + request.path, encoded=True),
             headers=headers,
             raise_for_status=False,
+            allow_redirects=False,
             **options,
         )
         if self._sessions.shares_connector:
