@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 import msgspec
 
+from aiocouch._locals import forgets
 from aiocouch._renamed import Discreet, Renamed
 from aiocouch._transport.policy import DEFAULT, RetryPolicy
 from aiocouch._transport.request import Repeat
@@ -108,6 +109,7 @@ class CouchDB(Discreet):
         **kwargs: object,
     ) -> None: ...
 
+    @forgets
     def __init__(
         self,
         server: Servers,
@@ -140,7 +142,8 @@ class CouchDB(Discreet):
     _server = Renamed("remote")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.remote.url}>"
+        remote = vars(self).get("remote")
+        return f"<{type(self).__name__} {remote.url if remote else 'that was not made'}>"
 
     async def __aenter__(self) -> Self:
         return self

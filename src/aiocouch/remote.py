@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import aiohttp
 
 from aiocouch._former.server import RemoteServer
+from aiocouch._locals import forgets
 from aiocouch._renamed import door
 from aiocouch._transport.answer import HTTPResponse, check_members
 from aiocouch._transport.authenticate import Authenticate
@@ -52,6 +53,7 @@ class Remote(RemoteServer):
     that `aiohttp.ClientSession` does not know.
     """
 
+    @forgets
     def __init__(
         self,
         server: Servers,
@@ -94,7 +96,7 @@ class Remote(RemoteServer):
         self._begin = cast("Callable[[Request], Awaitable[ResponseBody]]", ask)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.url}>"
+        return f"<{type(self).__name__} {vars(self).get('url', 'that was not made')}>"
 
     async def request(
         self,

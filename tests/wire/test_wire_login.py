@@ -54,7 +54,8 @@ class House:
             return json_answer({"ok": True, "userCtx": {"name": name, "roles": []}})
         if cookie not in self.cookies:
             return error_answer(401, "unauthorized", "You are not authorized to access this db.")
-        return json_answer({"_id": "x", "_rev": "1-a", "ok": True, "id": "x", "rev": "1-a"})
+        document = {"_id": "x", "_rev": "1-a", "ok": True, "id": "x", "rev": "1-a"}
+        return json_answer({**document, "couchdb": "Welcome"})
 
     def log_in(self, form: dict[str, str]) -> Answer:
         if form != {"name": "bond", "password": self.password}:

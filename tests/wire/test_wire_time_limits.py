@@ -54,14 +54,14 @@ async def test_what_is_short_is_limited_in_all() -> None:
 
 async def test_an_answer_that_does_not_begin(canned: CannedServer) -> None:
     canned.say(Answer(raw=b"", pieces=never()))
-    async with CouchDB(canned.url, timeout=SILENCE) as couchdb:
+    async with CouchDB(canned.url, timeout=SILENCE, retry=None) as couchdb:
         with pytest.raises(TransportError, match="GET /db: no whole answer"):
             await Database(couchdb, "db").info()
 
 
 async def test_an_answer_that_stops(canned: CannedServer) -> None:
     canned.say(Answer(raw=b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"db', pieces=never()))
-    async with CouchDB(canned.url, timeout=SILENCE) as couchdb:
+    async with CouchDB(canned.url, timeout=SILENCE, retry=None) as couchdb:
         with pytest.raises(TransportError, match="GET /db: no whole answer"):
             await Database(couchdb, "db").info()
 
@@ -74,20 +74,20 @@ async def pieces(piece: bytes, count: int) -> AsyncGenerator[bytes, None]:
 @pytest.mark.parametrize("total", [None, 0.2])
 async def test_an_attachment_that_the_server_does_not_take(total: float | None) -> None:
     limits = SILENCE if total is None else ClientTimeout(total=total)
-    async with deaf_server() as url, CouchDB(url, timeout=limits) as couchdb:
+    async with deaf_server() as url, CouchDB(url, timeout=limits, retry=None) as couchdb:
         doc = of_text(Document, Database(couchdb, "db"), "a", b'{"_id":"a","_rev":"1-a"}')
         with pytest.raises(TransportError, match=r"took nothing of the body for 0\.2 seconds"):
             await doc.attachment("x").save(pieces(bytes(1_000_000), 50), "text/plain")
 
 
 async def test_a_document_that_the_server_does_not_take() -> None:
-    async with deaf_server() as url, CouchDB(url, timeout=SILENCE) as couchdb:
+    async with deaf_server() as url, CouchDB(url, timeout=SILENCE, retry=None) as couchdb:
         with pytest.raises(TransportError, match="took nothing of the body"):
             await Document(Database(couchdb, "db"), "a", {"text": "x" * LARGE}).save()
 
 
 async def test_documents_that_the_server_does_not_take() -> None:
-    async with deaf_server() as url, CouchDB(url, timeout=SILENCE) as couchdb:
+    async with deaf_server() as url, CouchDB(url, timeout=SILENCE, retry=None) as couchdb:
         base = Database(couchdb, "db")
         with pytest.raises(TransportError, match="took nothing of the body"):
             await base.bulk_docs([{"_id": "a", "text": "x" * LARGE}])
@@ -106,7 +106,7 @@ async def test_a_slow_upload_is_not_cut(canned: CannedServer, limits: ClientTime
         json_answer({"ok": True, "id": "a", "rev": "2-b"}, 201),
         json_answer({"_id": "a", "_rev": "2-b"}),
     )
-    async with CouchDB(canned.url, timeout=limits) as couchdb:
+    async with CouchDB(canned.url, timeout=limits, retry=None) as couchdb:
         doc = of_text(Document, Database(couchdb, "db"), "a", b'{"_id":"a","_rev":"1-a"}')
         await doc.attachment("x").save(slowly(), "text/plain")
     assert canned.requests[0].body == b"piece" * 4
@@ -125,7 +125,7 @@ async def test_a_slow_loop_is_not_cut(canned: CannedServer) -> None:
 
 async def test_many_callers_of_one_document_wait_no_longer_than_one(canned: CannedServer) -> None:
     canned.handler = lambda request: Answer(raw=b"", pieces=never())
-    async with CouchDB(canned.url, timeout=SILENCE) as couchdb:
+    async with CouchDB(canned.url, timeout=SILENCE, retry=None) as couchdb:
         base = Database(couchdb, "db").batched()
         start = time.monotonic()
         found = await asyncio.gather(*(base["a"] for _ in range(10)), return_exceptions=True)

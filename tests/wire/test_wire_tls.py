@@ -61,7 +61,7 @@ async def test_a_certificate_of_the_client(authority: Authority, password: str |
     certificate, key = authority.issue("client", encrypted)
     context = tls(ca=authority.certificate, certificate=certificate, key=key, password=password)
     async with secure_server(authority, asks_client=True) as canned:
-        canned.say_json({})
+        canned.say_json({"couchdb": "Welcome"})
         async with CouchDB(canned.url, tls=context) as couchdb:
             await couchdb.info()
         async with CouchDB(canned.url, tls=tls(ca=authority.certificate)) as couchdb:

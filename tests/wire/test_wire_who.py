@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import aiocouch
-from aiocouch import CouchDB, Database
+from aiocouch import CouchDB, Database, UnauthorizedError
 from aiocouch.exception import CouchDBError
 from tests.wire.canned import Answer, CannedServer, error_answer, json_answer
 
@@ -269,3 +269,26 @@ async def test_prefix_and_trailing_slash(canned: CannedServer, suffix: str, path
         await couchdb.info()
     assert canned.requests[0].target == path
     assert canned.requests[1].target == path.removesuffix("db/x")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-auth-couchdb-username": "me", "X-Auth-CouchDB-Token": "wrong"},
+        {"Cookie": "AuthSession=expired"},
+        {"authorization": "Bearer wrong"},
+    ],
+)
+async def test_headers_that_tell_who_we_are_are_checked(
+    canned: CannedServer, headers: dict[str, str]
+) -> None:
+    canned.say_json({"userCtx": {"name": None, "roles": []}})
+    async with CouchDB(canned.url, headers=headers) as couchdb:
+        with pytest.raises(UnauthorizedError, match="anonymous"):
+            await couchdb.check_credentials()
+
+
+async def test_other_headers_are_no_credentials(canned: CannedServer) -> None:
+    canned.say_json({"userCtx": {"name": None, "roles": []}})
+    async with CouchDB(canned.url, headers={"Cookie": "balancer=1", "X-Own": "1"}) as couchdb:
+        await couchdb.check_credentials()

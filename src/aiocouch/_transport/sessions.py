@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "Sessions", "closed"]
 
+_PROVING = ("Authorization", "X-Auth-CouchDB-UserName")
 _NOBODY: Mapping[str, str] = {}
 
 
@@ -108,7 +109,9 @@ class Sessions:
     @property
     def has_credentials(self) -> bool:
         """Whether the program has given what proves who we are to aiohttp itself."""
-        return bool(self._options.get("cookies") or "Authorization" in self._given)
+        cookie = self._given.get("Cookie", "")
+        named = any(name in self._given for name in _PROVING)
+        return bool(self._options.get("cookies")) or named or "AuthSession=" in cookie
 
     def _start(self, request: Request) -> Session:
         if self._closed or self._session is not None:

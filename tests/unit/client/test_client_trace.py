@@ -20,7 +20,7 @@ async def test_a_request_is_a_line_without_its_query(caplog: pytest.LogCaptureFi
         with pytest.raises(NotFoundError):
             await Database(couchdb, "db").info()
     first, second = (record.getMessage() for record in caplog.records if record.name == "aiocouch")
-    assert first.startswith("GET /db/a: 200, 29 bytes, request abc, 0.")
+    assert first.startswith("GET /db/a: 200, 28 bytes, request abc, 0.")
     assert first.endswith(" seconds, attempt 1")
     assert second.startswith("GET /db: NotFoundError, 404, request abc123def0, ")
     assert "secret" not in caplog.text
