@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 from aiocouch._transport.log import LOGGER
 from aiocouch._transport.policy import Failure
 from aiocouch._wire.left import ShiftedError
+from aiocouch._wire.rows import BrokenBodyError
 from aiocouch.exception import CouchDBError, TransportError
 
 if TYPE_CHECKING:
@@ -70,6 +71,14 @@ class Continued(Generic[T]):
         """The members around the rows, once they are all read."""
         return self._stream.meta
 
+    def document_id(self, text: bytes) -> str:
+        """As of `Stream`."""
+        return self._stream.document_id(text)
+
+    def member(self, name: str) -> Any:
+        """As of `Stream`."""
+        return self._stream.member(name)
+
     async def batch(
         self, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]
     ) -> list[T]:
@@ -90,6 +99,8 @@ class Continued(Generic[T]):
     def _fresh(self, rows: list[T]) -> list[T]:
         try:
             fresh: list[T] = self._left.fresh(rows)
+        except BrokenBodyError:
+            self._stream.refuse(rows[-1])
         except ShiftedError as error:
             if self._broke is None:
                 raise
