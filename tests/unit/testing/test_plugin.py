@@ -41,7 +41,7 @@ async def test_a_database_may_be_deleted_by_the_test(couchdb_database):
 @pytest.mark.asyncio
 async def test_faults(couchdb_faults, couchdb):
     couchdb_faults.answer(503, path="/_all_dbs")
-    async with couchdb_faults.server.connect() as session:
+    async with couchdb_faults.server.connect(retry=None) as session:
         with pytest.raises(Exception, match="503"):
             await session.keys()
         assert await session.keys() == await couchdb.keys()
