@@ -134,7 +134,10 @@ def part(value: object) -> str:
 
 def jwt(name: str, seconds: float, key: bytes = KEY, roles: tuple[str, ...] = ()) -> str:
     """A token for a user, good for so many seconds from now."""
-    claims = {"sub": name, "exp": int(time.time() + seconds), "_couchdb.roles": roles}
+    return signed({"sub": name, "exp": int(time.time() + seconds), "_couchdb.roles": roles}, key)
+
+
+def signed(claims: object, key: bytes = KEY) -> str:
     text = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims)}"
     signature = hmac.digest(key, text.encode(), hashlib.sha256)
     return f"{text}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
@@ -300,6 +303,44 @@ async def test_a_token_that_does_not_hold_is_replaced(
             await person.read(couchdb)
 
 
+@pytest.mark.parametrize("exp", [None, True, [], {}, "", "soon"])
+async def test_what_is_no_number_never_ends(server: CouchDBServer, exp: object) -> None:
+    async with CouchDB(server.url, auth=TokenAuth(signed({"sub": "bond", "exp": exp}))) as couchdb:
+        assert await who(couchdb) == ("bond", [])
+
+
+@pytest.mark.parametrize(
+    ("claims", "status", "error", "reason"),
+    [
+        ({"sub": "bond"}, 400, "bad_request", "Missing exp claim"),
+        ({"sub": "bond", "exp": 1}, 401, "unauthorized", "exp not in future"),
+        ({"exp": 2**40}, 401, "unauthorized", "Token missing sub claim."),
+        ([1], 400, "bad_request", "Not an object"),
+        *(
+            ({"sub": "bond", "exp": 2**40, "_couchdb.roles": roles}, 500, "unknown_error", "badarg")
+            for roles in (None, True, 5, {})
+        ),
+        *(
+            (
+                {"sub": "bond", "exp": 2**40, "_couchdb.roles": roles},
+                400,
+                "bad_request",
+                "Malformed token",
+            )
+            for roles in ([1], [[]], ["a", None])
+        ),
+    ],
+)
+async def test_tokens_that_are_refused(
+    server: CouchDBServer, claims: object, status: int, error: str, reason: str
+) -> None:
+    async with CouchDB(server.url, auth=TokenAuth(signed(claims)), retry=None) as couchdb:
+        with pytest.raises(CouchDBError) as caught:
+            await couchdb.info()
+    found = caught.value
+    assert (found.status, found.error, found.reason) == (status, error, reason)
+
+
 # -- proxy
 
 
@@ -336,6 +377,34 @@ async def test_proxy_whose_token_is_no_hex(server: CouchDBServer, token: str | N
         with pytest.raises(CouchDBError, match="badarg") as caught:
             await couchdb.info()
         assert (caught.value.status, caught.value.error) == (500, "unknown_error")
+
+
+# -- forms that are none
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "reason"),
+    [
+        (b"[]", "badmatch", ""),
+        (b"5", "badmatch", "5"),
+        (b'"abc"', "badmatch", "abc"),
+        (b'["a",98]', "badmatch", "ab"),
+        (b'[{"a":1}]', "badmatch", '[{[{<<"a">>,1}]}]'),
+        (b"true", "badmatch", "true"),
+        (b"null", "unknown_error", "badmatch"),
+        (b'{"name":5}', "unknown_error", "badarg"),
+    ],
+)
+async def test_a_form_that_is_none(
+    server: CouchDBServer, body: bytes, error: str, reason: str
+) -> None:
+    async with CouchDB(server.url, retry=None) as couchdb:
+        with pytest.raises(CouchDBError) as caught:
+            await couchdb.remote.request("POST", "/_session", body=body)
+    found = caught.value
+    # An empty reason of an answer stands for its phrase.
+    assert (found.status, found.error) == (500, error)
+    assert found.reason == (reason or "Internal Server Error")
 
 
 # -- a cookie that is given

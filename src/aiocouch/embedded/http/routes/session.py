@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from aiocouch.embedded.codec import decode
+from aiocouch.embedded.erlang_text import flattened, printed
 from aiocouch.embedded.errors import (
     bad_content_type,
     bad_request,
@@ -19,6 +20,7 @@ from aiocouch.embedded.who.auth import WRONG
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from aiocouch.embedded.errors import CouchError
     from aiocouch.embedded.http.exchange import Exchange
 
 _WRONG_TYPE = "Content-Type must be 'application/x-www-form-urlencoded' or 'application/json'"
@@ -100,10 +102,21 @@ def _text(body: bytes) -> str:
 
 def _strings(value: object) -> list[tuple[str, str]]:
     if not isinstance(value, dict):
-        raise internal("badmatch", "badmatch")
+        raise _no_form(value)
     if not all(isinstance(item, str) for item in value.values()):
         raise internal("badarg")
     return list(value.items())
+
+
+def _no_form(value: object) -> CouchError:
+    """CouchDB trips over it, and shows what it is."""
+    if value is None:
+        return internal("badmatch")
+    try:
+        shown = flattened(value).decode(errors="replace")
+    except ValueError:
+        shown = printed(value)
+    return internal(shown, "badmatch")
 
 
 def _first(pairs: list[tuple[str, str]]) -> dict[str, str]:
