@@ -195,6 +195,8 @@ def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
     """The error for a failure below HTTP: of ours, and of the class of `cause` as well."""
     if isinstance(cause, aiohttp.ClientResponseError):
         _hide_request(cause, facts)
+    if isinstance(cause, aiohttp.ServerDisconnectedError):
+        _hide_head(cause)
     words = str(cause) or type(cause).__name__
     message = f"{facts.method} {facts.path}: no whole answer: {words}"
     error_class = _transport_class(type(cause))
@@ -217,6 +219,13 @@ def _hide_request(cause: aiohttp.ClientResponseError, facts: Facts) -> None:
     cause.request_info = _request_info(facts)
     cause.history = ()
     cause.args = (cause.request_info, ())
+
+
+def _hide_head(cause: aiohttp.ServerDisconnectedError) -> None:
+    """Take the head of the answer out, as far as it came: it may set a session cookie."""
+    if not isinstance(cause.message, str):
+        cause.message = "the connection broke in the head of the answer"
+        cause.args = (cause.message,)
 
 
 def _transport_class(foreign: type[Exception]) -> type[TransportError]:
