@@ -29,12 +29,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("aiocouch").addoption(
+    group = parser.getgroup("aiocouch")
+    group.addoption(
         "--endpoints",
         action="store_true",
         help="fail if an endpoint was not called, as a run of all tests does",
     )
-    parser.getgroup("aiocouch").addoption(
+    group.addoption(
+        "--fault-seed",
+        type=int,
+        help="the seed of the fault suite; a random one by default, which a failure shows",
+    )
+    group.addoption("--long-faults", action="store_true", help="the fault suite in its full size")
+    group.addoption(
         "--servers",
         choices=("embedded", "installed", "all"),
         default="all",

@@ -129,7 +129,9 @@ class Faults:
         self._rules: list[Rule] = []
         self._made: list[Rule] = []  # those that were cleared included
         self._port = 0
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._ends = asyncio.Event()
         self._links: set[asyncio.Task[None]] = set()
         self._away: asyncio.Task[None] | None = None
         self._cookies: set[str] | None = None  # those still good; None: all
@@ -144,9 +146,9 @@ class Faults:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ends.set()
         if self._away is not None:
-            self._away.cancel()
-            await asyncio.gather(self._away, return_exceptions=True)
+            await self._away
         await self._close()
 
     @property
@@ -281,7 +283,8 @@ class Faults:
 
     async def _stay_away(self, seconds: float) -> None:
         async with self.refusing():
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ends.wait(), seconds)
 
     def _add(self, name: str, fault: _Fault, which: Which) -> Rule:
         rule = Rule(fault, **which, name=name, lot=f"{self.seed} {len(self._made)}")
@@ -290,23 +293,36 @@ class Faults:
         return rule
 
     async def _open(self) -> None:
-        listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port, limit=LIMIT)
-        self._port = listener.sockets[0].getsockname()[1]
-        self._listener = listener
+        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=128)
+        self._listener.setblocking(False)
+        self._port = self._listener.getsockname()[1]
+        self._serving = asyncio.create_task(self._serve(self._listener))
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        link = asyncio.create_task(_Link(self, self._behind, reader, writer).run())
-        self._links.add(link)
-        link.add_done_callback(self._links.discard)
+    async def _serve(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            accepted, _ = await loop.sock_accept(listener)
+            if self._listener is None:
+                accepted.close()
+                return
+            link = _Link(self, self._behind, accepted)
+            task = asyncio.create_task(link.run())
+            self._links.add(task)
+            task.add_done_callback(self._links.discard)
+            # One that is cancelled before it has begun does not close it itself.
+            task.add_done_callback(link.drop)
 
     async def _close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        listener, self._listener = self._listener, None
+        if listener is not None and self._serving is not None:
+            # asyncio loses connections that come while a server is closed, or accept() cancelled.
+            # So it gets a last one, and sees then that this is the end.
+            with socket.create_connection(("127.0.0.1", self._port)):
+                await self._serving
+            listener.close()
             for link in self._links:
                 link.cancel()
             await asyncio.gather(*self._links, return_exceptions=True)
-            await self._listener.wait_closed()
-            self._listener = None
 
 
 class _HangUp(Exception):  # noqa: N818 - the end of a connection, not an error
@@ -320,14 +336,13 @@ class _Link:
         self,
         faults: Faults,
         behind: CouchDBServer,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        accepted: socket.socket,
     ) -> None:
         self.faults = faults
         self._behind = urlsplit(behind.url)
-        self._reader = reader
-        self._writer = writer
-        self._upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._accepted = accepted
+        self._opened: list[asyncio.Task[_Streams]] = []
+        self._upstream: _Streams | None = None
         self._early = b""  # read while looking whether the program is still there
         self._body_sent = False
         self.left = asyncio.Event()
@@ -337,6 +352,7 @@ class _Link:
         """Serve requests until one side hangs up."""
         try:
             with contextlib.suppress(_HangUp, *_GONE):
+                self._reader, self._writer = await self._open(sock=self._accepted)
                 while True:
                     await self._next_request()
         finally:
@@ -392,14 +408,20 @@ class _Link:
         self._writer.transport.abort()
         raise _HangUp
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self) -> _Streams:
         if self._upstream is None or self._upstream[0].at_eof():
             secure = self._behind.scheme == "https"
             port = self._behind.port or (443 if secure else 80)
-            self._upstream = await asyncio.open_connection(
-                self._behind.hostname, port, ssl=secure or None, limit=LIMIT
+            self._upstream = await self._open(
+                host=self._behind.hostname, port=port, ssl=secure or None
             )
         return self._upstream
+
+    async def _open(self, **where: Any) -> _Streams:
+        opening = asyncio.create_task(asyncio.open_connection(limit=LIMIT, **where))
+        self._opened.append(opening)
+        # Cancelled at the wrong moment, it would leave an open connection to nobody.
+        return await asyncio.shield(opening)
 
     async def _send_body(self, request: Head, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(*_GONE):
@@ -421,13 +443,26 @@ class _Link:
         return answer
 
     async def _end(self) -> None:
-        upstream = [self._upstream[1]] if self._upstream else []
-        for writer in (self._writer, *upstream):
-            writer.close()
+        if self._opened:
+            await asyncio.wait(self._opened)
+        done = [opening for opening in self._opened if _has_opened(opening)]
+        for opening in done:
+            opening.result()[1].close()
+        for opening in done:
             with contextlib.suppress(*_GONE):
-                await writer.wait_closed()
+                await opening.result()[1].wait_closed()
+
+    def drop(self, _: object) -> None:
+        """Close a connection that was never served."""
+        if not self._opened:
+            self._accepted.close()
 
 
+def _has_opened(opening: asyncio.Task[_Streams]) -> bool:
+    return not opening.cancelled() and opening.exception() is None
+
+
+_Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _Deliver: TypeAlias = "Callable[[Head, AsyncIterator[bytes]], Awaitable[None]]"
 _Fault: TypeAlias = "Callable[[_Link, Head], Awaitable[None]]"
 
