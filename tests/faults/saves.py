@@ -49,9 +49,6 @@ class Outcome:
     said: str = ""
 
 
-Save = "Callable[[Document, Work], Awaitable[str]]"
-
-
 async def prepare(oracle: Oracle, count: int) -> dict[str, str]:
     """Write what must be there; give the revisions that the client shall know, by id."""
     there = [number for number in range(count) if work_of(number) is not Work.NEW]

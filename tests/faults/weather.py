@@ -17,8 +17,11 @@ _CUTS = range(300)  # an answer's head has some 200 bytes, that of a write some 
 _AWAY = 0.05
 
 
-def bad_day(faults: Faults, share: float, **which: Unpack[Which]) -> None:
-    """Let each kind of fault hit this share of the requests, as long as the proxy is there."""
+def bad_day(faults: Faults, share: float, callers: int = 1, **which: Unpack[Which]) -> None:
+    """Let each kind of fault hit this share of the requests, as long as the proxy is there.
+
+    A server that goes down hits all callers at once.
+    """
     often: Which = {"times": None, "chance": share, **which}
     faults.reset(**often)
     faults.lose(**often)
@@ -27,5 +30,5 @@ def bad_day(faults: Faults, share: float, **which: Unpack[Which]) -> None:
     faults.answer(429, headers={"Retry-After": "1"}, **often)
     faults.answer(503, **often)
     faults.html(**often)
-    faults.down(_AWAY, **often)
+    faults.down(_AWAY, **{**often, "chance": share / callers})
     faults.delay(_AWAY, **often)

@@ -100,7 +100,7 @@ def test_a_budget_is_never_overdrawn_and_never_more_than_full(
             tokens -= tokens >= 1
         else:
             budget.give()
-            tokens = min(tokens + 0.5, tries)
+            tokens = min(tokens + 1, tries)
         assert budget.is_full == (tokens == tries)
 
 

@@ -310,7 +310,7 @@ async def test_an_outage_is_not_amplified(canned: CannedServer) -> None:
         for _ in range(3):
             with pytest.raises(RemoteResponseError):
                 await db.info()
-        assert len(canned.requests) == 8
+        assert len(canned.requests) == 13
 
 
 async def test_closing_the_session_ends_a_wait(canned: CannedServer) -> None:

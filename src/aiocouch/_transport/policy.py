@@ -28,7 +28,7 @@ __all__ = ["DEFAULT", "Budget", "Failure", "RetryPolicy", "checked_policy", "sec
 
 _LATER = 429
 _PASSING = frozenset({502, 503, 504})
-_REFUND = 0.5
+_REFUND = 1.0
 # What a CouchDB answers with status 500 while one of its nodes goes down or comes up.
 _NODE_IS_AWAY = ("No DB shards could be opened", "nodedown", "rexi_DOWN", "noconnection")
 
@@ -55,7 +55,7 @@ class RetryPolicy:
     call that would have to wait for longer than that fails at once. A stream has it until it begins.
 
     `budget` is how many tries in a row a whole session may add while nothing succeeds, so that many
-    callers do not press a server that is down: each takes one, each success gives half a one back.
+    callers do not press a server that is down: each takes one, each success gives one back.
 
     Policies of your own are made by other numbers, or by a subclass with a `failure` of its own. Raises
     `InvalidInputError` for numbers that make no sense.

@@ -443,10 +443,10 @@ class _Link:
         return answer
 
     async def _end(self) -> None:
-        if self._opened:
-            await asyncio.wait(self._opened)
+        if pending := [opening for opening in self._opened if not opening.done()]:
+            await asyncio.wait(pending)
         done = [opening for opening in self._opened if _has_opened(opening)]
-        for opening in done:
+        for opening in done:  # before anything is waited for, which may be cancelled
             opening.result()[1].close()
         for opening in done:
             with contextlib.suppress(*_GONE):
