@@ -202,12 +202,25 @@ async def test_a_question_that_fails_is_asked_again(canned: CannedServer) -> Non
 async def test_when_all_tries_fail_the_one_that_leaves_it_open_is_raised(
     canned: CannedServer,
 ) -> None:
-    canned.say(SILENT, *[BUSY] * 5)
+    canned.say(SILENT, *[BUSY] * 15)  # each try asks three times
     async with trying(canned) as db:
         with pytest.raises(TransportError) as caught:
             await Document(db, "a", {"n": 0}).save()
+    assert len(canned.requests) == 16
     assert caught.value.status is None
     assert "6 tries, the last of which: GET /db/a: 429" in caught.value.__notes__[0]
+
+
+async def test_a_question_that_is_lost_comes_again(canned: CannedServer) -> None:
+    """It is no try of the write, of which only some are left."""
+    stored = json_answer({"ok": True, "id": "a", "rev": N1}, 201)
+    canned.say(SILENT, BUSY, SILENT, MISSING, BUSY, BUSY, MISSING, stored)
+    async with trying(canned, RetryPolicy(tries=3, first_wait=0, longest_wait=0)) as db:
+        await Document(db, "a", {"n": 0}).save()
+    assert [request.method for request in canned.requests] == [
+        *("PUT", "GET", "GET", "GET"),
+        *("PUT", "GET", "GET", "PUT"),
+    ]
 
 
 async def test_a_bulk_that_was_done_in_part(canned: CannedServer) -> None:

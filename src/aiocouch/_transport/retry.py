@@ -22,11 +22,13 @@ from aiocouch.exception import CouchDBError, SessionClosedError, transport_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from aiocouch._transport.answer import HTTPResponse
     from aiocouch._transport.policy import RetryPolicy
-    from aiocouch._transport.request import Answer, Request, Step
+    from aiocouch._transport.request import Answer, Request, Settle, Step
 
 __all__ = ["Retry"]
 
+_QUESTIONS = 3
 _NEVER_BEGAN = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -184,7 +186,7 @@ class _Tries:
             raise SessionClosedError("the session was closed between two tries")
         if self._unclear is None or request.settle is None:
             return await self._next(request)
-        settled = partial(request.settle, self._next)
+        settled = partial(self._settled, request.settle)
         answer = await settled()
         if answer is not None:
             return answer
@@ -199,6 +201,22 @@ class _Tries:
                 self._unclear = None
                 raise
             return answer
+
+    async def _settled(self, settle: Settle) -> HTTPResponse | None:
+        """Ask what was done. A question without an answer is no try of the write: it comes again."""
+        for asked in range(1, _QUESTIONS):
+            try:
+                answer = await settle(self._next)
+            except CouchDBError as error:
+                wait = self._policy.wait(asked, error)
+                is_final = self._policy.failure(error) is Failure.FINAL
+                if is_final or wait is None or not self._budget.take():
+                    raise
+                await self._pauses.wait(wait)
+            else:
+                self._budget.give()
+                return answer
+        return await settle(self._next)
 
 
 def _may_repeat(request: Request, failure: Failure, error: CouchDBError) -> bool:
