@@ -214,13 +214,6 @@ def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
 _transport_classes: dict[type[Exception], type[TransportError]] = {}
 
 
-def _hide_head(cause: aiohttp.ServerDisconnectedError) -> None:
-    """Take the answer's head out of aiohttp's error, which shows it with its cookies."""
-    if not isinstance(cause.message, str):
-        cause.message = "Server disconnected within an answer"
-        cause.args = (cause.message,)
-
-
 def _hide_request(cause: aiohttp.ClientResponseError, facts: Facts) -> None:
     """Take the request's headers out of aiohttp's error, which shows them."""
     cause.request_info = _request_info(facts)

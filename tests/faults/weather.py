@@ -30,5 +30,6 @@ def bad_day(faults: Faults, share: float, callers: int = 1, **which: Unpack[Whic
     faults.answer(429, headers={"Retry-After": "1"}, **often)
     faults.answer(503, **often)
     faults.html(**often)
-    faults.down(_AWAY, **{**often, "chance": share / callers})
+    seldom: Which = {**often, "chance": share / callers}
+    faults.down(_AWAY, **seldom)
     faults.delay(_AWAY, **often)
