@@ -17,6 +17,8 @@ __all__ = ["ADMIN", "FAST_HASHES", "Answer", "ServerClient"]
 
 ADMIN = ("admin", "admin")
 FAST_HASHES = {"chttpd_auth": {"iterations": "2"}}
+# on a busy machine functions may take longer than the usual limit
+PATIENCE = {"couchdb": {"os_process_timeout": "60000"}}
 
 
 class ServerClient(HTTPClient):
@@ -24,7 +26,7 @@ class ServerClient(HTTPClient):
 
     def __init__(self, path: Path | None = None, **settings: Mapping[str, str]) -> None:
         super().__init__("", ADMIN)
-        self.embedded = EmbeddedCouchDB(path, settings={**FAST_HASHES, **settings})
+        self.embedded = EmbeddedCouchDB(path, settings={**FAST_HASHES, **PATIENCE, **settings})
 
     async def __aenter__(self) -> Self:
         await self.embedded.start()

@@ -379,8 +379,10 @@ async def test_an_opened_users_database_shows_little(client: ServerClient) -> No
     for user, salted in ((USER, True), (("bob", "pw"), False)):
         answer = await client("POST", "/_users/_bulk_get", wanted, auth=user)
         assert ("salt" in answer.json["results"][0]["docs"][0]["ok"]) is salted
+    await client("PUT", "/_users/_design/x", {"views": {}})
     for path in ("_find", "_explain", "_design_docs", "_design/x/_view/y"):
         assert (await client("POST", f"/_users/{path}", {}, auth=USER)).status == 403
+    assert (await client("POST", "/_users/_design/no/_view/y", {}, auth=USER)).status == 404
     assert (await client("PUT", mia, _user("mia"), auth=("bob", "pw"))).status == 404
 
 

@@ -25,7 +25,7 @@ PARITY = "function (doc) { if ('n' in doc) emit([doc.n % 2, doc.n], doc.n) }"
 @pytest_asyncio.fixture(params=["memory", "folder"])
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ServerClient]:
     path = None if request.param == "memory" else tmp_path
-    async with ServerClient(path, couchdb={"os_process_timeout": "60000"}) as client:
+    async with ServerClient(path) as client:
         await client("PUT", "/db")
         yield client
 
