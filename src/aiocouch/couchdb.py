@@ -13,7 +13,8 @@ from aiocouch._transport.request import Repeat
 from aiocouch._transport.settle import CreateDatabase
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
-from aiocouch.auth import CookieAuth
+from aiocouch.auth import CookieAuth, TokenAuth
+from aiocouch.auth.lease import Leased
 from aiocouch.changes.follower import follow_updates
 from aiocouch.database import Database
 from aiocouch.exception import (
@@ -169,19 +170,27 @@ class CouchDB(Discreet):
         A cookie that has expired counts as none for the server, so this looks at who it says we are.
         Without credentials there is nothing to refuse.
         """
-        try:
-            response = await self.remote.request("GET", "/_session")
-        except BadRequestError as error:
-            if not isinstance(self.remote.credentials, CookieAuth):
-                raise
-            # CouchDB answers 400 to a cookie that it cannot read.
-            raise UnauthorizedError(str(error), Facts("GET", "/_session", 400)) from error
-        context = response.json(_Session).userCtx
-        if self.remote.has_credentials and context.name is None:
-            facts = Facts("GET", "/_session", response.status)
+        credentials = self.remote.credentials
+        name = await self._name()
+        if name is None and isinstance(credentials, Leased):
+            credentials.lapse()  # its end was not noticed, for nothing was refused
+            name = await self._name()
+        if self.remote.has_credentials and name is None:
+            facts = Facts("GET", "/_session", 200)
             raise UnauthorizedError(
                 "the server takes us for anonymous: the credentials are not valid", facts
             )
+
+    async def _name(self) -> str | None:
+        """Who the server takes us for."""
+        try:
+            response = await self.remote.request("GET", "/_session")
+        except BadRequestError as error:
+            if not isinstance(self.remote.credentials, CookieAuth | TokenAuth):
+                raise
+            # CouchDB answers 400 to a cookie that it cannot read, and to a token by another key.
+            raise UnauthorizedError(str(error), Facts("GET", "/_session", 400)) from error
+        return response.json(_Session).userCtx.name
 
     async def __getitem__(self, id: str) -> Database:
         """The database (`HEAD /{db}`). Raises `NotFoundError` when it does not exist."""

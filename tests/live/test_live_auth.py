@@ -303,6 +303,8 @@ async def test_a_token_that_does_not_hold_is_replaced(
         kind = UnauthorizedError if wrong == "expired" else BadRequestError
         with pytest.raises(kind):
             await person.read(couchdb)
+        with pytest.raises(UnauthorizedError):
+            await couchdb.check_credentials()
 
 
 @pytest.mark.parametrize("exp", [None, True, [], {}, "", "soon"])

@@ -178,6 +178,18 @@ async def test_a_cookie_that_the_server_pushes_is_sent_from_then_on(
     assert house.logins == 1
 
 
+async def test_a_check_of_a_session_that_is_over_logs_in(house: House, couchdb: CouchDB) -> None:
+    """The server refuses nobody here, but takes us for anonymous."""
+    await couchdb.check_credentials()
+    house.cookies.clear()
+    await couchdb.check_credentials()
+    assert house.logins == 2
+    house.cookies.clear()
+    house.password = "another"
+    with pytest.raises(UnauthorizedError, match="incorrect"):
+        await couchdb.check_credentials()
+
+
 async def test_other_cookies_are_kept_beside_it(house: House, couchdb: CouchDB) -> None:
     await couchdb.info()
     house.canned.say_json({"couchdb": "Welcome"}, Set_Cookie="balancer=b7; Path=/")

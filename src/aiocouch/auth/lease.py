@@ -78,7 +78,7 @@ class Leased(Auth):
         """Use another lease from now on."""
         self._lease = fresh
 
-    def forget(self) -> None:
+    def lapse(self) -> None:
         """Fetch anew before the next request."""
         self._lease = None
 

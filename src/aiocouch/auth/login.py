@@ -99,7 +99,7 @@ class LoginAuth(Leased):
 
     def forget(self) -> None:
         """Log in anew at the next request, even with a password that was refused."""
-        super().forget()
+        self.lapse()
         self._refused = None
 
     def pushed(self, cookie: str, max_age: float | None, sent: Mapping[str, str]) -> None:
