@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.multipart.multipart import closing, opening, part_head, separator
+from aiocouch._wire.multipart import closing, opening, part_head, separator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

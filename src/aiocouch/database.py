@@ -27,6 +27,7 @@ from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
+from aiocouch.replication.replication import Replication
 from aiocouch.slices import sliced_docs
 from aiocouch.topics.functions import DesignFunctions
 from aiocouch.topics.indexes import Indexes
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
     from aiocouch.remote import Remote, Stream
+    from aiocouch.replication.replication import ReplicationOptions
     from aiocouch.typing import (
         BulkRow,
         ChangesOptions,
@@ -355,6 +357,15 @@ class Database(RemoteDatabase):
         restart of the program. Each event comes at least once. Sends nothing until it is iterated.
         """
         return follow_changes(self, params)
+
+    def replicate_to(self, target: Database, **options: Unpack[ReplicationOptions]) -> Replication:
+        """Copy all documents to another database, of any server: `await db.replicate_to(target)`.
+
+        All revisions that are leaves go, deleted ones and conflicts too, with attachments and design
+        documents. Gives a `Replication`: `await` it for its result, or loop over it for its progress.
+        It goes on where the last one between the two has stopped. `options` are `ReplicationOptions`.
+        """
+        return Replication(self, target, **options)
 
     # -- in bulk ----------------------------------------------------------------------------------
 

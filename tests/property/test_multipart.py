@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocouch.embedded.multipart.multipart import (
+from aiocouch._wire.multipart import (
     MultipartError,
     MultipartParser,
     PartBegin,

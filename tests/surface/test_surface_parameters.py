@@ -175,6 +175,7 @@ def public_methods() -> set[str]:
 NEWER = """
 database.Database.follow couchdb.CouchDB.follow_updates
 database.Database.explain database.Database.functions database.Database.search
+database.Database.replicate_to
 couchdb.CouchDB.active_tasks couchdb.CouchDB.analyze couchdb.CouchDB.database
 couchdb.CouchDB.dbs_info couchdb.CouchDB.node couchdb.CouchDB.reload_query_servers
 couchdb.CouchDB.request couchdb.CouchDB.up couchdb.CouchDB.uuids

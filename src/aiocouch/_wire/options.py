@@ -43,13 +43,14 @@ def checked(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]
         return {}
     for name in options:
         if name not in known:
-            raise InvalidTypeError(_unknown(name, known))
+            raise InvalidTypeError(unknown_option(name, known))
     given = {name: value for name, value in options.items() if value is not None}
     extra = given.pop("extra", None)
     return {**given, **extra} if extra else given
 
 
-def _unknown(name: str, known: frozenset[str]) -> str:
+def unknown_option(name: str, known: frozenset[str]) -> str:
+    """What to say of an option that is not known, with the nearest one that is."""
     from difflib import get_close_matches  # for few programs make this mistake
 
     near = get_close_matches(name, known, 1)

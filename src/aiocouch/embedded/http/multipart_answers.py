@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from aiocouch.embedded.documents.attachment import decode_list
-from aiocouch.embedded.multipart.multipart import (
+from aiocouch._wire.multipart import (
     closing,
     new_boundary,
     opening,
@@ -17,6 +16,7 @@ from aiocouch.embedded.multipart.multipart import (
     quoted_parameter,
     separator,
 )
+from aiocouch.embedded.documents.attachment import decode_list
 from aiocouch.embedded.store.attachment_texts import Shown, multipart_members_text, stored_chunks
 from aiocouch.embedded.store.records import render
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
+from aiocouch._wire.multipart import MultipartError, boundary_of, disposition
+from aiocouch._wire.part_reader import PartReader
 from aiocouch.embedded.codec import decode_sent
 from aiocouch.embedded.documents.attachment import DEFAULT_TYPE, IDENTITY, Encoder
 from aiocouch.embedded.documents.sent_attachments import Follows, SentAttachment
 from aiocouch.embedded.errors import CouchError, bad_request, invalid_json
-from aiocouch.embedded.multipart.multipart import MultipartError, boundary_of, disposition
-from aiocouch.embedded.multipart.part_reader import PartReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

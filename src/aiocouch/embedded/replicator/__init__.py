@@ -1,5 +1,5 @@
 """Replication: what to copy where, how it is done, and the jobs that do it.
 
-`specification` reads what was asked for, `checkpoints` knows how far an earlier replication got,
-`peer` speaks HTTP to one database, `worker` copies, `scheduler` keeps the jobs.
+`specification` reads what was asked for, `peer` is a database, `worker` runs the engine, which is that
+of the client (`aiocouch.replication`), `scheduler` keeps the jobs.
 """

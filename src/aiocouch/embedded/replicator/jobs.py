@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.node.tasks import NODE
 from aiocouch.embedded.replicator.peer import ReplicationError
-from aiocouch.embedded.replicator.progress import Counts, Progress
+from aiocouch.replication.progress import Counts, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.ids import quote_document_id
 from aiocouch.embedded.errors import CouchError, forbidden, internal, not_found
 from aiocouch.embedded.replicator.jobs import FIRST_PAUSE, Job
-from aiocouch.embedded.replicator.peer import (
-    Peer,
-    RefusedError,
-    ReplicationError,
-    new_session,
-    quote_id,
-)
+from aiocouch.embedded.replicator.peer import Peer, ReplicationError
 from aiocouch.embedded.replicator.specification import (
     job_id,
     read_specification,
@@ -23,11 +17,11 @@ from aiocouch.embedded.replicator.specification import (
 )
 from aiocouch.embedded.replicator.worker import Replication
 from aiocouch.embedded.who.auth import LOOPBACK
+from aiocouch.exception import CouchDBError, NotFoundError, TransportError
+from aiocouch.replication.together import ended
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-
-    import aiohttp
 
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.replicator.specification import Endpoint, Specification
@@ -43,7 +37,6 @@ class Replicator:
     def __init__(self, server: Server) -> None:
         self.first_pause = FIRST_PAUSE
         self._server = server
-        self._session: aiohttp.ClientSession | None = None
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._answers: dict[str, asyncio.Task[dict[str, Any]]] = {}
@@ -124,22 +117,27 @@ class Replicator:
     async def _filter_code(self, spec: Specification, source: Peer) -> str:
         design, _, name = (spec.filter or "").partition("/")
         try:
-            document = await source.document(f"_design/{design}")
-        except RefusedError as error:
-            reason = f'{{error,<<"{error.error}">>}}'
-            raise not_found(
-                f"Couldn't open document `{quote_id(f'_design/{design}')}` from source database "
-                f"`{source.url}`: {reason}"
-            ) from error
-        except ReplicationError as error:
-            raise CouchError(error.status, error.error, error.reason) from error
-        code = document.get("filters", {}).get(name)
-        if not isinstance(code, str):
-            raise not_found(
-                f"Couldn't parse filter code from document {design} on `{source.url}`  "
-                f'Error: {{not_found,<<"missing json key: {name}">>}}'
-            )
-        return code
+            return await source.filter_code(spec.filter or "")
+        except TransportError as error:
+            told = source.unreachable(error)
+            raise CouchError(told.status, told.error, told.reason) from error
+        except NotFoundError as error:
+            if error.status is None:
+                raise not_found(
+                    f"Couldn't parse filter code from document {design} on `{source.name}`  "
+                    f'Error: {{not_found,<<"missing json key: {name}">>}}'
+                ) from error
+            raise self._no_filter(design, source, error) from error
+        except CouchDBError as error:
+            raise self._no_filter(design, source, error) from error
+        finally:
+            await source.close()
+
+    def _no_filter(self, design: str, source: Peer, error: CouchDBError) -> CouchError:
+        return not_found(
+            f"Couldn't open document `{quote_document_id(f'_design/{design}')}` from source database "
+            f'`{source.name}`: {{error,<<"{error.error}">>}}'
+        )
 
     def add_document(
         self,
@@ -199,16 +197,12 @@ class Replicator:
         self._jobs.pop(name, None)
         tasks = (self._running.pop(name, None), self._answers.pop(name, None))
         for task in filter(None, tasks):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CouchError):
-                await task
+            await ended(task)
 
     def _peer(self, end: Endpoint, user: User) -> Peer:
-        if self._session is None:
-            self._session = new_session()
         if end.local is None or end.credentials is not None:
-            return Peer(self._session, end)
-        return Peer(self._session, end, {LOOPBACK: self._token(user)})
+            return Peer(end)
+        return Peer(end, {LOOPBACK: self._token(user)})
 
     def _token(self, user: User) -> str:
         for token, known in self._tokens.items():
@@ -219,12 +213,9 @@ class Replicator:
         return token
 
     async def close(self) -> None:
-        """Stop all jobs and close the connections."""
+        """Stop all jobs."""
         for name in [*self._running, *self._answers]:
             await self.end(name)
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
 
 
 def _already_started(name: str, doc_id: str, other: Job) -> str:

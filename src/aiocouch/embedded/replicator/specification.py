@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, unquote_plus, urlsplit, urlunsplit
 
-import msgspec
-
 from aiocouch.embedded.codec import encode
 from aiocouch.embedded.errors import CouchError, bad_request, internal
+from aiocouch.embedded.selectors.selector import normalize
+from aiocouch.replication import identity
+from aiocouch.replication.identity import Choice, End
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -256,24 +256,24 @@ def _check_exclusive(body: Mapping[str, Any]) -> None:
 
 
 def replication_id(spec: Specification, server_uuid: str, filter_code: str | None) -> str:
-    """Give the id that names a replication and its checkpoints, 32 hex digits.
+    """Give the id that names a replication and its checkpoints, 32 hex digits, as CouchDB does.
 
     It stays the same while the server, the ends and what is copied stay the same.
     """
-    parts: list[Any] = [server_uuid, *(_identity(end) for end in (spec.source, spec.target))]
-    if spec.filter is not None:
-        parts.append([filter_code or spec.filter, spec.query_params])
-    parts.extend([spec.doc_ids, spec.selector])
-    if spec.since_seq is not None:
-        parts.append({"since_seq": spec.since_seq})
-    if spec.winning_revs_only:
-        parts.append("winning_revs_only")
-    text = msgspec.json.encode(parts, order="sorted")
-    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+    choice = Choice(
+        doc_ids=spec.doc_ids,
+        selector=None if spec.selector is None else normalize(spec.selector),
+        filter=spec.filter,
+        filter_code=filter_code,
+        query_params=spec.query_params,
+        winning_revs_only=spec.winning_revs_only,
+        since_seq=spec.since_seq,
+    )
+    return identity.replication_id(server_uuid, _end(spec.source), _end(spec.target), choice)
 
 
-def _identity(end: Endpoint) -> list[Any]:
-    return [end.url, end.credentials[0] if end.credentials else None, end.local]
+def _end(end: Endpoint) -> End:
+    return End(end.url, end.credentials[0] if end.credentials else None, end.headers)
 
 
 def job_id(base: str, spec: Specification) -> str:

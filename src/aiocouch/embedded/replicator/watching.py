@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from aiocouch.embedded.node.tasks import NODE
 from aiocouch.embedded.replicator.jobs import pause_after, timestamp
 from aiocouch.embedded.replicator.specification import read_specification
 from aiocouch.embedded.store.database import CHUNK
+from aiocouch.replication.together import ended
 
 if TYPE_CHECKING:
     from aiocouch.embedded.replicator.jobs import Job
@@ -69,9 +69,7 @@ class ReplicatorWatch:
         """Watch no longer; the jobs end."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await ended(task)
 
     async def _watch(self) -> None:
         database = self._server.databases.open(self.name)
@@ -117,9 +115,7 @@ class ReplicatorWatch:
         if watched is None:
             return
         if watched.task is not None and watched.task is not asyncio.current_task():
-            watched.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watched.task
+            await ended(watched.task)
         if watched.job is not None:
             await self._replicator.end(watched.job.id)
 

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aiocouch._wire.multipart import (
+    closing,
+    new_boundary,
+    opening,
+    part_head,
+    separator,
+)
 from aiocouch.embedded.codec import decode
 from aiocouch.embedded.documents.attachment import (
     DEFAULT_COMPRESSIBLE,
@@ -38,13 +45,6 @@ from aiocouch.embedded.http.policies import content_policy
 from aiocouch.embedded.http.query import quoted_segment
 from aiocouch.embedded.http.ranges import read_ranges
 from aiocouch.embedded.http.routing import default_route
-from aiocouch.embedded.multipart.multipart import (
-    closing,
-    new_boundary,
-    opening,
-    part_head,
-    separator,
-)
 from aiocouch.embedded.store.attachment_texts import plain_chunks, stored_chunks, stored_range
 from aiocouch.embedded.store.uploads import Uploads
 

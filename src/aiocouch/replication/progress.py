@@ -28,6 +28,14 @@ class Counts:
             if isinstance(value, int):
                 setattr(self, field.name, value)
 
+    def __add__(self, other: Counts) -> Counts:
+        theirs = other.for_log()
+        return Counts(**{name: number + theirs[name] for name, number in self.for_log().items()})
+
+    def __sub__(self, other: Counts) -> Counts:
+        theirs = other.for_log()
+        return Counts(**{name: number - theirs[name] for name, number in self.for_log().items()})
+
     def for_log(self) -> dict[str, int]:
         """Give the members of a session in a replication log."""
         return asdict(self)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.multipart.multipart import (
+from aiocouch._wire.multipart import (
     MultipartError,
     MultipartParser,
     PartBegin,

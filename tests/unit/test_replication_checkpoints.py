@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiocouch.embedded.replicator.checkpoints import (
+from aiocouch.replication.checkpoints import (
     MOST_SESSIONS,
     NOTHING,
     Start,
     common_start,
     new_log,
 )
-from aiocouch.embedded.replicator.progress import Counts, Progress
+from aiocouch.replication.progress import Counts, Progress
 
 
 def session(name: str, seq: Any, **numbers: int) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aiocouch.embedded.multipart.multipart import MultipartError
-from aiocouch.embedded.multipart.part_reader import PartReader
+from aiocouch._wire.multipart import MultipartError
+from aiocouch._wire.part_reader import PartReader
 from tests.multipart_bodies import multipart_body
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ A part that is multipart itself is read with a second parser, see `boundary_of`.
 
 from __future__ import annotations
 
+import re
 import secrets
 from email.message import Message
 from enum import Enum
@@ -23,6 +24,9 @@ MAX_HEADER_BYTES = 64 * 1024
 """The longest header block of one part that is accepted, in bytes."""
 
 MULTIPART = "multipart/"
+
+
+_LINE_END = re.compile("\r?\n")
 
 
 class MultipartError(ValueError):
@@ -208,7 +212,8 @@ def parse_headers(block: bytes) -> dict[str, str]:
     """
     headers: dict[str, str] = {}
     name = ""
-    for line in block.decode("utf-8", "surrogateescape").splitlines():
+    # not splitlines(), which takes more for the end of a line, and names of attachments have any text
+    for line in _LINE_END.split(block.decode("utf-8", "surrogateescape")) if block else ():
         if line[:1] in " \t" and name:
             headers[name] += " " + line.strip()
             continue

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aiocouch.replication.identity import VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-VERSION = 4
 MOST_SESSIONS = 50
 """Sessions that a log remembers."""
 
 NOTHING: dict[str, Any] = {}
 """The log of an end that has none."""
+
+_TOTALS = ("start_time", "end_time", "docs_read", "docs_written", "doc_write_failures")
 
 
 class Start(NamedTuple):
@@ -35,11 +38,11 @@ def common_start(source: Mapping[str, Any], target: Mapping[str, Any]) -> Start:
 
 def _history(log: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     history = log.get("history")
-    return history if isinstance(history, list) else []
+    return [item for item in history if isinstance(item, dict)] if isinstance(history, list) else []
 
 
 def _compare(source: Sequence[Mapping[str, Any]], target: Sequence[Mapping[str, Any]]) -> Start:
-    known = {session.get("session_id") for session in target}
+    known = {session.get("session_id") for session in target} - {None}
     for place, session in enumerate(source):
         if session.get("session_id") in known:
             return Start(session.get("recorded_seq", 0), source[place:])
@@ -65,4 +68,10 @@ def new_log(
     }
 
 
-_TOTALS = ("start_time", "end_time", "docs_read", "docs_written", "doc_write_failures")
+def is_same_log(written: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether a log that is there is the one we wanted to write, whose answer was lost."""
+    return _without_names(written) == _without_names(found)
+
+
+def _without_names(log: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in log.items() if name[:1] != "_"}

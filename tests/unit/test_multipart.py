@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiocouch.embedded.multipart.multipart import (
+from aiocouch._wire.multipart import (
     MAX_HEADER_BYTES,
     MultipartError,
     MultipartParser,

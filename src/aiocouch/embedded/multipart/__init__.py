@@ -1,1 +1,0 @@
-"""Multipart bodies: read and written piece by piece."""

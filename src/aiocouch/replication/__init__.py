@@ -1,0 +1,21 @@
+"""Replication by this program: `await source.replicate_to(target)`.
+
+`Replication` is one, `RemoteEndpoint` an end that a CouchDB has. The engine knows its ends by the
+protocol `Endpoint` only.
+"""
+
+from aiocouch.replication.endpoint import Refused
+from aiocouch.replication.replication import (
+    Replication,
+    ReplicationOptions,
+    ReplicationProgress,
+    ReplicationResult,
+)
+
+__all__ = [
+    "Refused",
+    "Replication",
+    "ReplicationOptions",
+    "ReplicationProgress",
+    "ReplicationResult",
+]

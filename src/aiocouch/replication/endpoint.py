@@ -1,0 +1,155 @@
+"""What the engine asks of the database at an end of a replication."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import msgspec
+
+from aiocouch.exception import CouchDBError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+NO_TEXT = msgspec.Raw(b"")
+
+
+class Leaf(msgspec.Struct, frozen=True):
+    """A leaf revision in a row of changes."""
+
+    rev: str
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A row of changes: a document, its leaves, and its text where that was asked for."""
+
+    id: str
+    changes: list[Leaf]
+    seq: Any = None
+    doc: msgspec.Raw = NO_TEXT
+
+
+class PageEnd(NamedTuple):
+    """What stands behind the rows of a page. Sequences are the source's own."""
+
+    last_seq: Any
+    pending: int | None
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """Revisions of a document that the target misses, and those of it that it may have."""
+
+    missing: list[str]
+    possible_ancestors: list[str] = []
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """A revision with its history: the text of the document, and what has to be known of it."""
+
+    text: bytes
+    rev: str
+    has_attachments: bool = False
+
+
+class Refused(NamedTuple):
+    """A revision that the target does not take, and why. `status` is that of HTTP, where it has one."""
+
+    id: str
+    rev: str | None
+    error: str
+    reason: str
+    status: int | None = None
+
+
+class NoBulkGetError(CouchDBError):
+    """The server does not know `_bulk_get`."""
+
+
+class IncomingDocument(Protocol):
+    """A revision that is still coming: its text is here, its attachments follow."""
+
+    text: bytes
+
+    def attachments(self) -> AsyncGenerator[AsyncIterable[bytes], None]:
+        """The contents of those attachments that follow, in their order, as they are stored."""
+        ...
+
+
+class Endpoint(Protocol):
+    """A database. What fails raises a `CouchDBError`."""
+
+    @property
+    def name(self) -> str:
+        """The URL without credentials, for messages."""
+        ...
+
+    async def info(self) -> Mapping[str, Any]:
+        """Sizes and the like (`GET /{db}`)."""
+        ...
+
+    async def create(self, options: Mapping[str, Any]) -> None:
+        """Make the database unless it exists."""
+        ...
+
+    async def commit(self) -> str | None:
+        """Have what was written on disk; tell when the database was made, where that is known."""
+        ...
+
+    async def checkpoint(self, name: str) -> Mapping[str, Any]:
+        """The document `_local/name`, empty when there is none."""
+        ...
+
+    async def save_checkpoint(self, name: str, document: Mapping[str, Any]) -> str | None:
+        """Write `_local/name`; give its revision, None where it may not be written."""
+        ...
+
+    async def filter_code(self, name: str) -> str:
+        """The code of a filter function, named `designdoc/filter`."""
+        ...
+
+    def changes(
+        self, query: Mapping[str, Any], body: Mapping[str, Any] | None, *, patience: float
+    ) -> AbstractAsyncContextManager[Page]:
+        """One page of changes. It is silent for no longer than `patience` seconds."""
+        ...
+
+    async def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Mapping[str, Missing]:
+        """Which revisions are missing here."""
+        ...
+
+    def bulk_get(
+        self, wanted: Sequence[tuple[str, str]]
+    ) -> AsyncGenerator[list[tuple[str, Fetched | str]], None]:
+        """Revisions with their histories, attachments as stubs, by document id; a str was not found.
+
+        Raises `NoBulkGetError`.
+        """
+        ...
+
+    def open_revs(
+        self, doc_id: str, revs: Sequence[str], since: Sequence[str]
+    ) -> AbstractAsyncContextManager[AsyncGenerator[IncomingDocument | str, None]]:
+        """Revisions with their histories and attachments, one after the other; a str was not found.
+
+        Of what the ancestors `since` have, only stubs come.
+        """
+        ...
+
+    async def write(self, texts: Sequence[bytes]) -> Sequence[Refused]:
+        """Write revisions with their histories in one request; give what was refused."""
+        ...
+
+    async def put(self, doc_id: str, document: IncomingDocument) -> None:
+        """Write one revision with its history, and its attachments while they come."""
+        ...
+
+
+class Page(Protocol):
+    """A page of changes that is being read."""
+
+    end: PageEnd
+
+    async def rows(self) -> Sequence[Change]:
+        """Some more rows; none at the end, and then `end` is known."""
+        ...

@@ -1,0 +1,81 @@
+"""What may pass by itself, and how long to wait for that."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from aiocouch._transport.policy import seconds_asked
+from aiocouch._wire.multipart import MultipartError
+from aiocouch.exception import (
+    CouchDBError,
+    RemoteResponseError,
+    TransportError,
+    UnexpectedAnswerError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
+_LATER = frozenset({408, 429, 500, 502, 503, 504})
+_LONGEST_ASKED = 60.0
+_MOST_DOUBLINGS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a request is tried, and the pauses between, which double, in seconds.
+
+    A pause is any part of what it may be, so that those who wait do not come back together.
+    """
+
+    tries: int = 6
+    first: float = 0.25
+    longest: float = 10.0
+
+    def longest_pause(self, failures: int) -> float:
+        """How long the pause after so many failures in a row may be."""
+        return min(self.first * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.longest)
+
+    async def wait(self, failures: int, error: BaseException) -> None:
+        """Wait after so many failures in a row, and no less than the server asked for."""
+        pause = random.uniform(0.5, 1.0) * self.longest_pause(failures)  # noqa: S311
+        await asyncio.sleep(max(pause, _asked_by(error)))
+
+    async def again(self, action: Callable[[], Awaitable[T]]) -> T:
+        """Do what may be done more than once, until it works or what fails will not pass."""
+        failures = 0
+        while True:
+            try:
+                return await action()
+            except (CouchDBError, MultipartError) as error:
+                failures += 1
+                if failures >= self.tries or not may_pass(error):
+                    raise
+                reason = error
+            await self.wait(failures, reason)
+
+
+DEFAULT_PATIENCE = Patience()
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether an error says nothing of what was asked, but of the moment."""
+    if isinstance(error, TransportError):
+        return True
+    if isinstance(error, UnexpectedAnswerError):
+        return True  # the page of a proxy whose server is away
+    if isinstance(error, CouchDBError):
+        return error.status in _LATER
+    return isinstance(error, MultipartError)
+
+
+def _asked_by(error: BaseException) -> float:
+    """The seconds that a server asks for, within reason."""
+    if not isinstance(error, RemoteResponseError):
+        return 0.0
+    return min(seconds_asked(error.headers or {}), _LONGEST_ASKED)

@@ -1,0 +1,144 @@
+"""Documents as they pass through: their texts are looked at, and never taken apart. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from aiocouch._wire.codec import decode
+from aiocouch._wire.deep import elements, members
+from aiocouch.replication.endpoint import NO_TEXT, Change, Fetched, Leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_NO_ATTACHMENTS = b"{}"
+
+
+class _Glance(msgspec.Struct):
+    id: str = msgspec.field(name="_id", default="")
+    rev: str = msgspec.field(name="_rev", default="")
+    attachments: msgspec.Raw = msgspec.field(name="_attachments", default=msgspec.Raw(b"{}"))
+
+
+class _NotFound(msgspec.Struct, frozen=True):
+    rev: str = ""
+
+
+class _BulkItem(msgspec.Struct):
+    ok: msgspec.Raw = NO_TEXT
+    error: _NotFound = _NotFound()
+
+
+class _BulkResult(msgspec.Struct):
+    id: str
+    docs: list[_BulkItem] = []
+
+
+class _BulkAnswer(msgspec.Struct):
+    results: list[_BulkResult]
+
+
+class Stub(msgspec.Struct):
+    """A member of `_attachments`. Lengths are in bytes."""
+
+    content_type: str = "application/octet-stream"
+    length: int = 0
+    encoded_length: int | None = None
+    encoding: str | None = None
+    follows: bool = False
+
+    @property
+    def stored_length(self) -> int:
+        """How many bytes are sent, encoded as they are stored."""
+        return self.length if self.encoded_length is None else self.encoded_length
+
+
+class _Attached(msgspec.Struct):
+    attachments: dict[str, Stub] = msgspec.field(name="_attachments", default_factory=dict)
+
+
+_glance = msgspec.json.Decoder(_Glance).decode
+_attached = msgspec.json.Decoder(_Attached).decode
+_stubs = msgspec.json.Decoder(dict[str, Stub]).decode
+_answer = msgspec.json.Decoder(_BulkAnswer).decode
+_results = msgspec.json.Decoder(list[_BulkResult]).decode
+
+
+def glance(text: bytes) -> Fetched:
+    """Look at a document's text. Raises `msgspec.DecodeError` for what is no document."""
+    try:
+        seen = _glance(text)
+    except RecursionError:
+        return _deep_glance(text)
+    return Fetched(text, seen.rev, bytes(seen.attachments) != _NO_ATTACHMENTS)
+
+
+def _deep_glance(text: bytes) -> Fetched:
+    found = members(text)
+    attached = found.get("_attachments", _NO_ATTACHMENTS) != _NO_ATTACHMENTS
+    return Fetched(text, decode(found.get("_rev", b'""')), attached)
+
+
+def whole_first(change: Change) -> Fetched | None:
+    """Give the only revision of a document, if the row of changes has all of it.
+
+    That is so where the document has one leaf, of the first generation, and no attachments: then its
+    revision is its history.
+    """
+    text = bytes(change.doc)
+    if len(change.changes) != 1 or text[:1] != b"{":
+        return None
+    rev = change.changes[0].rev
+    if rev[:2] != "1-":
+        return None
+    seen = glance(text)
+    return seen if seen.rev == rev and not seen.has_attachments else None
+
+
+def deep_change(row: bytes) -> Change:
+    """Give a row whose document is too deep for the decoder, without the document."""
+    found = members(row)
+    leaves = [Leaf(leaf["rev"]) for leaf in decode(found["changes"])]
+    return Change(decode(found["id"]), leaves, decode(found.get("seq", b"null")))
+
+
+def attachments_of(text: bytes) -> dict[str, Stub]:
+    """Give the attachments of a document, in their order."""
+    try:
+        return _attached(text).attachments
+    except RecursionError:
+        return _stubs(members(text).get("_attachments", _NO_ATTACHMENTS))
+
+
+def bulk_answer(text: bytes) -> list[tuple[str, Fetched | str]]:
+    """Give the revisions of a whole `_bulk_get` answer by document id; a str is one not found."""
+    try:
+        return list(_revisions(_answer(text).results))
+    except RecursionError:
+        return bulk_results(members(text)["results"])
+
+
+def bulk_results(text: bytes) -> list[tuple[str, Fetched | str]]:
+    """Give the revisions of some results of `_bulk_get`, as an array."""
+    try:
+        return list(_revisions(_results(text)))
+    except RecursionError:
+        return [found for result in elements(text) for found in _deep_results(result)]
+
+
+def _revisions(results: Sequence[_BulkResult]) -> Iterator[tuple[str, Fetched | str]]:
+    for result in results:
+        for item in result.docs:
+            text = bytes(item.ok)
+            yield result.id, glance(text) if text else item.error.rev
+
+
+def _deep_results(result: bytes) -> Iterator[tuple[str, Fetched | str]]:
+    found = members(result)
+    for item in elements(found.get("docs", b"[]")):
+        inside = members(item)
+        text = inside.get("ok")
+        missing = decode(inside.get("error", b"{}")).get("rev", "") if text is None else ""
+        yield decode(found["id"]), missing if text is None else glance(text)
