@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from aiocouch._tracked import to_send
 from aiocouch._wire.ids import check_document_id
 from aiocouch.document import Document
-from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError
+from aiocouch.exception import ConflictError, Facts, InvalidInputError, InvalidTypeError
 from aiocouch.writing import BulkWriter, WriteOutcome
 from aiocouch.writing.carrier import waiting_time
 from aiocouch.writing.items import Item
+from aiocouch.writing.made import made_of
 from aiocouch.writing.writer import DELAY
 
 if TYPE_CHECKING:
     from aiocouch.database import Database
     from aiocouch.writing import StreamOptions
+    from aiocouch.writing.made import Made
 
 __all__ = ["Change", "Changed", "Edit", "changed_many", "changed_one"]
 
@@ -58,12 +60,13 @@ async def changed_one(
     function = _function(change)
     if attempts < 1:
         raise InvalidInputError(f"attempts={attempts} must be 1 or more")
+    made = made_of(database, id)
     attempt = 1
     while True:
         document = await database.get(id, None if default is None else dict(default))
         edit = await _apply(function, document)
         try:
-            await _carry_out(edit, document)
+            await _carry_out(edit, document, made)
         except ConflictError:
             if attempt == attempts:
                 raise
@@ -93,13 +96,12 @@ def changed_many(
     )
 
 
-async def _carry_out(edit: Edit | None, document: Document) -> None:
-    if edit is Edit.LEAVE:
-        return
-    if edit is not Edit.DELETE:
-        await document.save()
-    elif document.exists:
+async def _carry_out(edit: Edit | None, document: Document, made: Made) -> None:
+    if edit is Edit.DELETE and document.exists:
         await document.delete(discard_changes=True)
+    if edit is None and await document.save() is not None and not made.take(document.rev):
+        facts = Facts("PUT", document.endpoint, 409, "conflict")
+        raise ConflictError(f"{document!r}: another call has made the same change", facts)
 
 
 async def _apply(function: Change, document: Document) -> Edit | None:
@@ -187,7 +189,8 @@ class _Several:
             for name in document.keys() - set(_IDENTITY):
                 del document[name]
             document["_deleted"] = True
-        return Item(document, id, to_send(document))
+        made = made_of(self._database, id)
+        return Item(document, id, to_send(document), made=made)
 
 
 async def _portions(

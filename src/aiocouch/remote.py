@@ -87,6 +87,7 @@ class Remote(RemoteServer):
         self._authenticate = Authenticate(self._send, self.credentials)
         policy = checked_policy(retry)
         self.resume = policy if resume else None  # how often rows that break off go on
+        self.tries_again = policy is not None
         self._node = node_step(self._authenticate, urls, policy)
         self._retry = Retry(self._node, policy, self._sessions.total)
         ask: Step = self._retry

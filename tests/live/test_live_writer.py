@@ -133,6 +133,18 @@ async def test_one_that_spoils_its_request(db: Database, bad: dict[str, Any]) ->
     assert list(await contents(db)) == [doc["_id"] for doc in numbers(20)]
 
 
+async def test_a_document_that_refers_to_an_attachment_that_is_not_there(db: Database) -> None:
+    # CouchDB refuses the request, and has stored others of it.
+    bad = {"_id": "bad", "_attachments": {"a": {"stub": True, "content_type": "text/plain"}}}
+    docs: list[dict[str, Any]] = [*numbers(9), bad, {"n": "no id"}, *numbers(20)[9:]]
+    outcomes = await collected(db.write(docs))
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    assert [(outcome.id, outcome.error) for outcome in failed] == [("bad", "missing_stub")]
+    found = await contents(db)
+    assert len(found) == 21
+    assert all([(await db[id]).rev[:2] == "1-" for id in found])  # type: ignore[index]
+
+
 async def test_without_its_database(couchdb: CouchDB, fresh_name: str) -> None:
     writer = Database(couchdb, fresh_name).write(numbers(30), batch_size=10)
     with pytest.raises(NotFoundError):

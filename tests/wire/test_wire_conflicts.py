@@ -6,11 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch import Conflicted, ForbiddenError, RemoteResponseError, UnexpectedAnswerError
+from aiocouch import (
+    Conflicted,
+    CouchDB,
+    Database,
+    ForbiddenError,
+    RemoteResponseError,
+    UnexpectedAnswerError,
+)
 from tests.wire.canned import Answer, json_answer
 
 if TYPE_CHECKING:
-    from aiocouch import Database, Document
+    from aiocouch import Document
     from tests.wire.canned import CannedServer
 
 HASHES = {name: name * 32 for name in "abc"}
@@ -53,6 +60,13 @@ async def test_one_in_place_of_all_is_one_request(canned: CannedServer, base: Da
     assert end.pop("_rev") == f"3-{end['_revisions']['ids'][0]}"
     assert end["_revisions"]["ids"][1:] == [A[2:], OLD[2:]]
     assert end["_deleted"] is True
+
+
+async def test_a_lost_answer_does_no_harm(canned: CannedServer) -> None:
+    canned.say(TWO, BASE, Answer(silent=True), json_answer([], 201), ONE)
+    async with CouchDB(canned.url) as couchdb:
+        await Database(couchdb, "db").resolve("x", together)
+    assert canned.requests[2].body == canned.requests[3].body
 
 
 async def test_what_was_refused_is_raised(canned: CannedServer, base: Database) -> None:

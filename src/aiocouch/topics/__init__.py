@@ -4,7 +4,6 @@ from aiocouch.topics.functions import DesignFunctions
 from aiocouch.topics.indexes import Indexes
 from aiocouch.topics.local import LocalDocuments
 from aiocouch.topics.maintenance import Maintenance
-from aiocouch.topics.partition import Partition
 from aiocouch.topics.revisions import Revisions
 from aiocouch.topics.search import SearchIndex, SearchPage
 
@@ -13,7 +12,6 @@ __all__ = [
     "Indexes",
     "LocalDocuments",
     "Maintenance",
-    "Partition",
     "Revisions",
     "SearchIndex",
     "SearchPage",

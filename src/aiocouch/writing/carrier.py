@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiocouch._bulk_docs import write_texts
 from aiocouch._tracked import saved
+from aiocouch._transport.settle_bulk import WriteTogether
 from aiocouch._wire.codec import decode
+from aiocouch._wire.texts import Texts
 from aiocouch.document import Document
 from aiocouch.exception import (
     ConflictError,
     CouchDBError,
     Facts,
+    TransportError,
 )
 from aiocouch.writing.items import Item, Items, plain_of
 from aiocouch.writing.outcome import WriteOutcome, WriteProgress
@@ -22,9 +25,12 @@ from aiocouch.writing.outcome import WriteOutcome, WriteProgress
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aiocouch._transport.request import Request
     from aiocouch.database import Database
+    from aiocouch.remote import HTTPResponse
     from aiocouch.typing import BulkRow
     from aiocouch.writing.flow import Portion
+    from aiocouch.writing.outcome import State
 
 __all__ = ["Carrier", "Merge", "Merged", "OnConflict", "waiting_time"]
 
@@ -35,12 +41,23 @@ Merge: TypeAlias = Callable[[Any, Document], Merged | Awaitable[Merged]]
 OnConflict: TypeAlias = Literal["report", "skip", "overwrite", "raise"] | Merge
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 2.0
-_WHOLE_REQUEST = (400, 413)  # one document of many was refused, before anything was written
+_SOME_ARE_WRITTEN = 412  # one refers to an attachment that is not there
+_WHOLE_REQUEST = (400, _SOME_ARE_WRITTEN, 413)  # one document of many was refused
+_CONFLICT = {"error": "conflict", "reason": "Document update conflict."}
+_NO_ANSWER = (502, 503, 504)
 
 
 def waiting_time(attempt: int) -> float:
     """Seconds before the next attempt: up to twice as long each time, by chance, that not all meet again."""
     return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))  # noqa: S311
+
+
+def _refusal(item: Item, row: BulkRow) -> BulkRow | None:
+    """The row, if it tells of an error. The revision of an equal change by another is a conflict."""
+    if "error" in row:
+        return row
+    is_ours = item.made is None or item.made.take(row.get("rev"))
+    return None if is_ours else _CONFLICT
 
 
 class Carrier:
@@ -87,31 +104,65 @@ class Carrier:
             self._put(portion, at, item.outcome or skipped)
         rows = await self._send(list(todo.values()))
         for (at, item), row in zip(todo.items(), rows, strict=True):
-            if (error := row.get("error")) is None:
+            refused = _refusal(item, row)
+            if refused is None:
                 self._written(portion, at, item, row)
-            elif error == "conflict":
-                conflicts[at] = row
+            elif refused.get("error") == "conflict":
+                conflicts[at] = refused
             else:
-                self._failed(portion, at, row)
+                self._failed(portion, at, refused)
         return conflicts
 
-    async def _send(self, items: Sequence[Item]) -> list[BulkRow]:
-        """CouchDB's rows. A request that is refused for one of its documents goes in halves."""
+    async def _send(self, items: Sequence[Item], is_unclear: bool = False) -> list[BulkRow]:
+        """CouchDB's rows. A request that is refused for one of its documents goes in halves.
+
+        When it `is_unclear` whether some of them are written, that is found out first.
+        """
         if not items:
             return []
         texts = [item.text for item in items if item.text is not None]
         self._progress.requests += 1
         self._progress.bytes += sum(map(len, texts))
         try:
-            rows = await write_texts(self._database, texts, [item.id for item in items])
+            rows = await (self._settled(texts) if is_unclear else self._written_once(items, texts))
         except CouchDBError as error:
             if error.status not in _WHOLE_REQUEST:
                 raise
             if len(items) == 1:
                 return [{"id": items[0].id, "error": error.error, "reason": error.reason}]
             half = len(items) // 2
-            return [*await self._send(items[:half]), *await self._send(items[half:])]
+            is_unclear = is_unclear or error.status == _SOME_ARE_WRITTEN
+            return [
+                *await self._send(items[:half], is_unclear),
+                *await self._send(items[half:], is_unclear),
+            ]
         return rows
+
+    async def _written_once(self, items: Sequence[Item], texts: list[bytes]) -> list[BulkRow]:
+        try:
+            return await write_texts(self._database, texts, [item.id for item in items])
+        except CouchDBError as error:
+            lost = isinstance(error, TransportError) or error.status in _NO_ANSWER
+            if not lost or not self._database.remote.tries_again:
+                raise
+        # One call has had its tries. This takes several, and each of them has as many.
+        return await self._settled(texts)
+
+    async def _settled(self, texts: list[bytes]) -> list[BulkRow]:
+        """The rows of documents some of which may be written already."""
+        settle = WriteTogether(self._database.endpoint, texts)
+        answer = await settle(self._ask)
+        rows: list[BulkRow] = [] if answer is None else answer.json()
+        return rows
+
+    async def _ask(self, request: Request) -> HTTPResponse:
+        """Send a request of `_settled`, which may lose its answer as well."""
+        endpoint, body, settle = self._database.endpoint, request.body, None
+        if request.path == f"{endpoint}/_bulk_docs" and isinstance(body, bytes | Texts):
+            settle = WriteTogether(endpoint, bytes(body))
+        return await self._database.remote.request(
+            request.method, request.path, body=body, repeat=request.repeat, settle=settle
+        )
 
     # -- outcomes ---------------------------------------------------------------------------------
 
@@ -127,12 +178,14 @@ class Carrier:
     def _failed(self, portion: Portion, at: int, row: BulkRow) -> None:
         item = portion.items[at]
         error, reason = row.get("error"), row.get("reason")
-        self._put(portion, at, WriteOutcome(item.doc, item.id, "failed", None, error, reason))
+        state: State = "unknown" if error == "unknown" else "failed"
+        self._put(portion, at, WriteOutcome(item.doc, item.id, state, None, error, reason))
 
     def _put(self, portion: Portion, at: int, outcome: WriteOutcome) -> None:
         portion.outcomes[at] = outcome
         progress = self._progress
-        setattr(progress, outcome.state, getattr(progress, outcome.state) + 1)
+        name = outcome.state if outcome.ok else "failed"
+        setattr(progress, name, getattr(progress, name) + 1)
 
     # -- conflicts --------------------------------------------------------------------------------
 

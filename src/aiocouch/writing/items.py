@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiocouch.database import Database
+    from aiocouch.writing.made import Made
     from aiocouch.writing.outcome import WriteOutcome
 
 __all__ = ["Given", "Item", "Items", "plain_of"]
@@ -33,17 +34,26 @@ _IDENTITY = msgspec.json.Decoder(_Identity)
 
 
 class Item:
-    """A document on its way. `text` is None when there is nothing to write, `outcome` may say why."""
+    """A document on its way. `text` is None when there is nothing to write, `outcome` may say why.
 
-    __slots__ = ("doc", "id", "outcome", "text")
+    `made` is there if it is a change, which must not take the same change by another for its own.
+    """
+
+    __slots__ = ("doc", "id", "made", "outcome", "text")
 
     def __init__(
-        self, doc: Given, id: str, text: bytes | None, outcome: WriteOutcome | None = None
+        self,
+        doc: Given,
+        id: str,
+        text: bytes | None,
+        outcome: WriteOutcome | None = None,
+        made: Made | None = None,
     ) -> None:
         self.doc = doc
         self.id = id
         self.text = text
         self.outcome = outcome
+        self.made = made
 
 
 class Items:

@@ -26,9 +26,9 @@ class WriteOutcome(msgspec.Struct, frozen=True):
     - "skipped": nothing had to be written, `rev` is the revision that is there, where that is known;
     - "failed": the server refused it, `error` and `reason` have CouchDB's words ("conflict");
     - "unsent": it was not written, because the stream ended before its turn;
-    - "unknown": its request was under way when the loop was left, or no answer came.
+    - "unknown": no answer came, and what the server has does not tell; or the loop was left before.
 
-    A loop sees the first three; the others are in `BulkWriter.left`.
+    What a loop that ended early has not seen is in `BulkWriter.left`.
     """
 
     doc: Mapping[str, Any] | str | bytes
@@ -49,7 +49,8 @@ class WriteProgress:
     """How far a stream has been written.
 
     `taken` documents were read from it, and `written`, `skipped` and `failed` are the states of those that
-    are done. `requests` were sent (`POST /{db}/_bulk_docs`) with so many `bytes` of documents.
+    are done (`failed` counts "unknown", too). `requests` were sent (`POST /{db}/_bulk_docs`) with so many
+    `bytes` of documents.
     """
 
     taken: int = 0
