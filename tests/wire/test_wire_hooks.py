@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aiocouch import CouchDB, Database
+from aiocouch import CouchDB, Database, RetryPolicy
 from aiocouch.exception import (
     CouchDBError,
     InvalidTypeError,
@@ -173,3 +173,20 @@ async def test_the_log_hides_queries_and_credentials(
     assert lines[1].startswith("GET /db: NotFoundError, 404, request abc123def0")
     assert "1-a" not in caplog.text
     assert "s3cr3t" not in caplog.text
+
+
+async def test_what_is_sent_again_is_told_and_logged(
+    canned: CannedServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    notes = Notes()
+    canned.say(error_answer(503, "unavailable", "s0on"), json_answer({"couchdb": "Welcome"}))
+    policy = RetryPolicy(first_wait=0)
+    async with CouchDB(canned.url, hooks=notes, retry=policy) as couchdb:
+        await couchdb.remote.request("GET", "/?secret=1")
+    (call,) = notes.calls
+    assert notes.told == ["started", "repeated", "ended"]
+    assert (call.attempts, call.status) == (2, 200)
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert record.name == "aiocouch"
+    assert record.getMessage().startswith("GET /: 503 unavailable: s0on; it is tried again in ")
+    assert "secret" not in caplog.text

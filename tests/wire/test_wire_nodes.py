@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 QUICK = RetryPolicy(first_wait=0.001, longest_wait=0.01)
-INFO = json_answer({"db_name": "db", "status": "ok"})
+INFO = json_answer({"couchdb": "Welcome", "db_name": "db", "status": "ok"})
 HTML = Answer(502, b"<html>Bad Gateway</html>", {"Content-Type": "text/html"})
 
 
@@ -202,6 +202,38 @@ async def test_a_login_holds_at_all_nodes(nodes: list[CannedServer]) -> None:
         await couchdb.info()
     assert [request.path for request in nodes[1].requests] == ["/"]
     assert nodes[1].requests[0].headers["cookie"] == "AuthSession=abc"
+
+
+SESSION = json_answer({"ok": True}, Set_Cookie="AuthSession=abc; Max-Age=600")
+
+
+async def test_a_node_that_goes_in_a_login_is_passed_over(nodes: list[CannedServer]) -> None:
+    """Whatever was to be sent: it was not."""
+    nodes[0].handler = always(Answer(silent=True))
+    nodes[1].handler = lambda request: SESSION if request.path == "/_session" else INFO
+    async with CouchDB(urls(nodes), auth=LoginAuth("u", "p"), retry=None) as couchdb:
+        await couchdb.remote.request("POST", "/db/_something", body=b"{}")
+    assert [request.line for request in nodes[0].requests] == ["POST /_session"]
+    assert [request.line for request in nodes[1].requests] == [
+        "POST /_session",
+        "POST /db/_something",
+    ]
+
+
+@pytest.mark.usefixtures("no_rest")
+async def test_the_question_makes_no_login(nodes: list[CannedServer]) -> None:
+    """A node that wants to know who asks it is well."""
+    login = LoginAuth("u", "p")
+    nodes[0].handler = always(Answer(silent=True))
+    nodes[1].handler = lambda request: SESSION if request.path == "/_session" else INFO
+    async with asyncio.timeout(30), CouchDB(urls(nodes), auth=login, retry=QUICK) as couchdb:
+        await couchdb.info()
+        nodes[0].requests.clear()
+        nodes[0].handler = lambda request: error_answer(401) if request.path == "/_up" else INFO
+        while not any(request.path == "/" for request in nodes[0].requests):
+            await couchdb.info()
+    assert {request.line for request in nodes[0].requests} == {"GET /_up", "GET /"}
+    assert [request.line for request in nodes[1].requests].count("POST /_session") == 1
 
 
 async def test_one_url_twice_is_one_node(nodes: list[CannedServer]) -> None:
