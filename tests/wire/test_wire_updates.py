@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.wire.canned import error_answer, json_answer
 
 if TYPE_CHECKING:
     from aiocouch import Database, Document
-    from tests.wire.canned import Answer, CannedServer
+    from tests.wire.canned import Answer, CannedServer, Request
 
 
 def doc(n: int, rev: str = "1-a") -> Answer:
@@ -63,6 +64,26 @@ async def test_a_document_is_made_where_there_is_none(canned: CannedServer, base
     await base.upsert("x", count_up, {"n": 0})
     assert canned.requests[1].json() == {"_id": "x", "n": 1}
     assert canned.requests[3].json() == {"_id": "x", "_rev": "1-a", "n": 6}
+
+
+async def test_an_equal_change_by_another_call_is_not_taken_for_ours(
+    canned: CannedServer, base: Database
+) -> None:
+    # Both lose their answers, say, and find the one revision that equal changes make.
+    state: dict[str, Any] = {"n": 1, "rev": "1-a"}
+
+    def answer(request: Request) -> Answer:
+        if request.method == "GET":
+            return doc(state["n"], state["rev"])
+        sent = request.json()
+        state.update(n=sent["n"], rev=f"{sent['n']}-b")
+        return saved(f"{sent['n']}-b")
+
+    canned.handler = answer
+    first, second = await asyncio.gather(base.update("x", count_up), base.update("x", count_up))
+    assert {first.rev, second.rev} == {"2-b", "3-b"}
+    assert canned.lines.count("PUT /db/x") == 3
+    assert state["n"] == 3
 
 
 async def test_many_are_read_together_and_written_together(
