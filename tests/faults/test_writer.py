@@ -61,6 +61,7 @@ def count_up(document: Document) -> None:
     document["n"] += 1
 
 
+@pytest.mark.timeout(1800)
 async def test_each_document_of_a_stream_is_written_once(
     unlucky: Database, db: Database, is_long: bool
 ) -> None:
