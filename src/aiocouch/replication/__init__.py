@@ -11,8 +11,10 @@ from aiocouch.replication.replication import (
     ReplicationProgress,
     ReplicationResult,
 )
+from aiocouch.replication.session import CheckpointError
 
 __all__ = [
+    "CheckpointError",
     "Refused",
     "Replication",
     "ReplicationOptions",

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiocouch._wire.rows import document_id
-from aiocouch.exception import CouchDBError, NotFoundError
-from aiocouch.replication.endpoint import Missing, NoBulkGetError, Refused
+from aiocouch.exception import CouchDBError
+from aiocouch.replication.endpoint import Missing, MissingRevisionError, NoBulkGetError, Refused
 from aiocouch.replication.planning import (
     MOST_ANCESTORS,
     Wanted,
@@ -286,10 +286,6 @@ class Copier:
         gone = unknown[doc_id].missing if doc_id in unknown else []
         if kept := [rev for rev in revs if rev not in gone]:
             raise MissingRevisionError(f"{self._source.name}: {doc_id!r} does not come in {kept}")
-
-
-class MissingRevisionError(NotFoundError):
-    """The source lists revisions in its changes that it does not give."""
 
 
 def _has_attachments(text: bytes) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from aiocouch.exception import CouchDBError
+from aiocouch.exception import CouchDBError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
@@ -64,6 +64,10 @@ class Refused(NamedTuple):
 
 class NoBulkGetError(CouchDBError):
     """The server does not know `_bulk_get`."""
+
+
+class MissingRevisionError(NotFoundError):
+    """The source lists revisions in its changes that it does not give. Another node may have them."""
 
 
 class IncomingDocument(Protocol):

@@ -15,6 +15,7 @@ from aiocouch.exception import (
     TransportError,
     UnexpectedAnswerError,
 )
+from aiocouch.replication.endpoint import MissingRevisionError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,8 +68,8 @@ def may_pass(error: BaseException) -> bool:
     """Whether an error says nothing of what was asked, but of the moment."""
     if isinstance(error, TransportError):
         return True
-    if isinstance(error, UnexpectedAnswerError):
-        return True  # the page of a proxy whose server is away
+    if isinstance(error, UnexpectedAnswerError | MissingRevisionError):
+        return True  # the page of a proxy whose server is away; a node that lags behind
     if isinstance(error, CouchDBError):
         return error.status in _LATER
     return isinstance(error, MultipartError)
