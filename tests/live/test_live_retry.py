@@ -288,17 +288,18 @@ async def test_design_documents_and_users(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_local_documents(faults: Faults, far: Database, db: Database, kind: str) -> None:
-    doc = Document(far, "_local/a", {"n": 1})
+    doc = Document(far, "_local/ä/b", {"n": 1})
     for n in (1, 2):
         doc["n"] = n
         break_once(faults, kind, "PUT")
         await doc.save()
-        assert (await db["_local/a"]).data == doc.data
+        assert (await db["_local/ä/b"]).data == doc.data
         assert doc.rev == f"0-{n}"
     break_once(faults, kind, "DELETE")
-    await doc.delete()
+    response = await doc.delete()
+    assert response.json() == {"ok": True, "id": "_local/ä/b", "rev": "0-0"}
     with pytest.raises(NotFoundError):
-        await db["_local/a"]
+        await db["_local/ä/b"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -168,7 +168,9 @@ class Register:
             now = (await asked(ask, "GET", self._path)).json()
         except NotFoundError as error:
             is_done = sent is None and error.reason == "missing"
-            return told({"ok": True}, self._status) if is_done else None
+            id = unquote(self._path.partition("/_local/")[2])
+            gone = {"ok": True, "id": f"_local/{id}", "rev": "0-0"}
+            return told(gone, self._status) if is_done else None
         if sent is None or _plain(sent) != _plain(now):
             return None
         answer = {"ok": True} | {name[1:]: now[name] for name in ("_id", "_rev") if name in now}
