@@ -8,6 +8,7 @@ import io
 import os
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
@@ -21,11 +22,13 @@ from aiocouch._wire.written import md5
 from aiocouch.exception import (
     ConflictError,
     DigestError,
+    Facts,
     InvalidInputError,
     InvalidTypeError,
     NotFoundError,
     TransportError,
     TruncatedError,
+    UnexpectedAnswerError,
 )
 
 if TYPE_CHECKING:
@@ -68,9 +71,21 @@ class Attachment(RemoteAttachment):
     async def fetch(self) -> bytes:
         """The content, whole (`GET /{db}/{docid}/{attname}`).
 
-        Raises `NotFoundError` when there is none, `DigestError` when it is not what was stored.
+        Raises `NotFoundError` when there is none, `DigestError` when it is not what was stored,
+        `UnexpectedAnswerError` when it has more bytes than the `max_size` of the session.
         """
-        return b"".join([chunk async for chunk in self.stream()])
+        most = self.document.remote.max_size
+        size, pieces = 0, []
+        async with aclosing(self.stream()) as content:
+            async for piece in content:
+                pieces.append(piece)
+                size += len(piece)
+                if most is not None and size > most:
+                    raise UnexpectedAnswerError(
+                        f"{self!r} has more than max_size={most} bytes: stream() it",
+                        Facts("GET", self.endpoint, 200),
+                    )
+        return b"".join(pieces)
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The content as it comes, in pieces of any size. Errors as `fetch`, also in the middle."""
@@ -81,7 +96,7 @@ class Attachment(RemoteAttachment):
             reader = ContentReader(answered.get("Content-Encoding"))
             try:
                 while chunk := await stream.gathered():
-                    if content := reader.feed(chunk):
+                    for content in reader.feed(chunk):
                         yield content
             except zlib.error as error:
                 raise DigestError(f"{self!r}: the compressed content is damaged") from error

@@ -11,6 +11,7 @@ from aiocouch._renamed import Discreet, Renamed
 from aiocouch._transport.policy import DEFAULT, RetryPolicy
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.settle import CreateDatabase
+from aiocouch._transport.sizes import MOST
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth, TokenAuth
@@ -74,8 +75,9 @@ class CouchDB(Discreet):
     (`aiocouch.auth.tls`). `retry` says what is tried again after a failure that may pass; with None
     nothing is. Rows that break off go on behind the last one, unless `resume` is False. `hooks` are told
     of each request (`aiocouch.hooks`). Bodies of more bytes than `gzip_above` are compressed, if that
-    pays and the server takes it. All else goes to `aiohttp.ClientSession`, such as `headers` or
-    `timeout`. Nothing is sent before the first request.
+    pays and the server takes it. `max_size` is how many bytes a row, a document, or an answer that is
+    held whole may have, decompressed; None: any number. All else goes to `aiohttp.ClientSession`, such
+    as `headers` or `timeout`. Nothing is sent before the first request.
 
     Raises `InvalidInputError` for a bad URL, or credentials given twice, `InvalidTypeError` for an
     unknown option.
@@ -90,6 +92,7 @@ class CouchDB(Discreet):
         cookie: str | None = None,
         *,
         gzip_above: int | str | None = None,
+        max_size: int | None = MOST,
         retry: RetryPolicy | None = DEFAULT,
         resume: bool = True,
         auth: Auth | aiohttp.BasicAuth | None = None,
@@ -119,6 +122,7 @@ class CouchDB(Discreet):
         cookie: str | None = None,
         *,
         gzip_above: Any = None,
+        max_size: Any = MOST,
         retry: Any = DEFAULT,
         resume: Any = True,
         auth: Any = None,
@@ -132,6 +136,7 @@ class CouchDB(Discreet):
             password=password,
             cookie=cookie,
             gzip_above=gzip_above,
+            max_size=max_size,
             retry=retry,
             resume=resume,
             auth=auth,

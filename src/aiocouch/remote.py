@@ -24,6 +24,7 @@ from aiocouch._transport.request import Body, Repeat, Request, Settle, Step
 from aiocouch._transport.retry import Retry
 from aiocouch._transport.send import Send
 from aiocouch._transport.sessions import Sessions
+from aiocouch._transport.sizes import MOST, checked_size
 from aiocouch._transport.stream import Stream
 from aiocouch._transport.trace import Trace
 from aiocouch._transport.url import Servers, split_all
@@ -62,6 +63,7 @@ class Remote(RemoteServer):
         password: str | None = None,
         cookie: str | None = None,
         gzip_above: int | str | None = None,
+        max_size: int | None = MOST,
         retry: RetryPolicy | None = DEFAULT,
         resume: bool = True,
         auth: Auth | aiohttp.BasicAuth | None = None,
@@ -83,7 +85,8 @@ class Remote(RemoteServer):
         self._sessions = Sessions(kwargs, tls=tls, own_cookie=own_cookie)
         self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
         self._stream_timeout = silence_of(self._sessions.timeout)
-        self._send = Send(self._sessions)
+        self.max_size = checked_size(max_size)
+        self._send = Send(self._sessions, self.max_size)
         self._authenticate = Authenticate(self._send, self.credentials)
         policy = checked_policy(retry)
         self.resume = policy if resume else None  # how often rows that break off go on
@@ -154,7 +157,8 @@ class Remote(RemoteServer):
     ) -> Stream:
         """An answer that is read while it comes: `async with remote.stream(…) as stream`."""
         patience = timeout or self._stream_timeout
-        return Stream(self._begin, Request(method, path, body, headers, patience, span, repeat))
+        request = Request(method, path, body, headers, patience, span, repeat)
+        return Stream(self._begin, request, self.max_size)
 
     def cut_streams(self, folder: str, why: str) -> None:
         """Raise `TruncatedError` in all streams of paths in the folder that have not come whole."""

@@ -17,6 +17,7 @@ from aiocouch._transport.redirect import redirected
 from aiocouch._transport.request import Request
 from aiocouch._transport.sendable import LARGE, sendable
 from aiocouch._transport.sessions import closed
+from aiocouch._transport.sizes import inflated, read_whole
 from aiocouch._transport.upload import Upload
 from aiocouch._transport.watch import broken
 from aiocouch._wire.texts import Texts
@@ -41,8 +42,9 @@ _SLOWEST = 10_000  # bytes a second, of a body that a middleware may send again
 class Send:
     """Sends a request, and maps every error to a class of `aiocouch.exception`."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, most: int | None) -> None:
         self._sessions = sessions
+        self._most = most
         self._reading: set[aiohttp.ClientResponse] = set()
         self._coming: WeakKeyDictionary[ResponseBody, tuple[str, str]] = WeakKeyDictionary()
         self._waiting: set[asyncio.Timeout] = set()
@@ -61,7 +63,7 @@ class Send:
             response = await self._open(session, request)
             self._reading.add(response)
             try:
-                content = await response.read()
+                content = await read_whole(response, request.method, request.path, self._most)
             finally:
                 self._reading.discard(response)
         except (*FOREIGN, asyncio.CancelledError) as error:
@@ -96,13 +98,12 @@ class Send:
         return body
 
     async def _begin(self, session: Session, request: Request) -> aiohttp.ClientResponse:
-        """Who asks for an encoding gets the bytes as they are encoded."""
-        packed = request.headers is not None and "Accept-Encoding" in request.headers
+        """The bytes come as they are encoded: aiohttp would make pieces of any size of them."""
         try:
-            response = await self._open(session, request, auto_decompress=not packed)
+            response = await self._open(session, request, auto_decompress=False)
             if response.status < 300:
                 return response
-            content = await response.read()
+            content = inflated(response, await response.read())
         except (*FOREIGN, asyncio.CancelledError) as error:
             self._fail(request, error)
         if (other := redirected(request, response)) is not None:
@@ -155,8 +156,8 @@ class Send:
         """Raise where aiohttp has given no whole answer."""
         if self._sessions.is_closed and not _is_cancelled():
             raise closed(request.method, request.path) from error
-        if isinstance(error, asyncio.CancelledError):
-            raise error
+        if isinstance(error, asyncio.CancelledError | CouchDBError):
+            raise error  # some of ours are also of aiohttp's classes
         cause = broken(error)
         raise transport_error(cause, facts_of(request.method, request.path)) from cause
 

@@ -70,7 +70,9 @@ class Sessions:
         self._options = _session_options(kwargs)
         self._secure: dict[str, Any] = {} if tls is None else {"ssl": _checked(tls, kwargs)}
         self._own_cookie = own_cookie and "cookie_jar" not in kwargs
-        self._given = CIMultiDict({"Accept": "application/json"})
+        self._given = CIMultiDict(
+            {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+        )
         self._given.update(self._options.pop("headers"))
         self.timeout = self._options["timeout"] = checked_timeout(kwargs.get("timeout"))
         self.middlewares = tuple(kwargs.get("middlewares") or ())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import math
+import zlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 
 import aiohttp
@@ -11,8 +13,10 @@ import msgspec
 from aiocouch._transport.answer import HTTPResponse, facts_of, not_json
 from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._transport.request import Request
+from aiocouch._transport.sizes import too_large
 from aiocouch._wire.codec import DECODE_ERRORS, decode
 from aiocouch._wire.deep import TooDeepError, elements
+from aiocouch._wire.inflate import ENCODINGS, Inflater
 from aiocouch._wire.rows import (
     BrokenBodyError,
     LineSplitter,
@@ -54,7 +58,7 @@ class Stream:
     has come.
     """
 
-    def __init__(self, begin: _Begin, request: Request) -> None:
+    def __init__(self, begin: _Begin, request: Request, most: int | None = None) -> None:
         self.meta: dict[str, Any] = {}
         self._begin = begin
         self._request = request
@@ -65,6 +69,9 @@ class Stream:
         self._small_pieces = 0
         self._rest_seconds = _REST_SECONDS
         self._lines = LineSplitter()
+        self._most = math.inf if most is None else most
+        self._inflater: Inflater | None = None
+        self._pieces: Iterator[bytes] = iter(())
         self.at_beat: Callable[[], Awaitable[None]] | None = None
 
     def __aenter__(self) -> Awaitable[Self]:
@@ -73,6 +80,12 @@ class Stream:
     async def opened_for(self, reader: R) -> R:
         """Send the request. Returns who reads the answer: this stream, or what has it."""
         self._body = await self._begin(self._request)
+        encoding = self._body.response.headers.get("Content-Encoding", "identity")
+        if encoding != "identity" and not _asks_for_encoding(self._request):
+            if encoding not in ENCODINGS:
+                await self.close()
+                self._wrong(ValueError(f"its encoding is {encoding}"))
+            self._inflater = Inflater(encoding)
         return reader
 
     async def __aexit__(
@@ -98,12 +111,31 @@ class Stream:
         """Status and headers."""
         return HTTPResponse(self._opened().response)
 
-    async def chunk(self) -> bytes:
-        """The next piece of the content, of any size; empty at the end."""
+    def chunk(self) -> Awaitable[bytes]:
+        """The next piece of the content, of some hundred kilobytes at most; empty at the end.
+
+        It is decompressed, unless the request had an `Accept-Encoding` of its own.
+        """
+        return self._sent() if self._inflater is None else self._inflated(self._inflater)
+
+    async def _sent(self) -> bytes:
         try:
             return await self._opened().chunk()
         except (*FOREIGN, OSError) as error:
             raise transport_error(error, self._facts()) from error
+
+    async def _inflated(self, inflater: Inflater) -> bytes:
+        try:
+            while not (piece := next(self._pieces, b"")):
+                packed = await self._sent()
+                if not packed:
+                    break
+                self._pieces = inflater.feed(packed)
+        except zlib.error as error:
+            self._broken(error)
+        if not piece and inflater.is_cut:
+            self._broken(BrokenBodyError("the compressed answer ended before it was complete"))
+        return piece
 
     async def gathered(self) -> bytes:
         """As `chunk`, but of a long body that comes in small pieces it waits for a few of them.
@@ -131,12 +163,15 @@ class Stream:
         does, `UnexpectedAnswerError` for a row that was not rescued, behind the rows before it.
         """
         self._raise_too_deep()
-        text = b""
+        text, size = b"", 0
         try:
             while chunk := await self.gathered():
                 if found := self._rows.feed(chunk):
                     text = found
                     return decoder.decode(text)
+                size += len(chunk)
+                if size > self._most:
+                    self._too_large("a row")
                 if self.at_beat is not None and chunk.isspace():
                     await self.at_beat()
             self._rows.close()
@@ -164,9 +199,13 @@ class Stream:
 
     async def line_text(self) -> bytes:
         """As `lines`, in one piece: there may be empty lines in it."""
+        size = 0
         while chunk := await self.chunk():
             if text := self._lines.text(chunk).strip():
                 return text
+            size = 0 if chunk.isspace() else size + len(chunk)
+            if size > self._most:
+                self._too_large("a line")
             if self.at_beat is not None and chunk.isspace():
                 await self.at_beat()
         try:
@@ -192,6 +231,11 @@ class Stream:
         if not rows:
             self._raise_too_deep()
         return rows
+
+    def _too_large(self, what: str) -> NoReturn:
+        facts = self._facts()
+        method, path, status = facts.method or "", facts.path or "", facts.status or 0
+        raise too_large(method, path, status, what, int(self._most))
 
     def _raise_too_deep(self) -> None:
         if self._too_deep is not None:
@@ -262,6 +306,10 @@ class Stream:
         if self._body is None:
             raise RuntimeError("a stream is read inside of 'async with'")
         return self._body
+
+
+def _asks_for_encoding(request: Request) -> bool:
+    return request.headers is not None and "Accept-Encoding" in request.headers
 
 
 class SupportsDecode(Protocol[T_co]):

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import zlib
+from typing import TYPE_CHECKING
 
-_GZIP = 16 + zlib.MAX_WBITS
+from aiocouch._wire.inflate import Inflater
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _MD5 = re.compile(r'"?([A-Za-z0-9+/]{22}==)"?').fullmatch
 
 
@@ -19,22 +23,23 @@ class ContentReader:
     """
 
     def __init__(self, encoding: str | None) -> None:
-        self._inflater = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+        self._inflater = Inflater("gzip") if encoding == "gzip" else None
         self._stored = hashlib.md5(usedforsecurity=False)
         self._plain = hashlib.md5(usedforsecurity=False)
 
-    def feed(self, chunk: bytes) -> bytes:
-        """The content of the bytes that came. Raises `zlib.error` for what is no gzip."""
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The content of the bytes that came, in pieces. Raises `zlib.error` for what is no gzip."""
         self._stored.update(chunk)
         if self._inflater is None:
-            return chunk
-        content = self._inflater.decompress(chunk)
-        self._plain.update(content)
-        return content
+            yield chunk
+            return
+        for content in self._inflater.feed(chunk):
+            self._plain.update(content)
+            yield content
 
     def is_whole(self) -> bool:
         """Whether compressed content has come to its end."""
-        return self._inflater is None or self._inflater.eof
+        return self._inflater is None or self._inflater.is_whole
 
     def matches(self, digest: str | None) -> bool:
         """Whether the content has this MD5, in base64 as of an ETag; true for what is none.

@@ -1,0 +1,68 @@
+"""How much an answer may take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiocouch._transport.answer import unexpected
+from aiocouch._wire.inflate import ENCODINGS, Inflater
+from aiocouch.exception import InvalidInputError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from aiocouch.exception import UnexpectedAnswerError
+
+__all__ = ["MOST", "checked_size", "inflated", "read_whole", "too_large"]
+
+MOST = 1 << 30
+"""Bytes that a row, a line, or an answer that is read whole may take by default, decompressed."""
+
+
+def checked_size(given: object) -> int | None:
+    """The value of `max_size`. Raises `InvalidInputError`."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InvalidInputError(f"max_size={given!r} is no number of bytes above 0")
+    return given
+
+
+def too_large(method: str, path: str, status: int, what: str, most: int) -> UnexpectedAnswerError:
+    """The error for what is larger than it may be."""
+    return unexpected(method, path, status, f"{what} has more than max_size={most} bytes")
+
+
+async def read_whole(
+    response: aiohttp.ClientResponse, method: str, path: str, most: int | None
+) -> bytes:
+    """The body, decompressed. Raises `UnexpectedAnswerError` when it is too large."""
+    if most is None or response.content.is_eof():
+        return await response.read()
+    length = response.content_length
+    if length is not None and length <= most and "Content-Encoding" not in response.headers:
+        return await response.read()
+    try:
+        if length is None or length <= most:
+            return await _read_up_to(response, method, path, most)
+    except BaseException:
+        response.close()
+        raise
+    response.close()
+    raise too_large(method, path, response.status, "the answer", most)
+
+
+async def _read_up_to(response: aiohttp.ClientResponse, method: str, path: str, most: int) -> bytes:
+    size, pieces = 0, []
+    while piece := await response.content.readany():
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise too_large(method, path, response.status, "the answer", most)
+    return b"".join(pieces)
+
+
+def inflated(response: aiohttp.ClientResponse, content: bytes) -> bytes:
+    """The content of an answer that was not decompressed."""
+    encoding = response.headers.get("Content-Encoding")
+    return b"".join(Inflater(encoding).feed(content)) if encoding in ENCODINGS else content
