@@ -135,7 +135,7 @@ class Tracked(RemoteDocument):
             data = decode(text)
         except DECODE_ERRORS as error:
             self._no_document(error)
-        if not isinstance(data, dict) or not self._is_ours(data):
+        if type(data) is not dict or not self._is_ours(data):
             self._no_document(None)
         return data
 

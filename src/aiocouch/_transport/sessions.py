@@ -77,6 +77,9 @@ class Sessions:
         self.timeout = self._options["timeout"] = checked_timeout(kwargs.get("timeout"))
         self.middlewares = tuple(kwargs.get("middlewares") or ())
         self.total = self.timeout.total
+        self.shares_connector = (
+            kwargs.get("connector_owner") is False
+        )  # with others, after its close
         self._session: Session | None = None
         self._feeds: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,11 +93,6 @@ class Sessions:
         if request.span is None or request.span is Span.ENDS or "connector" in self._options:
             return session
         return self._for_feeds(session)
-
-    @property
-    def shares_connector(self) -> bool:
-        """Whether the connector goes on when the session is closed."""
-        return self._options.get("connector_owner") is False
 
     @property
     def is_closed(self) -> bool:
