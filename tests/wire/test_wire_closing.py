@@ -14,7 +14,7 @@ from tests.wire.canned import Answer, CannedServer, json_answer
 from tests.wire.test_wire_time_limits import deaf_server, never, pieces
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ async def test_who_sends_a_body() -> None:
         doc = of_text(Document, Database(couchdb, "db"), "a", b'{"_id":"a","_rev":"1-a"}')
         begun = asyncio.Event()
 
-        async def content() -> Any:
+        async def content() -> AsyncGenerator[bytes, None]:
             async for piece in pieces(bytes(1_000_000), 50):
                 begun.set()
                 yield piece
