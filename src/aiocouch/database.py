@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, overload
 import msgspec
 
 from aiocouch._bulk_docs import write
-from aiocouch._continued import Continued
 from aiocouch._former.resources import RemoteDatabase
-from aiocouch._tracked import of_text
+from aiocouch._tracked import saved, to_send
 from aiocouch._transport.request import Repeat
-from aiocouch._transport.settle import DeleteDatabase, Purge
+from aiocouch._transport.settle import DeleteDatabase, Purge, of_document
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
-from aiocouch._wire.left import DocumentsLeft
-from aiocouch._wire.options import FIND, INDEX, checked, with_query
+from aiocouch._wire.options import INDEX, checked, with_query
 from aiocouch._wire.uuids import SequentialIds
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
@@ -27,16 +25,21 @@ from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
+from aiocouch.mango import explained, found
 from aiocouch.replication.replication import Replication
 from aiocouch.slices import sliced_docs
+from aiocouch.topics.answers import Saved
 from aiocouch.topics.functions import DesignFunctions
 from aiocouch.topics.indexes import Indexes
 from aiocouch.topics.local import LocalDocuments
 from aiocouch.topics.maintenance import Maintenance
+from aiocouch.topics.partition import Partition
 from aiocouch.topics.revisions import Revisions
 from aiocouch.topics.search import SearchIndex
-from aiocouch.typing import JsonDict
-from aiocouch.view import AllDocsView, View
+from aiocouch.typing import (
+    JsonDict,
+)
+from aiocouch.view import AllDocsView, DesignDocsView, View
 from aiocouch.writing import BulkWriter
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from aiocouch.conflicts import MergeVersions
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
-    from aiocouch.remote import Remote, Stream
+    from aiocouch.remote import Remote
     from aiocouch.replication.replication import ReplicationOptions
     from aiocouch.typing import (
         BulkRow,
@@ -60,9 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
-_PAGE = 10_000
 _IDS = SequentialIds()
-_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class _BulkGetResult(msgspec.Struct):
@@ -148,6 +149,10 @@ class Database(RemoteDatabase):
             self.remote, self.endpoint, design_doc, index, nouveau=nouveau, partition=partition
         )
 
+    def partition(self, id: str) -> Partition:
+        """Return a partition of a partitioned database. Sends no request."""
+        return Partition(self, id)
+
     # -- one document -----------------------------------------------------------------------------
 
     async def __getitem__(self, id: str) -> Document:
@@ -190,6 +195,23 @@ class Database(RemoteDatabase):
         await self._begin(document, exists_ok)
         return document
 
+    async def add(self, data: Mapping[str, Any]) -> Document:
+        """Save a new document whose id is made for it, and return it (`POST /{db}`).
+
+        The id is made here, so that it is known whether the document was saved when an answer is lost.
+        Raises `InvalidInputError` for data that have an `_id`: that is `create`.
+        """
+        if "_id" in data:
+            raise InvalidInputError(f"add() makes the id; the data have the _id {data['_id']!r}")
+        document = Document(self, _IDS.new(), data)
+        sent = to_send(document) or b"{}"
+        settle = of_document(document.endpoint, sent)
+        response = await self.remote.json(
+            "POST", self.endpoint, into=Saved, body=sent, settle=settle
+        )
+        saved(document, sent, response.rev)
+        return document
+
     async def _begin(self, document: Document, exists_ok: bool) -> None:
         try:
             if exists_ok:
@@ -218,6 +240,11 @@ class Database(RemoteDatabase):
     def all_docs(self) -> AllDocsView:
         """All documents, as a view by id."""
         return AllDocsView(self)
+
+    @property
+    def design_docs(self) -> DesignDocsView:
+        """All design documents, as a view by id (`/{db}/_design_docs`)."""
+        return DesignDocsView(self)
 
     def view(self, design_doc: str, view: str) -> View:
         """A view of a design document, whose name may have `_design/` or not. Sends no request."""
@@ -258,7 +285,7 @@ class Database(RemoteDatabase):
         """The documents, as `docs`."""
         return self.all_docs.docs(**params)
 
-    async def find(
+    def find(
         self,
         selector: Mapping[str, Any],
         limit: int | None = None,
@@ -269,23 +296,7 @@ class Database(RemoteDatabase):
         Without `limit` all of them, by pages. Raises `InvalidInputError` for `fields`, since a
         document holds everything; `BadRequestError` for a selector that CouchDB does not understand.
         """
-        query = _find_query(selector, limit, params)
-        while True:
-            left = DocumentsLeft(query)
-            async with Continued[msgspec.Raw](self._found, left, self.remote.resume) as stream:
-                while batch := await stream.batch(_TEXTS, msgspec.Raw):
-                    for raw in batch:
-                        text = bytes(raw)
-                        yield of_text(Document, self, stream.document_id(text), text)
-            if limit is not None or left.count < query["limit"]:
-                return
-            query["bookmark"] = stream.member("bookmark")
-            query.pop("skip", None)
-
-    def _found(self, query: JsonDict) -> Stream:
-        body = self.remote.encode(query)
-        path = f"{self.endpoint}/_find"
-        return self.remote.stream("POST", path, body=body, repeat=Repeat.FREELY)
+        return found(self, self.endpoint, selector, limit, params)
 
     async def explain(
         self,
@@ -294,11 +305,7 @@ class Database(RemoteDatabase):
         **params: Unpack[FindOptions],
     ) -> JsonDict:
         """Return how `find` would go about it: `index`, its range, and candidates (`POST /{db}/_explain`)."""
-        query = _find_query(selector, limit, params)
-        body = self.remote.encode(query)
-        return await self.remote.json(
-            "POST", f"{self.endpoint}/_explain", into=JsonDict, body=body, repeat=Repeat.FREELY
-        )
+        return await explained(self.remote, self.endpoint, selector, limit, params)
 
     @overload
     async def index(self, index: Mapping[str, Any], **kwargs: Unpack[IndexOptions]) -> JsonDict: ...
@@ -502,12 +509,3 @@ class Database(RemoteDatabase):
 
     # Private in aiocouch 4, and used all the same, for there was nothing else.
     _bulk_docs, _bulk_get, _purge = bulk_docs, bulk_get, purge
-
-
-def _find_query(selector: Mapping[str, Any], limit: int | None, params: Any) -> JsonDict:
-    if not isinstance(selector, Mapping):
-        raise InvalidTypeError(f"the selector must be a dict, not {type(selector).__name__}")
-    options = checked(params, FIND)
-    if "fields" in options:
-        raise InvalidInputError("find() gives whole documents: fields= is not supported")
-    return {**options, "selector": dict(selector), "limit": _PAGE if limit is None else limit}

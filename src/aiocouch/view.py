@@ -38,14 +38,14 @@ from aiocouch.exception import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping, Sequence
     from typing import Unpack
 
     from aiocouch.database import Database
-    from aiocouch.remote import HTTPResponse, Remote, Stream
+    from aiocouch.remote import Remote, Stream
     from aiocouch.typing import JsonDict, ViewOptions
 
-__all__ = ["AllDocsView", "View", "ViewResponse", "ViewRow"]
+__all__ = ["AllDocsView", "DesignDocsView", "View", "ViewResponse", "ViewRow"]
 
 
 class ViewRow(msgspec.Struct, frozen=True):
@@ -116,6 +116,10 @@ class _IdAndKeyRow(msgspec.Struct):
     id: str | None = None
     key: Any = None
     error: str | None = None
+
+
+class _Results(msgspec.Struct):
+    results: list[_Answer]
 
 
 _ROWS = msgspec.json.Decoder(list[_Row])
@@ -250,7 +254,7 @@ class View(RemoteView):
         """The whole answer (`GET /{db}/_design/{ddoc}/_view/{view}`)."""
         path = with_query(self.endpoint, checked(params, VIEW))
         response = await self.database.remote.request("GET", path)
-        return self._response(response)
+        return self._response(response.json(_Answer), response.status)
 
     async def post(
         self,
@@ -267,13 +271,12 @@ class View(RemoteView):
         path = with_query(self.endpoint, checked(params, VIEW))
         body = self.database.remote.encode({"keys": wanted})
         response = await self.database.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
-        return self._response(response)
+        return self._response(response.json(_Answer), response.status)
 
-    def _response(self, response: HTTPResponse) -> ViewResponse:
-        answer = response.json(_Answer)
+    def _response(self, answer: _Answer, status: int = 200) -> ViewResponse:
         if answer.error is not None:
             said = f"{answer.error}: {answer.reason or ''}"
-            facts = Facts("GET", self.endpoint, response.status, answer.error, answer.reason)
+            facts = Facts("GET", self.endpoint, status, answer.error, answer.reason)
             raise TruncatedError(f"{self!r}: the server broke off: {said}", facts)
         if not all("key" in row and ("value" in row or "error" in row) for row in answer.rows):
             raise _no_row(self.endpoint)
@@ -282,6 +285,22 @@ class View(RemoteView):
         )
 
     # -- rows as they come ------------------------------------------------------------------------
+
+    async def queries(self, queries: Iterable[Mapping[str, Any]]) -> list[ViewResponse]:
+        """The whole answers to several queries in one request (`POST …/queries`).
+
+        Each has the options of `get` by name, their values as they are, not as JSON text.
+        """
+        asked = [checked(query, VIEW) for query in listed(queries, "queries")]
+        remote = self.database.remote
+        found = await remote.json(
+            "POST",
+            f"{self.endpoint}/queries",
+            into=_Results,
+            body=remote.encode({"queries": asked}),
+            repeat=Repeat.FREELY,
+        )
+        return [self._response(answer) for answer in found.results]
 
     async def rows(
         self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
@@ -449,6 +468,15 @@ class AllDocsView(View):
 
     async def _document_rows(self, stream: Continued[Any]) -> Sequence[_DocumentRow | _LinkRow]:
         return await stream.batch(_DOCUMENT_ROWS, _rescued_document)
+
+
+class DesignDocsView(AllDocsView):
+    """The design documents of a database by id (`/{db}/_design_docs`)."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.id = "_design_docs"
+        self.endpoint = f"{database.endpoint}/_design_docs"
 
 
 def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) -> Document:

@@ -174,8 +174,9 @@ def public_methods() -> set[str]:
 # Those that neither 3.0.0 nor 4.0.1 had.
 NEWER = """
 database.Database.follow couchdb.CouchDB.follow_updates
-database.Database.explain database.Database.functions database.Database.search
 database.Database.replicate_to
+database.Database.add database.Database.explain database.Database.partition view.View.queries
+database.Database.functions database.Database.search
 couchdb.CouchDB.active_tasks couchdb.CouchDB.analyze couchdb.CouchDB.database
 couchdb.CouchDB.dbs_info couchdb.CouchDB.node couchdb.CouchDB.reload_query_servers
 couchdb.CouchDB.request couchdb.CouchDB.up couchdb.CouchDB.uuids

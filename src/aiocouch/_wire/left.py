@@ -179,16 +179,16 @@ class DocumentsLeft:
         self._last: str | None = None
         self._is_to_drop = False
 
-    def fresh(self, found: list[msgspec.Raw]) -> list[msgspec.Raw]:
+    def fresh(self, rows: list[msgspec.Raw]) -> list[msgspec.Raw]:
         """The texts that have not been given before. Raises `ShiftedError`."""
-        if self._is_to_drop and found:
-            if document_id(bytes(found[0])) != self._last:
+        if self._is_to_drop and rows:
+            if document_id(bytes(rows[0])) != self._last:
                 raise ShiftedError("another document stands where the last one stood")
-            self._is_to_drop, found = False, found[1:]
-        if found:
-            self.count += len(found)
-            self._last = document_id(bytes(found[-1]))
-        return found
+            self._is_to_drop, rows = False, rows[1:]
+        if rows:
+            self.count += len(rows)
+            self._last = document_id(bytes(rows[-1]))
+        return rows
 
     @property
     def is_complete(self) -> bool:

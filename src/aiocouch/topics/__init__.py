@@ -4,6 +4,7 @@ from aiocouch.topics.functions import DesignFunctions
 from aiocouch.topics.indexes import Indexes
 from aiocouch.topics.local import LocalDocuments
 from aiocouch.topics.maintenance import Maintenance
+from aiocouch.topics.partition import Partition
 from aiocouch.topics.revisions import Revisions
 from aiocouch.topics.search import SearchIndex, SearchPage
 
@@ -12,6 +13,7 @@ __all__ = [
     "Indexes",
     "LocalDocuments",
     "Maintenance",
+    "Partition",
     "Revisions",
     "SearchIndex",
     "SearchPage",
