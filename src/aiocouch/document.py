@@ -26,6 +26,7 @@ from aiocouch.attachment import Attachment
 from aiocouch.exception import (
     Facts,
     ForbiddenError,
+    InvalidInputError,
     InvalidTypeError,
     NotFoundError,
     RemoteResponseError,
@@ -157,27 +158,31 @@ class Document(Tracked, MutableMapping[str, Any]):
             response.json()
         self._take_text(response.body)
 
-    async def save(self) -> HTTPResponse | None:
+    async def save(self, *, w: int | None = None) -> HTTPResponse | None:
         """Store the document (`PUT /{db}/{docid}`), if it is new or was changed; else return None.
 
-        Raises `ConflictError` when the server has another revision, `InvalidInputError` or
-        `InvalidTypeError` (before anything is sent) for content that JSON cannot hold.
+        `w` is how many copies in a cluster must have it, instead of most of them; if they do not, it is
+        stored all the same, and the status is 202. Raises `ConflictError` when the server has another
+        revision, `InvalidInputError` or `InvalidTypeError` (before anything is sent) for content that
+        JSON cannot hold.
         """
         sent = to_send(self)
         if sent is None:
             return None
         path = self.endpoint
         settle = of_document(path, sent)
+        if w is not None:
+            path = with_query(path, {"w": w})
         response = await self.database.remote.request("PUT", path, body=sent, settle=settle)
         saved(self, sent, response.json(Written).rev)
         return response
 
-    async def delete(self, discard_changes: bool = False) -> HTTPResponse:
+    async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> HTTPResponse:
         """Delete the document (`DELETE /{db}/{docid}`). A tombstone stays; see `Database.purge`.
 
-        The local content is gone afterwards; fill it and `save` to create the document anew.
-        Raises `ConflictError` when there are local changes, unless `discard_changes`, or when the
-        server has another revision.
+        `w` is as for `save`. The local content is gone afterwards; fill it and `save` to create the
+        document anew. Raises `ConflictError` when there are local changes, unless `discard_changes`, or
+        when the server has another revision.
         """
         if not discard_changes and self.is_dirty():
             raise self._unsaved()
@@ -187,7 +192,7 @@ class Document(Tracked, MutableMapping[str, Any]):
             )
         path = self.endpoint
         settle = of_deletion(path, self.full_id, self.rev)
-        path = with_query(path, {"rev": self.rev})
+        path = with_query(path, {"rev": self.rev, "w": w})
         response = await self.database.remote.request("DELETE", path, settle=settle)
         response.json(Written)
         self._content, self._snapshot = {}, Snapshot(b"{}", None)
@@ -362,11 +367,14 @@ class SecurityDocument(Document):
         """Whether it was fetched or saved."""
         return self._content is None or self._snapshot is not NEVER_SEEN
 
-    async def save(self) -> HTTPResponse | None:
+    async def save(self, *, w: int | None = None) -> HTTPResponse | None:
         """Store it (`PUT /{db}/_security`), if it was changed; else return None.
 
-        Raises `ForbiddenError` or `UnauthorizedError` when the session may not.
+        Raises `ForbiddenError` or `UnauthorizedError` when the session may not, `InvalidInputError`
+        for `w`: all copies of a cluster get it.
         """
+        if w is not None:
+            raise InvalidInputError(f"{self!r}: w= is for documents; all copies get this one")
         sent = to_send(self)
         if sent is None:
             return None
@@ -385,7 +393,7 @@ class SecurityDocument(Document):
         saved(self, sent, "")
         return response
 
-    async def delete(self, discard_changes: bool = False) -> NoReturn:
+    async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> NoReturn:
         """Not possible: every database has its security document."""
         raise ForbiddenError(f"{self!r} cannot be deleted; save it without names and roles")
 

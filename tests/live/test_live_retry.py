@@ -15,6 +15,7 @@ from aiocouch import (
     CouchDBError,
     Database,
     Document,
+    InvalidInputError,
     NotFoundError,
     PreconditionFailedError,
     RemoteResponseError,
@@ -565,3 +566,24 @@ async def test_reads(faults: Faults, far: Database, db: Database, kind: str) -> 
         break_once(faults, kind)
         assert {event.id async for event in far.changes()} == {"a", "b"}
     assert faults.broken.total() == (4 if kind == "cut" else 7)
+
+
+async def test_a_write_waits_for_so_many_copies(
+    faults: Faults, far: Database, db: Database
+) -> None:
+    doc = Document(far, "a", {"n": 1})
+    faults.lose(method="PUT")
+    await doc.save(w=1)
+    await doc.fetch(r=1)
+    doc["n"] = 2
+    assert (await doc.save(w=1)) is not None
+    await doc.delete(w=1)
+    assert [(seen.method, "w=1" in seen.query) for seen in faults.requests] == [
+        ("PUT", True),
+        ("GET", False),
+        ("GET", False),
+        ("PUT", True),
+        ("DELETE", True),
+    ]
+    with pytest.raises(InvalidInputError, match="w="):
+        await (await db.security()).save(w=1)
