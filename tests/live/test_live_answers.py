@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,6 +105,36 @@ async def test_a_revision_behind_the_path_says_nothing_new(path: str, ask: HTTPC
     assert (await ask("PUT", f"{path}/b?new_edits=false", text=text)).json["rev"] == "2-b"
     text = '{"_rev":"bad","_revisions":{"start":2,"ids":["b","a"]}}'
     assert (await ask("PUT", f"{path}/b?new_edits=false", text=text)).told == INVALID
+
+
+@pytest.mark.parametrize("kind", ["url", "auth", "header"])
+async def test_credentials_that_a_peer_refuses(
+    path: str, ask: HTTPClient, fresh_name: str, kind: str
+) -> None:
+    # the address as the server is asked: it may listen behind another
+    scheme, _, host = ask.url.partition("://")
+    token = base64.b64encode(f"{fresh_name}:no".encode()).decode()
+    source: Any = {
+        "url": f"{scheme}://{fresh_name}:no@{host}{path}",
+        "auth": {
+            "url": ask.url + path,
+            "auth": {"basic": {"username": fresh_name, "password": "no"}},
+        },
+        "header": {"url": ask.url + path, "headers": {"Authorization": f"Basic {token}"}},
+    }[kind]
+    answer = await ask("POST", "/_replicate", {"source": source, "target": path[1:]})
+    reason = f'{{session_request_unauthorized,"{ask.url}/_session","{fresh_name}"}}'
+    assert answer.told[:2] == (500, "replication_auth_error")
+    # CouchDB breaks what is long into lines
+    assert "".join(answer.told[2].split()) == reason
+
+
+async def test_a_peer_that_wants_credentials(path: str, ask: HTTPClient) -> None:
+    url = ask.url + path
+    for source in (url, {"url": url, "headers": {"Authorization": "Bearer x"}}):
+        answer = await ask("POST", "/_replicate", {"source": source, "target": path[1:]})
+        reason = f"unauthorized to access or create database {url}/"
+        assert answer.told == (401, "unauthorized", reason)
 
 
 async def test_purges_have_no_limit(path: str, ask: HTTPClient) -> None:

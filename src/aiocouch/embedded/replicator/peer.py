@@ -6,6 +6,7 @@ Local databases are reached the same way, through this server's own port.
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ class Peer(RemoteEndpoint):
     def __init__(self, end: Endpoint, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(end.url)
         self.is_open = False
+        self._login = f"{parts.scheme}://{parts.netloc}/_session"
+        self._user = _basic_user(end)
         self.remote = Remote(
             f"{parts.scheme}://{parts.netloc}",
             headers={**end.headers, **_authorization(end), **(headers or {})},
@@ -87,6 +90,10 @@ class Peer(RemoteEndpoint):
     def _cannot_open(self, error: CouchDBError) -> None:
         if error.status == 403:
             raise ReplicationError("forbidden", self.name, 403) from error
+        if error.status == 401 and self._user is not None:
+            # CouchDB logs in with what is for basic authentication, and fails there
+            reason = f'{{session_request_unauthorized,"{self._login}","{self._user}"}}'
+            raise ReplicationError("replication_auth_error", reason) from error
         if error.status == 401:
             reason = f"unauthorized to access or create database {self.name}"
             raise ReplicationError("unauthorized", reason, 401) from error
@@ -107,3 +114,14 @@ def _authorization(end: Endpoint) -> dict[str, str]:
         return {}
     text = ":".join(end.credentials).encode()
     return {"Authorization": f"Basic {base64.b64encode(text).decode()}"}
+
+
+def _basic_user(end: Endpoint) -> str | None:
+    """Give the name that goes with basic authentication, if that is how the end is asked."""
+    if end.credentials is not None:
+        return end.credentials[0]
+    for name, value in end.headers.items():
+        if name.lower() == "authorization" and value.lower().startswith("basic "):
+            with contextlib.suppress(ValueError):
+                return base64.b64decode(value[6:]).decode().partition(":")[0]
+    return None
