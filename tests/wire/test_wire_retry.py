@@ -178,7 +178,18 @@ async def test_a_true_conflict(canned: CannedServer) -> None:
             await Document(db, "a", {"n": 0}).save()
 
 
-@pytest.mark.parametrize("refused", [error_answer(403), error_answer(500), Answer(body=b"{")])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        error_answer(403),
+        error_answer(500),
+        Answer(body=b"{"),
+        json_answer({}),
+        json_answer([1]),
+        json_answer([{"ok": {}}]),
+        json_answer([{"ok": {"_rev": "1-a", "_revisions": {"start": "x"}}}]),
+    ],
+)
 async def test_what_cannot_be_settled_is_unclear(canned: CannedServer, refused: Answer) -> None:
     """Neither done nor a conflict is claimed: it is the error of the answer that was lost."""
     canned.say(SILENT, refused)
@@ -188,6 +199,7 @@ async def test_what_cannot_be_settled_is_unclear(canned: CannedServer, refused: 
             await doc.save()
         assert isinstance(caught.value.__cause__, aiohttp.ServerDisconnectedError)
         assert doc.is_dirty()
+    assert len(canned.requests) == 2
 
 
 async def test_a_question_that_fails_is_asked_again(canned: CannedServer) -> None:
@@ -221,6 +233,29 @@ async def test_a_question_that_is_lost_comes_again(canned: CannedServer) -> None
         *("PUT", "GET", "GET", "GET"),
         *("PUT", "GET", "GET", "PUT"),
     ]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [json_answer([])],
+        [json_answer({"a": 1})],
+        [json_answer({}), json_answer([])],
+        [json_answer({}), json_answer({"rows": []})],
+        [json_answer({}), json_answer({"rows": [{}]}), json_answer({})],
+        [json_answer({}), json_answer({"rows": [{}]}), json_answer({"results": []})],
+        [json_answer({"a": {"missing": [N1]}}), json_answer({"a": 1}, 201)],
+        [json_answer({"a": {"missing": [N1]}}), json_answer([], 201)],
+    ],
+)
+async def test_a_bulk_that_cannot_be_settled_is_unclear(
+    canned: CannedServer, answers: list[Answer]
+) -> None:
+    canned.say(SILENT, *answers)
+    async with trying(canned) as db:
+        with pytest.raises(TransportError) as caught:
+            await db.bulk_docs([{"_id": "a", "n": 0}])
+    assert "none of CouchDB" in caught.value.__notes__[0]
 
 
 async def test_a_bulk_that_was_done_in_part(canned: CannedServer) -> None:

@@ -17,7 +17,12 @@ from aiocouch._transport.request import Repeat
 from aiocouch._transport.sendable import LARGE
 from aiocouch._transport.watch import SENT_AGAIN, sent_once
 from aiocouch._wire.texts import Texts
-from aiocouch.exception import CouchDBError, SessionClosedError, transport_error
+from aiocouch.exception import (
+    CouchDBError,
+    SessionClosedError,
+    UnexpectedAnswerError,
+    transport_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -206,7 +211,7 @@ class _Tries:
         """Ask what was done. A question without an answer is no try of the write: it comes again."""
         for asked in range(1, _QUESTIONS):
             try:
-                answer = await settle(self._next)
+                answer = await self._question(settle)
             except CouchDBError as error:
                 wait = self._policy.wait(asked, error)
                 is_final = self._policy.failure(error) is Failure.FINAL
@@ -216,7 +221,17 @@ class _Tries:
             else:
                 self._budget.give()
                 return answer
-        return await settle(self._next)
+        return await self._question(settle)
+
+    async def _question(self, settle: Settle) -> HTTPResponse | None:
+        try:
+            return await settle(self._next)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            if isinstance(error, CouchDBError):
+                raise
+            facts = facts_of(self._request.method, self._request.path)
+            what = "the answer to what became of it is none of CouchDB"
+            raise UnexpectedAnswerError(f"{facts.method} {facts.path}: {what}", facts) from error
 
 
 def _may_repeat(request: Request, failure: Failure, error: CouchDBError) -> bool:

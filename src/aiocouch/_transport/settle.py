@@ -269,7 +269,7 @@ async def _leaves(ask: Ask, path: str) -> list[Leaf]:
         answer = await asked(ask, "GET", with_query(path, _LEAVES))
     except NotFoundError:
         return []
-    return leaves_of(answer.json())
+    return leaves_of(answer.json(list[dict[str, Any]]))
 
 
 async def _look(ask: Ask, path: str, written: Written, revs: Sequence[str]) -> Verdict:
