@@ -92,7 +92,7 @@ class Leased(Auth):
         held = self._lease
         if held is None or self._clock() >= held.ends:
             await self.renew(ask)
-        elif self._clock() >= held.due and not self._once.is_under_way:
+        elif self._clock() >= held.due:
             await self._once(partial(self._renew_early, held, ask))
         return (self._lease or held or Lease({})).headers
 

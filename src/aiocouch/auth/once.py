@@ -23,11 +23,6 @@ class Once:
     def __init__(self) -> None:
         self._flight: asyncio.Future[None] | None = None
 
-    @property
-    def is_under_way(self) -> bool:
-        """Whether somebody is doing it."""
-        return self._flight is not None
-
     async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, or wait for who does it. Raises what the work raised, for all."""
         while (flight := self._flight) is not None:

@@ -61,9 +61,11 @@ async def test_a_late_refusal_of_the_old_cookie_makes_no_other_login(
     late = asyncio.create_task(send(login, couch, meanwhile))
     await asyncio.sleep(0)
     assert await send(login, couch) == "c2"
+    asked = len(couch.lines)
     meanwhile.set()
     assert await late == "c2"
     assert couch.tried == ["first", "first"]
+    assert len(couch.lines) == asked, "what was refused is known to be old"
 
 
 async def test_it_renews_before_the_end_by_one_while_the_others_go_on(
