@@ -87,9 +87,8 @@ def _note(call: Call, request: Request, start: float) -> None:
 
 def _note_answer(call: Call, answer: Answer) -> None:
     if isinstance(answer, HTTPResponse):
-        head, call.size = answer, len(answer.body)
-    else:
-        head = HTTPResponse(answer.response)
+        call.size = len(answer.body)
+    head = answer if isinstance(answer, HTTPResponse) else answer.response
     call.status, call.request_id = head.status, head.headers.get("X-Couch-Request-ID")
 
 
