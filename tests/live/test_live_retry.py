@@ -331,7 +331,7 @@ async def test_attachments(
         stored = await db["a"]
         assert stored.rev == doc.rev
         assert generation(doc) == at + 2
-    assert await stored.attachment("x").fetch() == b"other " * 100
+    assert await (await db["a"]).attachment("x").fetch() == b"other " * 100
     break_once(faults, kind, "DELETE")
     await doc.attachment("x").delete()
     stored = await db["a"]

@@ -20,9 +20,10 @@ def split_all(servers: Servers) -> tuple[list[str], str | None, str | None]:
 
     Raises as `split` does, and `InvalidInputError` for no node, or nodes with different credentials.
     """
-    if isinstance(servers, str | URL) or not isinstance(servers, Sequence):
-        servers = [servers]  # type: ignore[list-item] # split refuses what it is not for
-    parts = [split(server) for server in servers]
+    if isinstance(servers, Sequence) and not isinstance(servers, str):
+        parts = [split(each) for each in servers]
+    else:
+        parts = [split(servers)]
     urls = list(dict.fromkeys(url for url, _, _ in parts))
     given = {(user, password) for _, user, password in parts if user}
     if not urls:
