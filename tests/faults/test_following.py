@@ -1,0 +1,170 @@
+"""A follower misses nothing, whatever breaks: its connection, its server, or itself."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aiocouch import CouchDBError, Database
+from aiocouch.testing import Faults
+from tests.support.installed import is_installed
+from tests.support.killable import ROOT, KillableServer, killable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+KINDS = ["embedded", *(["installed"] if is_installed() else [])]
+ROW_BYTES = 250
+BATCH = 500
+
+
+@dataclass
+class Plan:
+    """How many changes there are, and how often what breaks meanwhile."""
+
+    changes: int
+    breaks: int
+    server_kills: int
+    follower_kills: int
+
+    def actions(self, chance: random.Random) -> list[tuple[int, str]]:
+        """After how many events what is killed, the first at the end."""
+        kills = ["server"] * self.server_kills + ["follower"] * self.follower_kills
+        return sorted(((chance.randrange(self.changes), what) for what in kills), reverse=True)
+
+
+SMALL = Plan(changes=3000, breaks=5, server_kills=2, follower_kills=2)
+LONG = Plan(changes=100_000, breaks=100, server_kills=20, follower_kills=10)
+
+
+@dataclass
+class Told:
+    """What the followers have said, one after the other."""
+
+    count: int = 0
+    starts: int = 0
+    repeats: int = 0
+    wrong: list[str] = field(default_factory=list)
+    seen: dict[str, int] = field(default_factory=dict)  # by id: when it was handled first
+    _at: dict[str, int] = field(default_factory=dict)  # by sequence: when it was handled last
+    _settled: int = 0  # what was handled before must not come again
+
+    def take(self, line: bytes) -> None:
+        """Note a line. One that was cut short by a kill is not said."""
+        if not line.endswith(b"\n"):
+            return
+        what, *rest = line.decode().split()
+        if what == "start":
+            self.starts += 1
+        elif what == "checkpoint" and rest[0] in self._at:
+            self._settled = max(self._settled, self._at[rest[0]])
+        elif what == "event":
+            self._event(*rest)
+
+    def _event(self, sequence: str, id: str) -> None:
+        self.count += 1
+        if id in self.seen:
+            self.repeats += 1
+            if self.seen[id] <= self._settled:
+                self.wrong.append(id)
+        self.seen.setdefault(id, self.count)
+        self._at[sequence] = self.count
+
+
+@asynccontextmanager
+async def follower(
+    url: str, name: str, checkpoint: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The program, which is killed in the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.faults.following", url, name, str(checkpoint)),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def write(database: Database, count: int) -> None:
+    """Write the documents, each batch until it is there."""
+    for begin in range(0, count, BATCH):
+        docs = [{"_id": f"d{number}"} for number in range(begin, min(begin + BATCH, count))]
+        for _ in range(1000):
+            try:
+                await database.bulk_docs(docs)
+                break
+            except CouchDBError:
+                await asyncio.sleep(0.1)
+        else:
+            raise AssertionError("the server does not come back")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.timeout(3600)
+async def test_nothing_is_missed(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    plan = LONG if request.config.getoption("--long-faults", default=False) else SMALL
+    seed = random.randrange(10**6)
+    print("seed", seed)  # noqa: T201 - shown when it fails
+    (tmp_path / "data").mkdir()
+    async with killable(kind, tmp_path / "data") as running:
+        told = await followed(running, plan, random.Random(seed), tmp_path / "checkpoint")
+    missed = {f"d{number}" for number in range(plan.changes)} - told.seen.keys()
+    print(plan, "starts", told.starts, "server kills", running.kills, "repeats", told.repeats)  # noqa: T201
+    assert not missed
+    assert not told.wrong
+    assert told.starts == plan.follower_kills + 1
+    assert running.kills == plan.server_kills
+
+
+async def followed(
+    running: KillableServer, plan: Plan, chance: random.Random, checkpoint: Path
+) -> Told:
+    """Let a follower see all changes, while what the plan says breaks."""
+    told, actions = Told(), plan.actions(chance)
+    async with running.server.connect() as session, Faults(running.server) as faults:
+        database = await session.create("followed")
+        faults.cut(
+            range(2 * plan.changes * ROW_BYTES // plan.breaks), path="*/_changes", times=plan.breaks
+        )
+        writing = asyncio.ensure_future(write(database, plan.changes))
+        while len(told.seen) < plan.changes or actions:
+            async with follower(faults.server.auth_url, "followed", checkpoint) as process:
+                assert process.stdout is not None
+                await listen(running, process.stdout, told, plan, actions)
+                assert process.returncode is None, "the follower has ended by itself"
+                process.kill()
+                while line := await process.stdout.readline():  # what it had said before
+                    told.take(line)
+        await writing
+    return told
+
+
+async def listen(
+    running: KillableServer,
+    lines: asyncio.StreamReader,
+    told: Told,
+    plan: Plan,
+    actions: list[tuple[int, str]],
+) -> None:
+    """Hear a follower, until it is to be killed, or has seen everything."""
+    while True:
+        while actions and len(told.seen) > actions[-1][0]:
+            _, what = actions.pop()
+            if what == "follower":
+                return
+            running.kill()
+            await running.start()
+        if len(told.seen) == plan.changes:
+            return
+        told.take(await lines.readline())
