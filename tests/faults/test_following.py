@@ -112,15 +112,12 @@ async def write(database: Database, count: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.timeout(3600)
-async def test_nothing_is_missed(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    plan = LONG if request.config.getoption("--long-faults", default=False) else SMALL
-    seed = random.randrange(10**6)
-    print("seed", seed)  # noqa: T201 - shown when it fails
+async def test_nothing_is_missed(kind: str, tmp_path: Path, seed: int, is_long: bool) -> None:
+    plan = LONG if is_long else SMALL
     (tmp_path / "data").mkdir()
     async with killable(kind, tmp_path / "data") as running:
         told = await followed(running, plan, random.Random(seed), tmp_path / "checkpoint")
     missed = {f"d{number}" for number in range(plan.changes)} - told.seen.keys()
-    print(plan, "starts", told.starts, "server kills", running.kills, "repeats", told.repeats)  # noqa: T201
     assert not missed
     assert not told.wrong
     assert told.starts == plan.follower_kills + 1
@@ -132,7 +129,10 @@ async def followed(
 ) -> Told:
     """Let a follower see all changes, while what the plan says breaks."""
     told, actions = Told(), plan.actions(chance)
-    async with running.server.connect() as session, Faults(running.server) as faults:
+    async with (
+        running.server.connect() as session,
+        Faults(running.server, seed=chance.randrange(10**6)) as faults,
+    ):
         database = await session.create("followed")
         faults.cut(
             range(2 * plan.changes * ROW_BYTES // plan.breaks), path="*/_changes", times=plan.breaks
