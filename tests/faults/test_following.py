@@ -48,13 +48,13 @@ LONG = Plan(changes=100_000, breaks=100, server_kills=20, follower_kills=10)
 class Told:
     """What the followers have said, one after the other."""
 
-    count: int = 0
-    starts: int = 0
+    followers: int = 0
     repeats: int = 0
     wrong: list[str] = field(default_factory=list)
-    seen: dict[str, int] = field(default_factory=dict)  # by id: when it was handled first
-    _at: dict[str, int] = field(default_factory=dict)  # by sequence: when it was handled last
-    _settled: int = 0  # what was handled before must not come again
+    seen: set[str] = field(default_factory=set)
+    _run: list[str] = field(default_factory=list)  # the ids that this follower has handled
+    _at: dict[str, int] = field(default_factory=dict)  # by sequence: how many they were then
+    _settled: set[str] = field(default_factory=set)  # what must not come again
 
     def take(self, line: bytes) -> None:
         """Note a line. One that was cut short by a kill is not said."""
@@ -62,20 +62,19 @@ class Told:
             return
         what, *rest = line.decode().split()
         if what == "start":
-            self.starts += 1
-        elif what == "checkpoint" and rest[0] in self._at:
-            self._settled = max(self._settled, self._at[rest[0]])
+            self._run, self._at = [], {}
+        elif what == "checkpoint":
+            self._settled.update(self._run[: self._at.get(rest[0], 0)])
         elif what == "event":
             self._event(*rest)
 
     def _event(self, sequence: str, id: str) -> None:
-        self.count += 1
-        if id in self.seen:
-            self.repeats += 1
-            if self.seen[id] <= self._settled:
-                self.wrong.append(id)
-        self.seen.setdefault(id, self.count)
-        self._at[sequence] = self.count
+        self.repeats += id in self.seen
+        if id in self._settled:
+            self.wrong.append(id)
+        self.seen.add(id)
+        self._run.append(id)
+        self._at[sequence] = len(self._run)
 
 
 @asynccontextmanager
@@ -84,7 +83,7 @@ async def follower(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The program, which is killed in the end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.faults.following", url, name, str(checkpoint)),
+        *(sys.executable, "-m", "tests.faults.telling", url, name, str(checkpoint)),
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
@@ -117,10 +116,10 @@ async def test_nothing_is_missed(kind: str, tmp_path: Path, seed: int, is_long: 
     (tmp_path / "data").mkdir()
     async with killable(kind, tmp_path / "data") as running:
         told = await followed(running, plan, random.Random(seed), tmp_path / "checkpoint")
-    missed = {f"d{number}" for number in range(plan.changes)} - told.seen.keys()
+    missed = {f"d{number}" for number in range(plan.changes)} - told.seen
     assert not missed
     assert not told.wrong
-    assert told.starts == plan.follower_kills + 1
+    assert told.followers == plan.follower_kills + 1
     assert running.kills == plan.server_kills
 
 
@@ -140,6 +139,7 @@ async def followed(
         writing = asyncio.ensure_future(write(database, plan.changes))
         while len(told.seen) < plan.changes or actions:
             async with follower(faults.server.auth_url, "followed", checkpoint) as process:
+                told.followers += 1
                 assert process.stdout is not None
                 await listen(running, process.stdout, told, plan, actions)
                 assert process.returncode is None, "the follower has ended by itself"

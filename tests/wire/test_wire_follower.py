@@ -20,6 +20,7 @@ from aiocouch.changes import (
     FollowedDeletion,
     Follower,
 )
+from aiocouch.changes.keeper import Keeper
 from tests.wire.canned import Answer, CannedServer, Request, error_answer, json_answer
 
 if TYPE_CHECKING:
@@ -521,3 +522,21 @@ async def test_pending(canned: CannedServer, base: Database) -> None:
     canned.handler = feeds = Feeds(json_answer({"results": [], "last_seq": "0", "pending": 9}))
     assert await follow(base).pending() == 9
     assert feeds.asked == [{"since": "0", "limit": "0"}]
+
+
+async def test_a_checkpoint_that_waits_for_another_does_not_go_back() -> None:
+    saved: list[str] = []
+    free = asyncio.Event()
+    now = ["1-x"]
+
+    async def save(sequence: str) -> None:
+        await free.wait()
+        saved.append(sequence)
+
+    keeper = Keeper(CallbackCheckpoint(lambda: None, save), 1)
+    first, second = (asyncio.ensure_future(keeper.save(lambda: now[0])) for _ in range(2))
+    await asyncio.wait({first}, timeout=0)
+    now[0] = "2-x"
+    free.set()
+    await asyncio.gather(first, second)
+    assert saved == ["1-x", "2-x"]

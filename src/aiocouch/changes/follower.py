@@ -151,7 +151,7 @@ class _State:
             sequence = await self.keeper.load()
             if sequence is None and self.since == "now":
                 sequence = await self._now()
-                await self.keeper.save(sequence)
+                await self.keeper.save(lambda: sequence)
             elif sequence is None:
                 sequence = self.since
         self.ledger = ledger = Ledger(sequence)
@@ -239,7 +239,7 @@ class Follower(Generic[E]):
 
     async def save(self) -> None:
         """Write the checkpoint now."""
-        await self._state.keeper.save(self._state.sequence())
+        await self._state.keeper.save(self._state.sequence)
 
     @property
     def sequence(self) -> str | None:
@@ -321,7 +321,7 @@ async def _is_to_end(state: _State, ledger: Ledger) -> bool:
     if state.is_stopped:
         return True
     ledger.due = ledger.acknowledged + state.manner.checkpoint_every
-    await state.keeper.save_soon(ledger.sequence)
+    await state.keeper.save_soon(state.sequence)
     return False
 
 
@@ -347,7 +347,7 @@ async def _end(state: _State, source: RowReader) -> None:
     with contextlib.suppress(CouchDBError):
         await source.close()
     try:
-        await state.keeper.save(state.sequence())
+        await state.keeper.save(state.sequence)
     except CouchDBError as error:  # `close` raises it; nobody may be there to hear it
         LOGGER.warning("the last checkpoint could not be written: %s", error)
 

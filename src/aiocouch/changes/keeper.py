@@ -40,19 +40,21 @@ class Keeper:
         self._saved = await self._checkpoint.load()
         return self._saved
 
-    async def save(self, sequence: str | None) -> None:
-        """Save a sequence. Raises whatever goes wrong."""
-        if self._checkpoint is None or sequence is None:
+    async def save(self, position: Callable[[], str | None]) -> None:
+        """Save the sequence of now. Raises whatever goes wrong."""
+        if self._checkpoint is None:
             return
         async with self._lock:
-            if sequence != self._saved:
+            # Looked up in here: one from before the wait would take the checkpoint back.
+            sequence = position()
+            if sequence is not None and sequence != self._saved:
                 await self._checkpoint.save(sequence)
                 self._saved = sequence
 
-    async def save_soon(self, sequence: str | None) -> None:
-        """Save a sequence, or later if the store is away."""
+    async def save_soon(self, position: Callable[[], str | None]) -> None:
+        """Save the sequence of now, or later if the store is away."""
         try:
-            await self.save(sequence)
+            await self.save(position)
         except CouchDBError as error:
             if not is_passing(error):
                 raise
@@ -65,7 +67,7 @@ class Keeper:
         try:
             while True:
                 await asyncio.sleep(self._seconds)
-                await self.save_soon(position())
+                await self.save_soon(position)
         except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for events
             self._failure = error
             at_failure()
