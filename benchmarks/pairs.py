@@ -131,7 +131,8 @@ SIZES = {
 }
 
 
-async def _cost(work: Work, size: int, times: int) -> float:
+async def cost(work: Work, size: int, times: int) -> float:
+    """Seconds of CPU that the work takes so many times. Raises RuntimeError when it was not done."""
     gc.collect()
     start = time.process_time()
     for _ in range(times):
@@ -146,11 +147,11 @@ async def measure(url: str, name: str, pairs: int, times: int) -> list[float]:
         by_hand: Work = getattr(ByHand(session, url), name)
         ours: Work = getattr(Ours(couchdb), name)
         for work in (by_hand, ours):
-            await _cost(work, SIZES[name], 1)
+            await cost(work, SIZES[name], 1)
         ratios: list[float] = []
         for _ in range(pairs):
-            base = await _cost(by_hand, SIZES[name], times)
-            ratios.append(await _cost(ours, SIZES[name], times) / base)
+            base = await cost(by_hand, SIZES[name], times)
+            ratios.append(await cost(ours, SIZES[name], times) / base)
         return ratios
 
 

@@ -52,8 +52,8 @@ def document(number: int) -> list[dict[str, Any]]:
 
 
 async def fill(oracle: Oracle, count: int) -> None:
-    for start in range(0, count, 500):
-        some = range(start, min(start + 500, count))
+    for start in range(0, count, 100):  # aiohttp wants larger bodies otherwise
+        some = range(start, min(start + 100, count))
         docs = [doc for number in some for doc in document(number)]
         await oracle.ask("POST", "/_bulk_docs", {"docs": docs, "new_edits": False})
 
