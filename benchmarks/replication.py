@@ -98,7 +98,7 @@ def measure(source: Running, target: Running, count: int, rounds: int) -> None:
                 figures = run_client(source, target)
                 ours.append(figures["seconds"])
                 most = max(most, figures["kb"] / 1024)
-                more = f"client CPU {figures['cpu']:.1f} s"
+                more = f"client CPU {figures['cpu']:.1f} s, {figures['kb'] / 1024:.0f} MiB"
             else:
                 theirs.append(run_server(source, target))
                 more = "_replicate"

@@ -15,7 +15,7 @@ from aiocouch.replication.checkpoints import Start, common_start, new_log
 from aiocouch.replication.copying import Copier
 from aiocouch.replication.planning import Forecast, InOrder
 from aiocouch.replication.progress import Counts, Progress
-from aiocouch.replication.together import first_of
+from aiocouch.replication.together import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -141,21 +141,15 @@ class Session:
             self._source, self._target, self._options, self.progress.counts, self._forecast
         )
         over = asyncio.Event()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._keep_checkpoints(over))
-                copying = [
-                    group.create_task(self._copy(copier, batches))
-                    for _ in range(self._options.window)
-                ]
-                self._reading = group.create_task(self._read(batches))
-                await asyncio.wait({self._reading})
-                await batches.join()
-                for task in copying:
-                    task.cancel()
-                over.set()
-        except BaseExceptionGroup as errors:
-            raise first_of(errors) from None
+        async with Crew() as crew:
+            keeping = crew.start(self._keep_checkpoints(over))
+            for _ in range(self._options.window):
+                crew.start(self._copy(copier, batches))
+            self._reading = crew.start(self._read(batches))
+            await crew.until(self._reading)
+            await crew.until(crew.start(batches.join()))
+            over.set()
+            await crew.until(keeping)
 
     async def _copy(
         self, copier: Copier, batches: asyncio.Queue[tuple[int, Sequence[Change]]]
