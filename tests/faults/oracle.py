@@ -48,7 +48,6 @@ class Oracle:
     """One database of a server, asked by hand. An error status is an AssertionError."""
 
     def __init__(self, server: CouchDBServer, database: str) -> None:
-        self.name = database
         self.url = f"{server.url}/{quote(database, safe='')}"
         self._login = {"Authorization": aiohttp.encode_basic_auth(server.user, server.password)}
         self._session: aiohttp.ClientSession | None = None
