@@ -83,7 +83,8 @@ async def live(rows: list[dict[str, Any]]) -> AsyncGenerator[bytes, None]:
 
 
 def follow(base: Database, **options: Any) -> Follower[FollowedChange | FollowedDeletion]:
-    return base.follow(**{"retry": AT_ONCE, **options})
+    asked: Any = {"retry": AT_ONCE, **options}
+    return base.follow(**asked)
 
 
 async def until_not_found(follower: Follower[Any]) -> list[Any]:

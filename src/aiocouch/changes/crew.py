@@ -115,10 +115,10 @@ class Crew(Generic[E]):
         return None
 
     async def _judged(self, event: E, error: Exception, tries: int) -> Verdict:
-        if not callable(self._on_error):
-            return self._on_error
-        verdict = self._on_error(event, error, tries)
-        found: Any = await verdict if inspect.isawaitable(verdict) else verdict
+        found: Any = self._on_error
+        if callable(self._on_error):
+            verdict = self._on_error(event, error, tries)
+            found = await verdict if inspect.isawaitable(verdict) else verdict
         if found not in _VERDICTS:
             raise InvalidInputError(f"on_error must give one of {_VERDICTS}, not {found!r}")
         return found  # type: ignore[no-any-return]
