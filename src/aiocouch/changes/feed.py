@@ -183,10 +183,8 @@ async def _follow(progress: _Progress) -> _Events:
                         break
                     # With seq_interval only some rows have a sequence.
                     progress.in_hand = sequence = row["seq"] or progress.in_hand
-                    if row.get("deleted"):
-                        yield DeletedEvent(row)
-                    else:
-                        yield ChangedEvent(row, database)
+                    deleted = "deleted" in row and row["deleted"]  # get() would be a call
+                    yield DeletedEvent(row) if deleted else ChangedEvent(row, database)
                     progress.last_sequence = sequence
         await _end(progress, stream)
     except Exception:  # not when a loop is left: another may go on

@@ -291,9 +291,10 @@ async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
         while rows := await _batch(state, ledger, source, explicit):
             before = ledger.add(rows, source.clock())
             for place, row in enumerate(rows, before + 1):
+                deleted = "deleted" in row and row["deleted"]  # get() would be a call
                 if database is None:
                     yield DatabaseUpdate(row, ledger, place)
-                elif row.get("deleted"):
+                elif deleted:
                     yield FollowedDeletion(row, ledger, place)
                 else:
                     yield FollowedChange(row, database, ledger, place)
