@@ -140,8 +140,9 @@ def test_what_would_lose_a_condition_is_refused() -> None:
         _ = (F.a > 1) and (F.b > 1)
     with pytest.raises(InvalidTypeError, match="&"):
         _ = 1 < F.a < 3
+    field: Any = F.a
     with pytest.raises(InvalidTypeError, match="no condition"):
-        _ = not F.a
+        _ = not field
     wrong: Any = F.b
     with pytest.raises(InvalidTypeError, match="with a value"):
         _ = F.a > wrong

@@ -56,7 +56,13 @@ class HTTPResponse:
 
     __slots__ = ("_answered", "_headers", "_method", "_path", "body", "status")
 
-    def __init__(self, resp: Head, body: bytes = b"", method: str = "", path: str = "") -> None:
+    def __init__(
+        self,
+        resp: Head | aiohttp.ClientResponse | aiohttp.ClientResponse,
+        body: bytes = b"",
+        method: str = "",
+        path: str = "",
+    ) -> None:
         self.status = resp.status
         self._answered = resp.headers
         self._headers: Headers | None = None
