@@ -58,7 +58,7 @@ class HTTPResponse:
 
     def __init__(
         self,
-        resp: Head | aiohttp.ClientResponse | aiohttp.ClientResponse,
+        resp: Head | aiohttp.ClientResponse,
         body: bytes = b"",
         method: str = "",
         path: str = "",
