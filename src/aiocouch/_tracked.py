@@ -87,11 +87,11 @@ NEVER_SEEN = Snapshot(b"", None, b"")
 class Tracked(RemoteDocument):
     """A content that knows whether it has been saved."""
 
-    # _text is what came and has not been decoded yet; until then there are no _content and no _snapshot.
+    # _text is what came, as long as _content or _snapshot is None: most documents are only looked at.
     __slots__ = ("_content", "_snapshot", "_text")
 
     _content: JsonDict | None
-    _snapshot: Snapshot
+    _snapshot: Snapshot | None
     _text: bytes
 
     @property
@@ -120,22 +120,33 @@ class Tracked(RemoteDocument):
 
     def _loaded(self) -> JsonDict:
         """The content with everything that CouchDB keeps beside it."""
-        if self._content is None:
-            self._take_text(self._text)
-        return self._content  # type: ignore[return-value]  # it was taken
+        content = self._content
+        if content is None:
+            content = self._content = self._decoded(self._text)
+        return content
 
     def _take_text(self, text: bytes) -> None:
         """Become what the server sent. What is no document changes nothing."""
-        content = self._decoded(text)
-        self._content = content
-        self._snapshot = Snapshot(text, content.get("_rev"))
+        self._content = self._decoded(text)
+        self._text, self._snapshot = text, None
+
+    def _seen(self) -> Snapshot:
+        """The content as it was last seen."""
+        if self._snapshot is None:
+            text = self._text
+            self._snapshot = Snapshot(text, decode(text).get("_rev"))
+        return self._snapshot
 
     def _decoded(self, text: bytes) -> JsonDict:
         try:
             data = decode(text)
         except DECODE_ERRORS as error:
             self._no_document(error)
-        if type(data) is not dict or not self._is_ours(data):
+        if type(data) is not dict:
+            self._no_document(None)
+        if data.get("_id") == self.id and "_rev" in data:  # as it is for nearly all of them
+            return data
+        if not self._is_ours(data):
             self._no_document(None)
         return data
 
@@ -158,7 +169,7 @@ class Tracked(RemoteDocument):
         return self.database.remote.encode(body)
 
     def _was_seen(self, content: JsonDict, body: bytes) -> bool:
-        id, seen = self.full_id, self._snapshot
+        id, seen = self.full_id, self._seen()
         if content.get("_rev") != seen.rev or content.get("_id", id) != id:
             return False
         return seen.shows(body, self._body_of)
@@ -203,7 +214,7 @@ class Tracked(RemoteDocument):
     async def _moved(self, rev: str) -> None:
         changed = self.is_dirty()
         self._loaded()["_rev"] = rev
-        self._snapshot = self._snapshot.at(rev)
+        self._snapshot = self._seen().at(rev)
         path = with_query(self.endpoint, {"rev": rev})
         answer = await self.database.remote.request("GET", path)
         if not changed and not self.is_dirty():
@@ -230,7 +241,8 @@ def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
     document = kind.__new__(kind)
     document.database = database
     document.id = id
-    document._text, document._content = text, None  # noqa: SLF001
+    document._text = text  # noqa: SLF001
+    document._content = document._snapshot = None  # noqa: SLF001
     return document
 
 

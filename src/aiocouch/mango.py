@@ -12,6 +12,7 @@ from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.left import DocumentsLeft
 from aiocouch._wire.options import FIND, checked
+from aiocouch._wire.rows import document_id
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.typing import JsonDict
@@ -50,7 +51,11 @@ async def found(
             while batch := await stream.batch(_TEXTS, msgspec.Raw):
                 for raw in batch:
                     text = bytes(raw)
-                    yield of_text(Document, database, stream.document_id(text), text)
+                    try:
+                        id = document_id(text)
+                    except ValueError:
+                        id = stream.document_id(text)  # which tells what is wrong
+                    yield of_text(Document, database, id, text)
         if limit is not None or left.count < query["limit"]:
             return
         query["bookmark"] = stream.member("bookmark")
