@@ -72,9 +72,10 @@ async def measure(running: Running, count: int, pairs: int) -> None:
         for read in (by_feed, by_follower):
             await cost(read, database, count)
         print("| changes(), s | follow(), s | ratio |\n|---|---|---|")
-        for _ in range(pairs):
-            feed = await cost(by_feed, database, count)
-            follower = await cost(by_follower, database, count)
+        for pair in range(pairs):
+            order = (by_feed, by_follower) if pair % 2 else (by_follower, by_feed)
+            seconds = {read: await cost(read, database, count) for read in order}
+            feed, follower = seconds[by_feed], seconds[by_follower]
             ratios.append(follower / feed)
             print(f"| {feed:.3f} | {follower:.3f} | {ratios[-1]:.3f} |", flush=True)
     print(f"{running.title()}, {count} changes: median {statistics.median(ratios):.3f}")
