@@ -119,7 +119,8 @@ async def test_nothing_is_missed(kind: str, tmp_path: Path, seed: int, is_long: 
     missed = {f"d{number}" for number in range(plan.changes)} - told.seen
     assert not missed
     assert not told.wrong
-    assert told.followers == plan.follower_kills + 1
+    # the last one may be killed when it has seen everything
+    assert told.followers in (plan.follower_kills, plan.follower_kills + 1)
     assert running.kills == plan.server_kills
 
 

@@ -83,7 +83,8 @@ async def test_a_node_tells_of_itself(couchdb: CouchDB) -> None:
     assert (await node.stats("couchdb", "httpd", "requests"))["type"] == "counter"
     assert "couchdb" in await node.stats()
     assert (await node.system())["uptime"] >= 0
-    assert "javascript_engine" in await node.versions()
+    if not name.startswith("nonode@"):  # without a name CouchDB cannot look for its search service
+        assert "javascript_engine" in await node.versions()
     assert "channels" in await node.smoosh()
     assert "couchdb_httpd_requests_total" in await node.prometheus()
 

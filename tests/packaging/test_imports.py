@@ -12,7 +12,7 @@ import sys
 import grimp
 import pytest
 
-SHARE = 0.25
+SHARE = 0.5
 """How much CPU time our import may take beside that of aiohttp, in the same process."""
 _MEASURE = """
 import time
