@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HOUR = datetime.timedelta(hours=1)
+_SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Authority:
@@ -27,6 +38,10 @@ class Authority:
         ca = _begun("an authority", self._name, self._key).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
+        # Python 3.13 is strict about what names the keys, and what they are for.
+        ca = ca.add_extension(_SIGNS, critical=True).add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+        )
         self.certificate = folder / "ca.pem"
         self.certificate.write_bytes(_pem(ca.sign(self._key, hashes.SHA256())))
 
@@ -36,6 +51,10 @@ class Authority:
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         made = _begun(who, self._name, key).add_extension(
             x509.SubjectAlternativeName(names), critical=False
+        )
+        made = made.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+            critical=False,
         )
         certificate, private = self._folder / f"{who}.pem", self._folder / f"{who}-key.pem"
         certificate.write_bytes(_pem(made.sign(self._key, hashes.SHA256())))
