@@ -297,7 +297,7 @@ async def begun(feed: ChangesFeed) -> None:
 
 
 @pytest.mark.parametrize("kind", ["longpoll", "continuous"])
-@pytest.mark.parametrize("limit", [{}, {"timeout": 30_000}, {"heartbeat": 60_000}])
+@pytest.mark.parametrize("limit", [{}, {"timeout": 30_000}, {"heartbeat": 20}])
 async def test_a_database_that_somebody_else_deletes_ends_a_feed_with_an_error(
     db: Database,
     couchdb_server: CouchDBServer,

@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientTimeout
+from aiohttp.client_proto import ResponseHandler
 
-from aiocouch import CouchDB, Database, Document, InvalidTypeError, TransportError
+from aiocouch import (
+    CouchDB,
+    Database,
+    Document,
+    InvalidTypeError,
+    NotFoundError,
+    TransportError,
+)
 from aiocouch._tracked import of_text
+from aiocouch._transport import body
 from aiocouch._transport.limits import silence_of
+from aiocouch.changes import options
 from tests.wire.canned import Answer, CannedServer, doc_row, json_answer, rows_text
 
 if TYPE_CHECKING:
@@ -147,3 +157,36 @@ async def test_many_callers_of_one_document_read_it_once_alone(canned: CannedSer
 def test_a_timeout_is_one_of_aiohttp(timeout: Any) -> None:
     with pytest.raises(InvalidTypeError, match=r"must be an aiohttp\.ClientTimeout, not"):
         CouchDB("http://127.0.0.1:1", timeout=timeout)
+
+
+@asynccontextmanager
+async def server_of_deleted_database() -> AsyncIterator[str]:
+    """A server whose feeds begin, and then say nothing: the database is gone."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        if asked.startswith(b"HEAD"):
+            writer.write(b"HTTP/1.1 404 Object Not Found\r\nContent-Length: 3\r\n\r\n")
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            writer.write(b'e\r\n{"results":[\n\n\r\n')
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("keeps_its_limit", [True, False])
+async def test_a_feed_of_a_database_that_is_gone_does_not_hang(
+    monkeypatch: pytest.MonkeyPatch, keeps_its_limit: bool
+) -> None:
+    monkeypatch.setattr(options, "_LEAST_PATIENCE", 0.2)
+    monkeypatch.setattr(body, "_LATER", 0.2)
+    if not keeps_its_limit:  # as aiohttp's own may be lost
+        monkeypatch.setattr(ResponseHandler, "_on_read_timeout", lambda _: None)
+    async with server_of_deleted_database() as url, CouchDB(url, retry=None) as couchdb:
+        feed = Database(couchdb, "db").changes(feed="longpoll", heartbeat=20)
+        with pytest.raises(NotFoundError):
+            await asyncio.wait_for(anext(feed), 5)

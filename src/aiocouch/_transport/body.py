@@ -17,6 +17,8 @@ __all__ = ["FOREIGN", "ResponseBody"]
 FOREIGN = (aiohttp.ClientError, TimeoutError)
 """What aiohttp raises when no whole answer comes."""
 
+_LATER = 1.0  # seconds: aiohttp's own limit comes first, for its words are better
+
 
 class ResponseBody:
     """The bytes behind the head of an answer. `close` it.
@@ -25,8 +27,11 @@ class ResponseBody:
     where the reader then gets it. An error that happens meanwhile is raised behind what came before.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, place: Place) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, place: Place, silence: float | None = None
+    ) -> None:
         self.response = response
+        self._limit = None if silence is None else silence + _LATER
         self._place = place
         self._spool: Spool | None = None
         self._reading_on: asyncio.Task[None] | None = None
@@ -41,7 +46,7 @@ class ResponseBody:
             raise self._cut
         self._place.return_to()
         try:
-            chunk = await self.response.content.readany()
+            chunk = await self._any()
         except FOREIGN as error:
             self._place.leave()
             if self._cut is not None:
@@ -55,6 +60,13 @@ class ResponseBody:
         else:
             self._place.leave()
         return chunk
+
+    async def _any(self) -> bytes:
+        """What has come. The limit is our own as well: aiohttp may lose its, as in a feed of CouchDB
+        3.5.2 whose database is deleted.
+        """
+        async with asyncio.timeout(self._limit):
+            return await self.response.content.readany()
 
     async def rest(self, seconds: float) -> None:
         """Leave the socket alone for a moment, so that the kernel gathers what comes."""
@@ -108,7 +120,7 @@ class ResponseBody:
     async def _read_on(self, spool: Spool) -> None:
         try:
             while self._place.is_wanted():
-                if piece := await self.response.content.readany():
+                if piece := await self._any():
                     await spool.put(piece)
                 else:
                     self._place.leave()

@@ -93,7 +93,8 @@ class Send:
         except BaseException:
             place.leave()
             raise
-        body = ResponseBody(response, place)
+        silence = request.timeout.sock_read if request.timeout is not None else None
+        body = ResponseBody(response, place, silence)
         self._coming[body] = request.method, request.path
         return body
 

@@ -187,6 +187,11 @@ async def _follow(progress: _Progress) -> _Events:
                     yield DeletedEvent(row) if deleted else ChangedEvent(row, database)
                     progress.last_sequence = sequence
         await _end(progress, stream)
+    except TimeoutError:
+        progress.is_over = True
+        if waits(progress.options):  # the server may be silent because the database is gone
+            await Presence(database.remote, database.endpoint).look()
+        raise
     except Exception:  # not when a loop is left: another may go on
         progress.is_over = True
         raise
