@@ -3,7 +3,7 @@
     make demo                                                  # on an embedded server
     make demo COUCHDB_URL=http://user:password@localhost:5984  # on yours
 
-It works in a database of its own, which it deletes in the end.
+It works in a database of its own, which it deletes at the end.
 """
 
 import asyncio

@@ -5,6 +5,9 @@
 - A block of ``text`` right behind one of ``python`` is what that block prints; ``...`` in it
   stands for any text.
 - A block of ``python`` under the comment ``<!-- test file -->`` is a test file and runs in pytest.
+- One under the comment ``<!-- program -->`` is a whole program and runs in a Python of its own.
+- ``"http://127.0.0.1:5984", "admin", "admin"``, which is what ``aiocouch serve`` starts, stands for
+  the server of the tests.
 - Blocks of other languages do not run.
 """
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _TEST_FILE = "<!-- test file -->"
+_PROGRAM = "<!-- program -->"
+_SERVED = '"http://127.0.0.1:5984", "admin", "admin"'
 _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -38,6 +43,12 @@ class Block:
     code: str
     output: str | None
     is_test_file: bool
+    is_program: bool = False
+
+    @property
+    def runs_in_page(self) -> bool:
+        """Whether it is a part of its page, and no file of its own."""
+        return not (self.is_test_file or self.is_program)
 
 
 def blocks_of(page: Path) -> list[Block]:
@@ -61,24 +72,26 @@ def _block(page: Path, text: str, fence: re.Match[str], after: re.Match[str] | N
         inspect.cleandoc("\n" + fence[3]),
         printed,
         text[: fence.start()].rstrip().endswith(_TEST_FILE),
+        text[: fence.start()].rstrip().endswith(_PROGRAM),
     )
 
 
 async def run_block(block: Block, namespace: dict[str, Any]) -> None:
     """Run a block; AssertionError when it prints something else than the page says."""
     # Line numbers as in the page, so that a traceback points to it.
-    source = "\n" * (block.line - 1) + block.code
+    source = "\n" * (block.line - 1) + block.code.replace(_SERVED, "SERVER_URL, USER, PASSWORD")
     code = compile(source, str(block.page), "exec", flags=_AWAIT, dont_inherit=True)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         result = eval(code, namespace)
         if inspect.iscoroutine(result):
             await result
-    if block.output is not None:
-        _compare(block, printed.getvalue())
+    compare(block, printed.getvalue())
 
 
-def _compare(block: Block, printed: str) -> None:
-    assert block.output is not None
+def compare(block: Block, printed: str) -> None:
+    """Raise AssertionError when a block has printed something else than the page says."""
+    if block.output is None:
+        return
     same = doctest.OutputChecker().check_output(block.output, printed, _FLAGS)
     assert same, f"{block.page}:{block.line} prints\n{printed}\nand not\n{block.output}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.docs.blocks import blocks_of, run_block
+from tests.docs.blocks import Block, blocks_of, compare, run_block
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITH_CODE = [page for page in PAGES if any(not b.is_test_file for b in blocks_of(page))]
+WITH_CODE = [page for page in PAGES if any(b.runs_in_page for b in blocks_of(page))]
 TEST_FILES = [block for page in PAGES for block in blocks_of(page) if block.is_test_file]
+PROGRAMS = [block for page in PAGES for block in blocks_of(page) if block.is_program]
 
 INI = """\
 [pytest]
@@ -58,7 +59,7 @@ async def test_page(
         "db": db,
     }
     for block in blocks_of(page):
-        if not block.is_test_file:
+        if block.runs_in_page:
             await run_block(block, namespace)
 
 
@@ -80,6 +81,24 @@ def test_test_files(couchdb_server: CouchDBServer, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: f"{block.page.stem}-{block.line}")
+def test_program(block: Block, tmp_path: Path) -> None:
+    """The whole programs run as they stand."""
+    file = tmp_path / "program.py"
+    file.write_text(block.code, encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "-W", "error", file],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert not result.stderr
+    compare(block, result.stdout)
+
+
 def test_there_is_something_to_run() -> None:
     assert len(WITH_CODE) > 10
     assert TEST_FILES
+    assert PROGRAMS

@@ -1,0 +1,42 @@
+"""The README is read on a forge: its links lead somewhere, and it has nothing that only Sphinx knows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_ROLE = re.compile(r"\{[a-z-]+\}`")
+_TOTALS = re.compile(r"(\w[\w ]*?) (\d+)(?: and (\d+) in part)?(?:,|\.$)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("link", sorted(set(_LINK.findall(README))))
+def test_links_lead_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (ROOT / link).exists()
+
+
+def test_it_has_links() -> None:
+    assert len(_LINK.findall(README)) > 10
+
+
+def test_nothing_is_for_sphinx_alone() -> None:
+    assert not _ROLE.search(README)
+    assert "<!-- hidden" not in README
+
+
+def test_code_is_on_the_first_screen() -> None:
+    assert "```python" in "\n".join(README.splitlines()[:10])
+
+
+def test_it_counts_endpoints_as_their_page_does() -> None:
+    page = (ROOT / "docs" / "endpoints.md").read_text("utf-8")
+    ours = re.search(r"^aiocouch: (\d+) of (\d+); (.*)$", page, re.MULTILINE)
+    assert ours
+    row = next(line for line in README.splitlines() if line.startswith("| [Endpoints]"))
+    assert f"of {ours[2]} | {ours[1]} |" in row
+    for _, number, in_part in _TOTALS.findall(ours[3]):
+        assert f"| {number}, {in_part} in part |" in row
