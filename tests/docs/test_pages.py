@@ -52,6 +52,7 @@ async def test_page(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {
+        "__name__": page.stem,
         "SERVER_URL": couchdb_server.url,
         "USER": couchdb_server.user,
         "PASSWORD": couchdb_server.password,
