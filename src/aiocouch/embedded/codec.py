@@ -27,7 +27,7 @@ def decode(text: bytes | str) -> Any:
 
 
 def decode_any(text: bytes | str) -> Any:
-    """Decode JSON text of any depth; msgspec.DecodeError or ValueError for what is no JSON."""
+    """Decode JSON text of any depth; msgspec.DecodeError or ValueError for what is not JSON."""
     try:
         return _decoder.decode(text)
     except RecursionError:

@@ -50,7 +50,7 @@ def printed(value: Any) -> str:
 
 
 def flattened(value: Any) -> bytes:
-    """Give the bytes of a text, or of a list of texts, bytes (numbers) and such lists.
+    """Return the bytes of a text, or of a list of texts, bytes (numbers) and such lists.
 
     Anything else raises ValueError: Erlang would say `badarg`.
     """

@@ -29,84 +29,84 @@ class CouchError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, str]:
-        """Give the JSON object that tells of the error."""
+        """Return the JSON object that tells of the error."""
         if self.reason is None:
             return {"error": self.error}
         return {"error": self.error, "reason": self.reason}
 
 
 def bad_request(reason: str, error: str = "bad_request") -> CouchError:
-    """400; `error` may be more precise, such as `query_parse_error`."""
+    """Return a 400; `error` may be more precise, such as `query_parse_error`."""
     return CouchError(400, error, reason)
 
 
 def query_parse_error(reason: str) -> CouchError:
-    """400 for a bad query option."""
+    """Return a 400 for a bad query option."""
     return CouchError(400, "query_parse_error", reason)
 
 
 def invalid_json() -> CouchError:
-    """400 for a body that is not JSON."""
+    """Return a 400 for a body that is not JSON."""
     return bad_request("invalid UTF-8 JSON")
 
 
 def unauthorized(reason: str) -> CouchError:
-    """401: log in first."""
+    """Return a 401: log in first."""
     return CouchError(401, "unauthorized", reason)
 
 
 def forbidden(reason: str) -> CouchError:
-    """403: known, but not allowed."""
+    """Return a 403: known, but not allowed."""
     return CouchError(403, "forbidden", reason)
 
 
 def not_found(reason: str = "missing") -> CouchError:
-    """404; the reason is `missing`, `deleted` or a sentence."""
+    """Return a 404; the reason is `missing`, `deleted` or a sentence."""
     return CouchError(404, "not_found", reason)
 
 
 def no_database() -> CouchError:
-    """404 for a database that is not there."""
+    """Return a 404 for a database that is not there."""
     return not_found("Database does not exist.")
 
 
 def method_not_allowed(allowed: Sequence[str]) -> CouchError:
-    """405; `allowed` in the order in which CouchDB lists them."""
+    """Return a 405; `allowed` in the order in which CouchDB lists them."""
     methods = ",".join(allowed)
     reason = f"Only {methods} allowed"
     return CouchError(405, "method_not_allowed", reason, {"Allow": methods})
 
 
 def not_acceptable(reason: str) -> CouchError:
-    """406: the server cannot answer in a type that the client takes."""
+    """Return a 406: the server cannot answer in a type that the client takes."""
     return CouchError(406, "not_acceptable", reason)
 
 
 def conflict() -> CouchError:
-    """409: the write is based on a revision that is no leaf."""
+    """Return a 409: the write is based on a revision that is not a leaf."""
     return CouchError(409, "conflict", "Document update conflict.")
 
 
 def precondition_failed(error: str, reason: str) -> CouchError:
-    """412."""
+    """Return a 412."""
     return CouchError(412, error, reason)
 
 
 def too_large(what: str) -> CouchError:
-    """413 for a document, request or attachment over its limit; `what` is the reason."""
+    """Return a 413 for a document, request or attachment over its limit; `what` is the reason."""
     return CouchError(413, "document_too_large", what)
 
 
 def bad_content_type(reason: str = "Content-Type must be application/json") -> CouchError:
-    """415: the body has a type that the endpoint does not take."""
+    """Return a 415: the body has a type that the endpoint does not take."""
     return CouchError(415, "bad_content_type", reason)
 
 
 def insufficient_storage(reason: str = "database_dir is too full") -> CouchError:
-    """507: the disk is fuller than `[disk_monitor]` allows."""
+    """Return a 507: the disk is fuller than `[disk_monitor]` allows."""
     return CouchError(507, "insufficient_storage", reason)
 
 
 def internal(reason: str, error: str = "unknown_error") -> CouchError:
-    """500: CouchDB crashes here, and we say so in the same words."""
+    """Return a 500: CouchDB crashes here, and we say so in the same words."""
     return CouchError(500, error, reason)

@@ -50,12 +50,12 @@ class Hooks:
 
     @staticmethod
     def of(hooks: Mapping[str, _Hook], name: str) -> _Hook | None:
-        """Give the function for a database: that of its name, or of what ends its name."""
+        """Return the function for a database: that of its name, or of what ends its name."""
         found = hooks.get(name)
         return hooks.get(name.rpartition("/")[2]) if found is None else found
 
     def must_check(self, database: Database) -> bool:
-        """Tell whether documents that are written to this database have to be checked."""
+        """Return whether documents that are written to this database have to be checked."""
         return database.name in self.rules or self.needs_validation(database)
 
     async def check(

@@ -18,7 +18,7 @@ METRICS_ROLE = "_metrics"
 #: The part of a security object that matters, as it came from JSON.
 SecurityObject: TypeAlias = "Mapping[str, object]"
 
-#: A name, None without one. A token may bring any other JSON: a number is no rare one.
+#: A name, None without one. A token may bring any other JSON: numbers are not rare.
 UserName: TypeAlias = str | int | float | list[Any] | dict[str, Any] | None
 
 ADMINS_ONLY: dict[str, object] = {
@@ -50,7 +50,7 @@ class User(msgspec.Struct, frozen=True):
         return self.name is None
 
     def context(self, database: str) -> dict[str, object]:
-        """Give the user context that design functions see: `{"db", "name", "roles"}`."""
+        """Return the user context that design functions see: `{"db", "name", "roles"}`."""
         return {"db": database, "name": self.name, "roles": list(self.roles)}
 
 
@@ -62,12 +62,12 @@ SYSTEM = User(None, (SERVER_ADMIN_ROLE,))
 
 
 def is_database_admin(user: User, security: SecurityObject) -> bool:
-    """Tell whether the user is a server admin or named among the admins of a database."""
+    """Return whether the user is a server admin or named among the admins of a database."""
     return user.is_server_admin or _listed(user, security.get("admins"))
 
 
 def is_database_member(user: User, security: SecurityObject) -> bool:
-    """Tell whether the user may read and write the documents of a database.
+    """Return whether the user may read and write the documents of a database.
 
     A database without members is open to everybody. `readers`, the old name of `members`, still
     counts when there are no `members`.
@@ -79,7 +79,7 @@ def is_database_member(user: User, security: SecurityObject) -> bool:
 
 
 def is_valid_security(value: object) -> bool:
-    """Tell whether CouchDB would store `value` as a security object."""
+    """Return whether CouchDB would store `value` as a security object."""
     if not isinstance(value, dict):
         return False
     groups = (value.get("admins", {}), value.get("members", value.get("readers", {})))

@@ -22,7 +22,7 @@ _LONGEST_LINE = 1 << 20
 
 
 def _in_url(host: str) -> str:
-    """Give a host as it stands in a URL, where an address of IPv6 has brackets."""
+    """Return a host as it stands in a URL, where an address of IPv6 has brackets."""
     return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
@@ -40,7 +40,7 @@ class EmbeddedCouchDB:
     written there. `ui` is a folder with the files of a page such as Fauxton, for `/_utils/`.
 
     Raises FolderInUseError when another process has the folder, StorageError when its files
-    cannot be used (FormatError, when a later version has written them), OSError when it is no
+    cannot be used (FormatError, when a later version has written them), OSError when it is not a
     folder, may not be written, or nobody can listen there.
     """
 
@@ -127,19 +127,19 @@ class EmbeddedCouchDB:
 
     @property
     def server(self) -> Server:
-        """Give the state of the running server."""
+        """The state of the running server."""
         if self._server is None:
             raise RuntimeError("the server is not running")
         return self._server
 
     @property
     def url(self) -> str:
-        """Give the URL of the running server, without credentials: `http://127.0.0.1:41234`."""
+        """The URL of the running server, without credentials: `http://127.0.0.1:41234`."""
         return f"http://{self.server.address}"
 
     @property
     def url_with_credentials(self) -> str:
-        """Give the URL with the admin's name and password in it."""
+        """The URL with the admin's name and password in it."""
         if self.admin is None:
             return self.url
         name, password = (quote(part, safe="") for part in self.admin)

@@ -193,4 +193,4 @@ def test_a_damaged_system_database_is_named(served: Path, name: str) -> None:
 
 def test_settings_that_are_no_text_are_refused(served: Path) -> None:
     (served / "local.ini").write_bytes(b"\xff\xfe")
-    assert refusal(served) == f"The file {served / 'local.ini'} is no text in UTF-8."
+    assert refusal(served) == f"The file {served / 'local.ini'} is not UTF-8 text."

@@ -181,7 +181,7 @@ async def test_pages_that_are_damaged_are_told_when_they_are_read(tmp_path: Path
 async def test_a_file_of_settings_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "local.ini"
     path.write_bytes(b"[a]\nb = \xff\n")
-    with pytest.raises(StorageError, match=r"local.ini is no text in UTF-8"):
+    with pytest.raises(StorageError, match=r"local.ini is not UTF-8 text"):
         Configuration(path)
 
 

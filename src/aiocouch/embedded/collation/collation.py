@@ -59,7 +59,7 @@ _INVERTED = bytes(255 - byte for byte in range(256))
 
 
 def sort_key(value: object) -> bytes:
-    """Give the sort key of a decoded JSON value."""
+    """Return the sort key of a decoded JSON value."""
     try:
         return _MAKERS[type(value)](value)
     except RecursionError:
@@ -67,7 +67,7 @@ def sort_key(value: object) -> bytes:
 
 
 def raw_sort_key(value: object) -> bytes:
-    """Give the sort key of a value in a view with raw collation."""
+    """Return the sort key of a value in a view with raw collation."""
     try:
         return _RAW_MAKERS[type(value)](value)
     except RecursionError:
@@ -77,7 +77,7 @@ def raw_sort_key(value: object) -> bytes:
 def _deep_key(
     value: object, makers: Mapping[type, KeyMaker], array: bytes, object_: bytes
 ) -> bytes:
-    """Give the key of a value that is nested too deep for functions that call themselves."""
+    """Return the key of a value that is nested too deep for functions that call themselves."""
     parts: list[bytes] = []
     left: list[Any] = [value]
     while left:
@@ -125,7 +125,7 @@ def _integer_key(value: int) -> bytes:
 
 
 def _big_key(size: int) -> bytes:
-    """Give the greatest float that is not more, and what is missing to it."""
+    """Return the greatest float that is not more, and what is missing to it."""
     shift = size.bit_length() - 53
     if shift > _LARGEST_SHIFT:
         whole = size.to_bytes(shift // 8 + 8, "big")

@@ -62,7 +62,7 @@ _ASCII_IGNORED = bytes(code for code in range(128) if not _ASCII_PRIMARY[code])
 
 
 def string_key(text: str) -> bytes:
-    """Give the sort key of a string. It ends itself: no key is the beginning of another."""
+    """Return the sort key of a string. It ends itself: no key is the beginning of another."""
     if text.isascii():
         data = text.encode("ascii")
         primary = data.translate(_ASCII_PRIMARY, _ASCII_IGNORED)
@@ -102,7 +102,7 @@ def _weights(text: str) -> list[_Weights]:
 
 
 def _weights_with_contractions(text: str, table: _Table) -> Iterator[_Weights]:
-    """Some characters weigh together, even with another accent in between (й, เก)."""
+    """Yield weights; some characters weigh together, even with another accent in between (й, เก)."""
     place = 0
     while place < len(text):
         if text[place] not in table.starters:
@@ -164,14 +164,14 @@ class _Table:
             self.starters[name[0]] = max(len(name), self.starters.get(name[0], 0))
 
     def longest(self, text: str, place: int) -> str:
-        """Give the longest contraction at a place, or the one character that is there."""
+        """Return the longest contraction at a place, or the one character that is there."""
         for size in range(self.starters[text[place]], 1, -1):
             if text[place : place + size] in self.contractions:
                 return text[place : place + size]
         return text[place]
 
     def find(self, code: int) -> _Weights | None:
-        """Give the weights of a code point, None where none is assigned."""
+        """Return the weights of a code point, None where none is assigned."""
         place = bisect_left(self._codes, code)
         if place < len(self._codes) and self._codes[place] == code:
             return self._entry(place)
@@ -187,7 +187,7 @@ class _Table:
         )
 
     def _primary(self, rank: int) -> bytes:
-        """Give the bytes of a rank, none for rank 0."""
+        """Return the bytes of a rank, none for rank 0."""
         if rank == 0:
             return b""
         if rank > self._head["primaries"]:
@@ -199,7 +199,7 @@ class _Table:
         return bytes((2 * place + 2,)) + _two_bytes(rank - before - 1)
 
     def _han_index(self, code: int) -> int | None:
-        """Give the place of a Han character among all of them."""
+        """Return the place of a Han character among all of them."""
         first, length, index = self._han_run(code)
         return index + code - first if first <= code < first + length else None
 

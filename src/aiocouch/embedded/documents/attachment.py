@@ -73,14 +73,14 @@ class Compression(msgspec.Struct, frozen=True):
     level: int = DEFAULT_LEVEL
 
     def applies_to(self, content_type: str) -> bool:
-        """Whether content of this type is compressed."""
+        """Return whether content of this type is compressed."""
         if self.level <= 0:
             return False
         patterns = (text.strip() for text in self.types.split(","))
         return any(_type_matches(pattern, content_type) for pattern in patterns if pattern)
 
     def encoder(self, content_type: str) -> Encoder:
-        """Give an encoder for plain bytes of this type."""
+        """Return an encoder for plain bytes of this type."""
         return Encoder(level=self.level if self.applies_to(content_type) else None)
 
 

@@ -55,24 +55,24 @@ class Edit(msgspec.Struct):
 
     @property
     def is_local(self) -> bool:
-        """Tell whether it goes to the documents that are not replicated."""
+        """Whether it goes to the documents that are not replicated."""
         return self.id.startswith(LOCAL)
 
     @property
     def is_design(self) -> bool:
-        """Tell whether it is a design document."""
+        """Whether it is a design document."""
         return self.id.startswith(DESIGN)
 
     @property
     def attachments(self) -> list[SentAttachment]:
-        """Give the attachments; those whose bytes should have followed are stubs by now."""
+        """The attachments; those whose bytes should have followed are stubs by now."""
         return [item for item in self.members if isinstance(item, SentAttachment)]
 
 
 def read_edit(value: object, compression: Compression, *, doc_id: str | None = None) -> Edit:
     """Take a document apart. `doc_id` (of the path) wins over its `_id`; without any, the id is "".
 
-    Raises CouchError 400 with the words of CouchDB for what no document may hold.
+    Raise CouchError 400 with the words of CouchDB for what no document may hold.
     """
     if not isinstance(value, dict):
         raise bad_request("Document must be a JSON object")
@@ -111,7 +111,7 @@ def _read_special(
 
 
 def read_attachments(value: object, compression: Compression) -> list[SentAttachment | Follows]:
-    """Read the member `_attachments`; raises CouchError 400 for a bad one."""
+    """Read the member `_attachments`; raise CouchError 400 for a bad one."""
     try:
         return read_members(value, compression)
     except InvalidMembersError as error:
@@ -140,7 +140,7 @@ def _read_revisions(edit: Edit, value: object) -> bool:
     if not isinstance(ids, list):
         raise _invalid("_revisions.ids isn't a array.")
     hashes = [_read_hash(start, item) for item in ids]
-    # generations below 1 there are none, though some say so
+    # there are no generations below 1, though some say so
     known = hashes[: max(start, 1)]
     edit.revs = tuple((start - n, item) for n, item in enumerate(known))
     return bool(start or ids)
@@ -156,7 +156,7 @@ def _read_hash(start: int, value: object) -> bytes:
 
 
 def _bytes_of(value: object) -> bytes:
-    """Give the bytes of a string; to Erlang a list of bytes and strings is one as well."""
+    """Return the bytes of a string; to Erlang a list of bytes and strings is one as well."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, list):
@@ -179,7 +179,7 @@ def read_rev(value: object) -> Rev:
 
 
 def with_lucene_versions(body: dict[str, Any]) -> dict[str, Any]:
-    """Give a new design document with the version of Lucene in each index of `nouveau`.
+    """Return a new design document with the version of Lucene in each index of `nouveau`.
 
     CouchDB stores it there whether or not Nouveau runs.
     """

@@ -38,7 +38,7 @@ def check_partitioned_id(doc_id: str) -> None:
 
 
 def partition_range(partition: str) -> tuple[str, str]:
-    """Give the ids between which the documents of a partition are: first included, last not."""
+    """Return the ids between which the documents of a partition are: first included, last not."""
     return f"{partition}:", f"{partition};"
 
 

@@ -94,17 +94,17 @@ class RevTree:
         return tree
 
     def dump(self) -> bytes:
-        """Give the tree as bytes, equal for equal trees."""
+        """Return the tree as bytes, equal for equal trees."""
         if self._blob is None:
             self._blob = _pack(self.nodes)
         return self._blob
 
     def __eq__(self, other: object) -> bool:
-        """Trees are equal when their revisions, bodies and branches are."""
+        """Return whether the revisions, bodies and branches are equal."""
         return isinstance(other, RevTree) and self.dump() == other.dump()
 
     def __hash__(self) -> int:
-        """Equal trees have equal hashes."""
+        """Return a hash, equal for equal trees."""
         return hash(self.dump())
 
     def __repr__(self) -> str:
@@ -156,18 +156,18 @@ class RevTree:
         return [node for node in self.ranked_leaves[1:] if node.deleted]
 
     def find(self, rev: Rev) -> Node | None:
-        """Give the node of a revision, or None."""
+        """Return the node of a revision, or None."""
         blob = self._blob
         if blob is not None and blob[:1] == _CHAIN:
             return _find_in_chain(blob, rev)
         return next((node for node in self.nodes if node.rev == rev), None)
 
     def find_leaf(self, rev: Rev) -> Node | None:
-        """Give the node of a revision if it is a leaf, else None: only leaves can be edited."""
+        """Return the node of a revision if it is a leaf, else None: only leaves can be edited."""
         return next((node for node in self.leaves if node.rev == rev), None)
 
     def ancestry(self, revision: Rev | Node) -> list[Node]:
-        """Give a revision and its ancestors, newest first (`_revisions`); [] if unknown.
+        """Return a revision and its ancestors, newest first (`_revisions`); [] if unknown.
 
         A node names its place; of a revision that stands in two branches the first counts.
         """
@@ -180,15 +180,15 @@ class RevTree:
         return found
 
     def latest(self, rev: Rev) -> list[Node]:
-        """Give the leaves that descend from a revision (`latest=true`), or itself if a leaf."""
+        """Return the leaves that descend from a revision (`latest=true`), or itself if a leaf."""
         return [leaf for leaf in self.leaves if rev in self._path_of(leaf)]
 
     def missing(self, revs: Iterable[Rev]) -> list[Rev]:
-        """Give those revisions that the tree does not know, sorted."""
+        """Return those revisions that the tree does not know, sorted."""
         return sorted(rev for rev in set(revs) if self.find(rev) is None)
 
     def possible_ancestors(self, missing: Iterable[Rev]) -> list[Rev]:
-        """Give the leaves that a missing revision may descend from (`_revs_diff`), ranked."""
+        """Return the leaves that a missing revision may descend from (`_revs_diff`), ranked."""
         highest = max((rev[0] for rev in missing), default=0)
         return [leaf.rev for leaf in self.ranked_leaves if leaf.rev[0] < highest]
 
@@ -238,7 +238,7 @@ class RevTree:
     def purge(self, revs: Collection[Rev]) -> tuple[RevTree | None, list[Rev]]:
         """Remove those of `revs` that are leaves, and the ancestors no other leaf has.
 
-        Gives the tree that is left (None: nothing) and what was removed of `revs`.
+        Return the tree that is left (None: nothing) and what was removed of `revs`.
         """
         gone = [leaf.rev for leaf in self.leaves if leaf.rev in revs]
         if not gone:
@@ -262,7 +262,7 @@ class RevTree:
         return RevTree(blob + _chain_records(path[:new], deleted, pointer), None)
 
     def _indexes_of(self, leaf: Node) -> list[int]:
-        """Indexes of a leaf and its ancestors, newest first."""
+        """Return the indexes of a leaf and its ancestors, newest first."""
         nodes = self.nodes
         index = nodes.index(leaf)
         found = []
@@ -279,7 +279,7 @@ class _Merger:
     """Puts one path into a list of nodes. Parents before children holds only afterwards."""
 
     def __init__(self, nodes: list[Node], path: Sequence[Node]) -> None:
-        """`path` is given oldest first; the parents its nodes name do not count."""
+        """Take `path`, oldest first; the parents that its nodes name do not count."""
         self.nodes = list(nodes)
         self.changed = False
         self._path = path
@@ -297,7 +297,7 @@ class _Merger:
         return "new_leaf" if began else "new_branch"
 
     def _meet(self, root: int) -> tuple[int, int] | None:
-        """Where the path and this root's branch meet: index of the node, place in the path."""
+        """Return where the path and this root's branch meet: index of the node, place in the path."""
         rev = self.nodes[root].rev
         ahead = rev[0] - self._path[0].rev[0]
         if ahead <= 0:
@@ -400,7 +400,7 @@ def _from_nodes(nodes: list[Node]) -> RevTree:
 
 
 def _in_tree_order(nodes: list[Node]) -> list[Node]:
-    """Depth first, siblings by hash, roots by generation and hash."""
+    """Return the nodes depth first, siblings by hash, roots by generation and hash."""
     children: dict[int, list[int]] = {}
     for index, node in enumerate(nodes):
         children.setdefault(node.parent, []).append(index)
@@ -444,7 +444,7 @@ def _pack_node(node: Node) -> bytes:
 
 
 def _chain_records(path: Sequence[Rev], deleted: bool, pointer: int) -> bytes:
-    """Records of a path that is given newest first: all but the newest have no body."""
+    """Return the records of a path that is given newest first: all but the newest have no body."""
     stubs = [_record.pack(digest, 0) for _, digest in path[:0:-1]]
     return b"".join(stubs) + _record.pack(path[0][1], pointer << 1 | deleted)
 

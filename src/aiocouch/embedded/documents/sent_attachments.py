@@ -26,7 +26,7 @@ class InvalidAttachmentError(ValueError):
 
 
 class InvalidMembersError(ValueError):
-    """`_attachments` is no object: CouchDB answers 400 doc_validation."""
+    """`_attachments` is not an object: CouchDB answers 400 doc_validation."""
 
 
 class MissingStubError(LookupError):
@@ -66,8 +66,8 @@ class Follows(msgspec.Struct, frozen=True):
 def read_members(members: object, compression: Compression) -> list[SentAttachment | Follows]:
     """Read a document's `_attachments` object.
 
-    Members that are no object are dropped, as CouchDB does. Raises `InvalidMembersError`
-    when `members` is no object, and `InvalidAttachmentError` for a bad name or bad data.
+    Members that are not objects are dropped, as CouchDB does. Raise `InvalidMembersError`
+    when `members` is not an object, and `InvalidAttachmentError` for a bad name or bad data.
     """
     if not isinstance(members, dict):
         raise InvalidMembersError("Bad special document member: _attachments")
@@ -135,9 +135,9 @@ def resolve_attachments(
 ) -> list[tuple[Attachment, bytes | None]]:
     """Join what was written with what the parent revision has.
 
-    Returns each attachment with its bytes, or None where they are in the store already.
+    Return each attachment with its bytes, or None where they are in the store already.
     `generation` is the new revision's number, which new content gets as `revpos`; None for
-    replicated writes, which say it themselves. Raises `MissingStubError`.
+    replicated writes, which say it themselves. Raise `MissingStubError`.
     """
     known = {attachment.name: attachment for attachment in parent}
     return [_resolve_one(item, known, generation) for item in incoming]

@@ -64,12 +64,12 @@ class Follower:
 
     @property
     def place(self) -> _Place:
-        """Give what followers have in common that need the same rows next."""
+        """What followers have in common that need the same rows next."""
         return self.cursor.last, self._key
 
     @property
     def is_asleep(self) -> bool:
-        """Tell whether it may be served."""
+        """Whether it may be served."""
         return self._future is not None and not self._future.done()
 
     def take(self, until: int, rows: list[ChangeRow], data: bytes) -> bool:
@@ -116,7 +116,7 @@ class Broadcast:
 
     @property
     def has_followers(self) -> bool:
-        """Tell whether anybody is served."""
+        """Whether anybody is served."""
         return bool(self._followers)
 
     async def follow(self, follower: Follower) -> bool:
@@ -176,7 +176,7 @@ class Broadcast:
             self._schedule()
 
     def _is_behind(self, follower: Follower) -> bool:
-        """Tell whether somebody has to do something for a follower."""
+        """Return whether somebody has to do something for a follower."""
         behind = follower.is_asleep and follower.cursor.seen < self._database.update_seq
         return behind and (follower.is_plain or follower.place not in self._asking)
 

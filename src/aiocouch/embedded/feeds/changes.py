@@ -50,11 +50,11 @@ class Leaf(NamedTuple):
     entry: Entry
 
     def text(self) -> bytes:
-        """Give the document as a selector sees it."""
+        """Return the document as a selector sees it."""
         return b"{}" if self.revision is None else render(self.revision)
 
     def text_with_revisions(self) -> bytes:
-        """Give the document as a filter function sees it."""
+        """Return the document as a filter function sees it."""
         if self.revision is None:
             return b"{}"
         path = self.entry.tree.ancestry(parse_revision(self.rev))
@@ -68,7 +68,7 @@ class Filter(Protocol):
 
     @property
     def key(self) -> Hashable:
-        """Give what two filters have in common that decide alike."""
+        """What two filters have in common that decide alike."""
         ...
 
     @property
@@ -77,11 +77,11 @@ class Filter(Protocol):
         ...
 
     def ids(self, database: Database) -> Sequence[str] | None:
-        """Give the documents to look at, None for all."""
+        """Return the documents to look at, None for all."""
         ...
 
     def wants(self, doc_id: str) -> bool:
-        """Whether a document can pass at all; asked first, so it must be quick."""
+        """Return whether a document can pass at all; asked first, so it must be quick."""
         ...
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
@@ -101,7 +101,7 @@ class Everything:
         return None
 
     def wants(self, doc_id: str) -> bool:
-        """Any document passes."""
+        """Return True: any document passes."""
         del doc_id
         return True
 
@@ -135,7 +135,7 @@ class Feed(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> Hashable:
-        """Give what two feeds have in common whose rows are the same."""
+        """What two feeds have in common whose rows are the same."""
         return self.filter.key, self.style, self.shown
 
 
@@ -177,7 +177,7 @@ async def walk(
 
 
 def _begin(feed: Feed, cursor: Cursor, until: int) -> int:
-    """Give the sequence behind which a pass looks for changes."""
+    """Return the sequence behind which a pass looks for changes."""
     cursor.seen = until
     if not feed.descending:
         return cursor.last
@@ -227,7 +227,7 @@ def _chunks(
 
 
 def _next_size(entries: Sequence[Entry]) -> int:
-    """Give the size of the next chunk: more than this one, but no more than some megabytes."""
+    """Return the size of the next chunk: more than this one, but no more than some megabytes."""
     average = sum(len(entry.body) for entry in entries) // len(entries) + 1
     return max(min(CHUNK, len(entries) * 4, _CHUNK_BYTES // average), 1)
 
@@ -258,7 +258,7 @@ async def _listed(
 
 
 def leaves_of(database: Database, entry: Entry, style: str) -> list[Leaf]:
-    """Give the revisions that a row of this style lists, the winner first."""
+    """Return the revisions that a row of this style lists, the winner first."""
     if style != ALL_LEAVES or entry.has_one_leaf:
         return [Leaf(entry.rev, entry.winner, entry)]
     return [
@@ -289,17 +289,17 @@ def _plain_row(
 
 
 def is_endless(feed: Feed, cursor: Cursor) -> bool:
-    """Tell whether a feed may get its rows together with others, one change after the other."""
+    """Return whether a feed may get its rows together with others, one change after the other."""
     return feed.seq_interval == 1 and not feed.descending and cursor.limit > NO_LIMIT // 2
 
 
 def is_plain(feed: Feed) -> bool:
-    """Tell whether the rows of an endless feed are those of `plain_rows`."""
+    """Return whether the rows of an endless feed are those of `plain_rows`."""
     return isinstance(feed.filter, Everything) and feed.document is None
 
 
 async def shared_rows(database: Database, feed: Feed, since: int) -> tuple[list[ChangeRow], int]:
-    """Give the rows of the next changes after `since`, and the sequence up to which they are all."""
+    """Return the rows of the next changes after `since`, and the sequence up to which they are all."""
     until = database.update_seq
     entries = database.changes(since, until, _FIRST_CHUNK + 1)
     if len(entries) > _FIRST_CHUNK:
@@ -313,7 +313,7 @@ async def shared_rows(database: Database, feed: Feed, since: int) -> tuple[list[
 
 
 def plain_rows(database: Database, since: int, until: int, style: str) -> list[ChangeRow] | None:
-    """Give the rows of all changes after `since` up to `until`; None where they are many."""
+    """Return the rows of all changes after `since` up to `until`; None where they are many."""
     entries = database.changes(since, until, _FIRST_CHUNK + 1)
     if len(entries) > _FIRST_CHUNK:
         return None

@@ -93,7 +93,7 @@ class DatabaseUpdates:
             self._journal.save((name, kind, seq) for (name, kind), seq in unsaved.items())
 
     def since(self, seq: int) -> list[DatabaseEvent]:
-        """Give the events after a sequence, oldest first."""
+        """Return the events after a sequence, oldest first."""
         found: list[DatabaseEvent] = []
         for (name, kind), number in reversed(self._latest.items()):
             if number <= seq:
@@ -124,5 +124,5 @@ class DatabaseUpdates:
 
 
 def descending(updates: Iterable[DatabaseEvent]) -> list[DatabaseEvent]:
-    """Give events latest first."""
+    """Return the events, latest first."""
     return sorted(updates, reverse=True)

@@ -39,8 +39,8 @@ class Patience(msgspec.Struct, frozen=True):
 def read_patience(timeout: str | None, heartbeat: str | None, longest: float) -> Patience:
     """Read the options `timeout` and `heartbeat` (milliseconds, or `true`).
 
-    `longest` is the configured limit in seconds. A heartbeat that is no positive number is a 400;
-    a timeout that is none raises ValueError.
+    `longest` is the configured limit in seconds. A heartbeat that is not a positive number is a 400;
+    a bad timeout raises ValueError.
     """
     if heartbeat is not None and heartbeat != "true":
         return Patience(min(longest, _heartbeat(heartbeat)), beats=True)
@@ -75,11 +75,11 @@ class Framing(ABC):
 
     @abstractmethod
     def row(self, text: bytes, seq: bytes) -> bytes:
-        """Give the bytes of one row; `seq` is its sequence as JSON text."""
+        """Return the bytes of one row; `seq` is its sequence as JSON text."""
 
     @abstractmethod
     def tail(self, facts: Mapping[str, object]) -> bytes:
-        """Give the bytes that end the feed; `facts` are `last_seq` and the like."""
+        """Return the bytes that end the feed; `facts` are `last_seq` and the like."""
 
 
 class ListFraming(Framing):
@@ -128,7 +128,7 @@ class EventFraming(Framing):
 
 
 def framing(kind: str) -> Framing:
-    """Give a fresh framing for a kind of feed."""
+    """Return a fresh framing for a kind of feed."""
     if kind == CONTINUOUS:
         return LineFraming()
     return EventFraming() if kind == EVENTSOURCE else ListFraming()
@@ -150,7 +150,7 @@ class Waiting:
     ) -> bool:
         """Wait until `news()` returns; call `beat()` whenever a beating feed has waited enough.
 
-        Gives what `news` gave; False when a feed without heartbeats has waited long enough, or
+        Return what `news` gave; False when a feed without heartbeats has waited long enough, or
         the server stops. A timer and a future are all that a waiting feed costs. `latest` tells
         the time of news, by the clock of the loop, that came while `news` did not return.
         """

@@ -27,12 +27,12 @@ class ById:
         self._wanted = frozenset(ids)
 
     def ids(self, database: Database) -> Sequence[str] | None:
-        """Give the ids: each document is looked up."""
+        """Return the ids: each document is looked up."""
         del database
         return self._ids
 
     def wants(self, doc_id: str) -> bool:
-        """Whether the id was named."""
+        """Return whether the id was named."""
         return doc_id in self._wanted
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
@@ -47,14 +47,14 @@ class DesignDocuments:
     is_slow = False
 
     def ids(self, database: Database) -> Sequence[str]:
-        """Give the ids of all design documents, deleted ones too."""
+        """Return the ids of all design documents, deleted ones too."""
         rows = database.reader.execute(
             "SELECT id FROM docs WHERE id >= '_design/' AND id < '_design0'"
         ).fetchall()
         return [row[0] for row in rows]
 
     def wants(self, doc_id: str) -> bool:
-        """Whether it is a design document."""
+        """Return whether it is a design document."""
         return doc_id.startswith("_design/")
 
     async def keep(self, leaves: Sequence[Leaf]) -> Sequence[bool]:
@@ -90,7 +90,7 @@ class ByDocument:
         return None
 
     def wants(self, doc_id: str) -> bool:
-        """Any document may pass."""
+        """Return True: any document may pass."""
         del doc_id
         return True
 

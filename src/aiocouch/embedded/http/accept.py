@@ -28,7 +28,7 @@ def _quality(parameters: str) -> float:
 
 
 def accepts_type(header: str | None, content_type: str) -> bool:
-    """Whether an `Accept` header takes a content type; none at all takes everything."""
+    """Return whether an `Accept` header takes a content type; none at all takes everything."""
     if not header or not header.strip():
         return True
     entries = _entries(header)
@@ -40,7 +40,7 @@ def accepts_type(header: str | None, content_type: str) -> bool:
 
 
 def accepts_no_encoding(header: str | None) -> bool:
-    """Whether an `Accept-Encoding` header refuses every form, or has a quality that is none."""
+    """Return whether an `Accept-Encoding` header refuses every form, or has a bad quality."""
     entries = _entries(header or "")
     if any(_BAD_QUALITY.search(part) for part in (header or "").split(",")):
         return True
@@ -49,6 +49,6 @@ def accepts_no_encoding(header: str | None) -> bool:
 
 
 def accepts_gzip(header: str | None) -> bool:
-    """Whether an `Accept-Encoding` header takes gzip."""
+    """Return whether an `Accept-Encoding` header takes gzip."""
     entries = _entries(header or "")
     return entries.get("gzip", entries.get("*", 0.0)) > 0

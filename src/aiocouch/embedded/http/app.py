@@ -35,7 +35,7 @@ loading.load_first()
 
 
 def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    """Give the handler of all requests to a server."""
+    """Return the handler of all requests to a server."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         return await _handle(server, request)
@@ -139,7 +139,7 @@ def _check_host(exchange: Exchange) -> None:
 
 
 def _use_override(exchange: Exchange) -> None:
-    # for clients that know no other methods than GET and POST
+    # for clients that know only GET and POST
     wanted = exchange.headers.get("X-HTTP-Method-Override")
     if exchange.method == "POST" and wanted in _OVERRIDES:
         exchange.method = wanted

@@ -13,7 +13,7 @@ _LOGIN_PAGE = "/_utils/session.html"
 
 
 def challenged(error: CouchError, exchange: Exchange) -> tuple[int, dict[str, str]]:
-    """Give the status and headers of an error; only a 401 gets others than its own."""
+    """Return the status and headers of an error; only a 401 gets others than its own."""
     headers = dict(error.headers)
     if error.status != 401:
         return error.status, headers

@@ -165,7 +165,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _function(exchange: Exchange, design: str, member: str, name: str) -> tuple[Unit, str]:
-    """Find a function of a design document; raises 404 when there is none."""
+    """Find a function of a design document; raise 404 when there is none."""
     database = exchange.database
     entry = database.get(f"_design/{design}")
     if entry is None or entry.deleted:

@@ -47,7 +47,7 @@ class _Policy(msgspec.Struct, frozen=True):
 def preflight_headers(
     method: str, headers: Mapping[str, str], config: Configuration
 ) -> dict[str, str] | None:
-    """Give the headers that answer a preflight request; None when it is not a granted one."""
+    """Return the headers that answer a preflight request; None when it is not a granted one."""
     origin = headers.get("Origin")
     wanted = headers.get("Access-Control-Request-Method")
     if method != "OPTIONS" or not origin or wanted is None or not _is_enabled(config):
@@ -66,7 +66,7 @@ def preflight_headers(
 
 
 def answer_headers(headers: Mapping[str, str], config: Configuration) -> dict[str, str]:
-    """Give the headers that let a browser show an answer to the page that asked for it."""
+    """Return the headers that let a browser show an answer to the page that asked for it."""
     origin = headers.get("Origin")
     if not origin or not _is_enabled(config):
         return {}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def database_info(database: Database) -> dict[str, Any]:
-    """Give what `GET /db` tells."""
+    """Return what `GET /db` tells."""
     return {
         "instance_start_time": str(database.created),
         "db_name": database.name,

@@ -69,7 +69,7 @@ def _require_database(exchange: Exchange) -> None:
 
 
 def _hides_design(exchange: Exchange) -> bool:
-    """Tell whether a read names a design document as `_design%2Fname`."""
+    """Return whether a read names a design document as `_design%2Fname`."""
     if exchange.method not in {"GET", "HEAD"} or len(exchange.segments) < 2:
         return False
     return exchange.segments[1].startswith("_design/")

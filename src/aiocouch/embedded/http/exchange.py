@@ -95,13 +95,13 @@ class Exchange:
 
     @property
     def database(self) -> Database:
-        """Give the database that the path names."""
+        """The database that the path names."""
         assert self._database is not None
         return self._database
 
     @property
     def has_database(self) -> bool:
-        """Tell whether the path names a database that exists."""
+        """Whether the path names a database that exists."""
         return self._database is not None
 
     def attach(self, database: Database) -> None:
@@ -116,11 +116,11 @@ class Exchange:
 
     @property
     def peer(self) -> str:
-        """Give the address of the client, without its port."""
+        """The address of the client, without its port."""
         return self.request.remote or ""
 
     def shown(self, record: R) -> R:
-        """Give what the user may see of a document; where he may not, raise 404 or 403.
+        """Return what the user may see of a document; where he may not, raise 404 or 403.
 
         Only the system databases hide anything.
         """
@@ -137,7 +137,7 @@ class Exchange:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Exchange:
-        """Give this request with another method and URL (path and query), from the same user.
+        """Return this request with another method and URL (path and query), from the same user.
 
         `body` and `headers` are given where they change; other headers stay.
         """
@@ -162,7 +162,7 @@ class Exchange:
     # reading
 
     def stream(self) -> AsyncIterator[bytes]:
-        """Give the body in pieces as they come, as sent (not decompressed)."""
+        """Return the body in pieces as they come, as sent (not decompressed)."""
         if self._sent is not None:
             # somebody has read it: the function that sent the request on to here
             return _at_once(self._sent)
@@ -170,13 +170,13 @@ class Exchange:
 
     @property
     def size(self) -> int:
-        """Give the number of bytes of the body: what was read of it, or what the client says."""
+        """The number of bytes of the body: what was read of it, or what the client says."""
         read = self._sent if self._body is None else self._body
         return (self.request.content_length or 0) if read is None else len(read)
 
     @property
     def written(self) -> int:
-        """Give the status of a write: 202 where more copies are asked for than one node has."""
+        """The status of a write: 202 where more copies are asked for than one node has."""
         wanted = self.query.text("w", "1") or ""
         return 202 if wanted.isdecimal() and int(wanted) > 1 else 201
 
@@ -225,7 +225,7 @@ class Exchange:
 
     @property
     def announces_body(self) -> bool:
-        """Tell whether the request has a body, be it an empty one."""
+        """Whether the request has a body, be it an empty one."""
         if self._sent:
             return True
         return "Content-Length" in self.headers or "Transfer-Encoding" in self.headers
@@ -251,24 +251,24 @@ class Exchange:
 
     @property
     def content_type(self) -> str:
-        """Give the media type of the body as sent, without parameters; "" where none."""
+        """The media type of the body as sent, without parameters; "" where none."""
         return self.headers.get("Content-Type", "").partition(";")[0].strip()
 
     # answering
 
     def url(self, *quoted: str) -> str:
-        """Give an absolute URL on this server; the segments are quoted already."""
+        """Return an absolute URL on this server; the segments are quoted already."""
         host = self.host or self.server.address
         is_secure = self._forwarded("ssl") == "on" or self._forwarded("proto") == "https"
         return f"{'https' if is_secure else 'http'}://{host}/{'/'.join(quoted)}"
 
     @property
     def host(self) -> str:
-        """Give the host that the client asked, with its port where it told one; "" where none."""
+        """The host that the client asked, with its port where it told one; "" where none."""
         return self._forwarded("host") or self.headers.get("Host") or ""
 
     def _forwarded(self, what: str) -> str | None:
-        """Give what a proxy in front tells; the configuration names the header."""
+        """Return what a proxy in front tells; the configuration names the header."""
         name = self.server.config.text(
             "chttpd", f"x_forwarded_{what}", f"X-Forwarded-{what.capitalize()}"
         )
@@ -297,7 +297,7 @@ class Exchange:
         )
 
     def _padding(self) -> tuple[bytes, bytes, str]:
-        """Give what stands around JSON that is called as a script (JSONP), and its type.
+        """Return what stands around JSON that is called as a script (JSONP), and its type.
 
         A bad name raises 400, once: the answer that tells so is plain.
         """
@@ -406,7 +406,7 @@ class Exchange:
         return {name: value for name, value in headers.items() if name.lower() in names}
 
     def default_headers(self) -> dict[str, str]:
-        """Give the headers that every answer has."""
+        """Return the headers that every answer has."""
         headers = {
             "Cache-Control": "must-revalidate",
             "Server": self._server_name(),
@@ -423,7 +423,7 @@ class Exchange:
         return SERVER_NAME if told else "CouchDB"
 
     def has_etag(self, etag: str) -> bool:
-        """Tell whether the client holds this version; `etag` with its quotes. `*` is none."""
+        """Return whether the client holds this version; `etag` with its quotes. `*` does not count."""
         sent = self.headers.get("If-None-Match")
         if sent is None:
             return False
@@ -434,7 +434,7 @@ class Exchange:
 def joined_headers(
     headers: CIMultiDictProxy[str],
 ) -> CIMultiDict[str] | CIMultiDictProxy[str]:
-    """Give headers of which each comes once: CouchDB joins the values of one that is repeated."""
+    """Return headers of which each comes once: CouchDB joins the values of one that is repeated."""
     # multidict 7 gives each name once as a key
     names = tuple([name for name, _ in headers.items()])
     if not _repeats_any(names):
@@ -457,7 +457,7 @@ async def _at_once(body: bytes) -> AsyncIterator[bytes]:
 
 
 def _origin_form(target: str) -> str:
-    """Give path and query of a target; it may be a whole URL, as proxies get, or have a fragment."""
+    """Return path and query of a target; it may be a whole URL, as proxies get, or have a fragment."""
     _, absolute, rest = target.partition("://") if target[:1] != "/" else ("", "", "")
     return ("/" + rest.partition("/")[2] if absolute else target).partition("#")[0]
 

@@ -43,7 +43,7 @@ class FeedAnswer:
 
     @property
     def framing(self) -> feeds.Framing:
-        """Give how rows become bytes."""
+        """How rows become bytes."""
         return self._framing
 
     def push(self, data: bytes) -> bool:

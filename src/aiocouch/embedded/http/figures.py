@@ -25,7 +25,7 @@ _CACHE = ("size", "memory", "max_memory", "full", "hits", "misses", "shard_count
 
 
 def system_figures(server: Server) -> dict[str, Any]:
-    """Give the answer of `_node/_local/_system`."""
+    """Return the answer of `_node/_local/_system`."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     # of what the process has, most cannot be told apart
     memory = {"other": 0, **dict.fromkeys(_KINDS, 0), "processes": usage.ru_maxrss * 1024}
@@ -54,7 +54,7 @@ def system_figures(server: Server) -> dict[str, Any]:
 
 
 def _message_queues(server: Server) -> dict[str, Any]:
-    """Give the queues before the databases, one of each kind for each that is open; none waits."""
+    """Return the queues before the databases, one of each kind for each that is open; none waits."""
     each: dict[str, int] = {}
     if server.databases.names():
         each = {"count": len(server.databases.names())}
@@ -63,7 +63,7 @@ def _message_queues(server: Server) -> dict[str, Any]:
 
 
 def levels(server: Server) -> dict[str, int]:
-    """Give the metrics of `_stats` that somebody else than the counters knows."""
+    """Return the metrics of `_stats` that the counters do not know."""
     jobs = Counter(job.state for job in server.replicator.jobs)
     return {
         "couchdb.open_databases": len(server.databases.names()),

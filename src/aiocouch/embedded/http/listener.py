@@ -21,7 +21,7 @@ __all__ = ["Listener", "with_merged_headers"]
 _BUFFER = 2**16
 _LONGEST_HEAD = 2**20
 _REQUEST_LINE = re.compile(rb"[A-Z]+ [^ \r\n]+ HTTP/1\.[01]\r\n")
-# Where a body ends is no matter of taste.
+# Where a body ends is not a matter of taste.
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -29,7 +29,7 @@ class Listener(web.Server):
     """`web.Server` whose connections take repeated headers; the parameters are the same."""
 
     def __call__(self) -> web.RequestHandler:
-        """Give the protocol of one more connection."""
+        """Return the protocol of one more connection."""
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
@@ -106,7 +106,7 @@ class _Parser:
 
 
 def _repeats_headers(head: bytes) -> bool:
-    """Tell whether a head, as far as it has come, has a header twice that can be put together."""
+    """Return whether a head, as far as it has come, has a header twice that can be put together."""
     if _REQUEST_LINE.match(head) is None:
         return False
     lines = head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
@@ -116,7 +116,7 @@ def _repeats_headers(head: bytes) -> bool:
 
 
 def with_merged_headers(data: bytes) -> bytes | None:
-    """Give a request whose repeated headers are put together; None if `data` is no such request.
+    """Return a request whose repeated headers are put together; None if `data` is not such a request.
 
     `data` has to begin with the request line and hold the whole head.
     """

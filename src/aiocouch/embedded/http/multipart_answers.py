@@ -49,7 +49,7 @@ Part = Package | bytes
 
 
 def package(record: Entry | Revision, extra: Iterable[tuple[str, Any]], shown: Shown) -> Package:
-    """Give a document whose attachments follow, as far as `shown` says so."""
+    """Return a document whose attachments follow, as far as `shown` says so."""
     stored = decode_list(record.attachments)
     members = multipart_members_text(stored, shown) if stored else None
     following = [item for item in stored if shown.includes(item)]

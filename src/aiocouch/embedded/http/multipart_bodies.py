@@ -45,7 +45,7 @@ async def read_related(
 
     `read` makes an edit of the document's JSON. The attachments follow in the order in which the
     document lists them, whatever names the parts carry. They are in the store when this returns.
-    Raises CouchError 400 for a body that does not hold what the document promises.
+    Raise CouchError 400 for a body that does not hold what the document promises.
     """
     reader = _reader(exchange)
     try:

@@ -63,7 +63,7 @@ _PHRASES = {
 
 
 def phrase(status: int) -> str:
-    """Give the reason phrase; a status that Erlang does not know is a server error to it."""
+    """Return the reason phrase; a status that Erlang does not know is a server error to it."""
     return _PHRASES.get(status, _UNKNOWN)
 
 

@@ -15,7 +15,7 @@ _COMMA = re.compile(r"\s*,\s*")
 def content_policy(
     config: Configuration, part: Literal["attachments", "showlist", "utils"], default: str
 ) -> dict[str, str]:
-    """Give the header with the content security policy of a part of the server, if it has one."""
+    """Return the header with the content security policy of a part of the server, if it has one."""
     if config.flag("csp", f"{part}_enable", default=True):
         return {"Content-Security-Policy": config.text("csp", f"{part}_header_value", default)}
     if part == "utils" and config.flag("csp", "enable", default=True):
@@ -25,7 +25,7 @@ def content_policy(
 
 
 def frame_policy(exchange: Exchange) -> dict[str, str]:
-    """Give the header that says whose frames may show an answer; none unless it is switched on."""
+    """Return the header that says whose frames may show an answer; none unless it is switched on."""
     config = exchange.server.config
     if not config.flag("chttpd", "enable_xframe_options", default=False):
         return {}

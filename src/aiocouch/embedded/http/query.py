@@ -18,7 +18,7 @@ _ESCAPED = re.compile("[\ud800-\udfff]")
 
 
 def read_pairs(text: str) -> Iterator[tuple[str, str]]:
-    """Give the names and values of a query or of the body of a form; a name alone has ""."""
+    """Yield the names and values of a query or of the body of a form; a name alone has ""."""
     for part in text.replace(";", "&").split("&"):
         if part:
             name, _, value = part.partition("=")
@@ -38,18 +38,18 @@ class Query:
         return bool(self.pairs) and any(name == known for known, _ in self.pairs)
 
     def text(self, name: str, default: str | None = None) -> str | None:
-        """Give the option as it stands, decoded from percent-encoding."""
+        """Return the option as it stands, decoded from percent-encoding."""
         for known, value in self.pairs:
             if known == name:
                 return value
         return default
 
     def is_true(self, name: str) -> bool:
-        """Tell whether the option is the text `true`; anything else is false."""
+        """Return whether the option is the text `true`; anything else is false."""
         return self.text(name) == "true"
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """Give a boolean option; another text raises query_parse_error."""
+        """Return a boolean option; another text raises query_parse_error."""
         value = self.text(name)
         if value is None:
             return default
@@ -58,7 +58,7 @@ class Query:
         return value.lower() == "true"
 
     def integer(self, name: str, default: int, minimum: int = 0) -> int:
-        """Give a whole number from `minimum`; anything else raises query_parse_error."""
+        """Return a whole number from `minimum`; anything else raises query_parse_error."""
         value = self.text(name)
         if value is None:
             return default
@@ -71,7 +71,7 @@ class Query:
         return number
 
     def json(self, name: str, default: Any = None) -> Any:
-        """Give an option that is JSON text, decoded; bad JSON is a 400."""
+        """Return an option that is JSON text, decoded; bad JSON is a 400."""
         value = self.text(name)
         if value is None:
             return default
@@ -81,7 +81,7 @@ class Query:
 def unquote_segment(segment: str, *, plus_is_space: bool = True) -> str:
     """Decode one segment of a path; `+` is a space, unless the server is told otherwise.
 
-    Bytes that are no UTF-8 become lone surrogates, see `is_utf8`.
+    Bytes that are not UTF-8 become lone surrogates, see `is_utf8`.
     """
     if "%" not in segment and "+" not in segment:
         return segment
@@ -95,5 +95,5 @@ def quoted_segment(text: str) -> str:
 
 
 def is_utf8(segment: str) -> bool:
-    """Tell whether a decoded segment is text, and can be kept or sent."""
+    """Return whether a decoded segment is text, and can be kept or sent."""
     return segment.isascii() or _ESCAPED.search(segment) is None

@@ -10,9 +10,9 @@ _RANGE = re.compile(r"\s*(\d*)\s*-\s*(\d*)\s*")
 
 
 def read_ranges(header: str | None, length: int) -> list[tuple[int, int]] | None:
-    """Give the ranges asked for as (first, last), both included; None for all bytes.
+    """Return the ranges asked for as (first, last), both included; None for all bytes.
 
-    A header that is no list of byte ranges is ignored. A range outside of `length` raises 416.
+    A header that is not a list of byte ranges is ignored. A range outside `length` raises 416.
     """
     unit, equals, text = (header or "").partition("=")
     if not equals or unit.strip() != "bytes":

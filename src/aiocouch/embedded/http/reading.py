@@ -43,12 +43,12 @@ class ReadOptions(msgspec.Struct, frozen=True):
 
     @property
     def lists_revisions(self) -> bool:
-        """Tell whether several revisions are asked for."""
+        """Whether several revisions are asked for."""
         return self.all_leaves or bool(self.open_revs)
 
     @property
     def sends_attachments(self) -> bool:
-        """Tell whether attachments come with their bytes."""
+        """Whether attachments come with their bytes."""
         return self.attachments or self.atts_since is not None
 
     def shown(self, path: Sequence[Rev]) -> Shown:
@@ -101,9 +101,9 @@ def _rev_list(text: str | None) -> tuple[Rev, ...]:
 def find_revision(
     database: Database, doc_id: str, options: ReadOptions
 ) -> tuple[Entry, Revision | None]:
-    """Give a document, and the revision that is asked for where that is not simply the winner.
+    """Return a document, and the revision that is asked for where that is not simply the winner.
 
-    Raises 404 `missing`, or `deleted` where the winner is deleted, unless that revision is named
+    Raise 404 `missing`, or `deleted` where the winner is deleted, unless that revision is named
     or deleted ones are asked for. With `latest` the winner answers for every revision, as in
     CouchDB.
     """
@@ -121,7 +121,7 @@ def find_revision(
 
 
 def winner_members(database: Database, entry: Entry, options: ReadOptions) -> Members:
-    """Give the members that the options add to the winner of a document."""
+    """Return the members that the options add to the winner of a document."""
     added: Members = []
     if options.revs_info:
         added.append(("_revs_info", _revs_info(database, entry)))
@@ -135,7 +135,7 @@ def winner_members(database: Database, entry: Entry, options: ReadOptions) -> Me
 
 
 def revision_members(database: Database, entry: Entry, rev: Rev, options: ReadOptions) -> Members:
-    """Give the members that the options add to any revision of a document."""
+    """Return the members that the options add to any revision of a document."""
     if not options.revs:
         return []
     path = entry.tree.ancestry(rev)[: database.revs_limit]
@@ -150,7 +150,7 @@ def text_of(
     options: ReadOptions,
     path: Sequence[Rev],
 ) -> bytes:
-    """Give the JSON text of a revision, its attachments as the options want them."""
+    """Return the JSON text of a revision, its attachments as the options want them."""
     if record.attachments is None or not (options.sends_attachments or options.att_encoding_info):
         return render(record, members)
     shown = members_text(database.reader, record.attachments, options.shown(path))
@@ -158,7 +158,7 @@ def text_of(
 
 
 def path_of(entry: Entry, rev: Rev, options: ReadOptions) -> list[Rev]:
-    """Give a revision and its ancestors where the options need to know them, else []."""
+    """Return a revision and its ancestors where the options need to know them, else []."""
     if not options.atts_since:
         return []
     return [node.rev for node in entry.tree.ancestry(rev)]
@@ -182,7 +182,7 @@ def _chosen_nodes(entry: Entry, options: ReadOptions) -> tuple[list[Node], list[
 def open_revisions(
     database: Database, entry: Entry | None, options: ReadOptions
 ) -> tuple[list[Revision], list[Rev]]:
-    """Give the revisions that `open_revs` names, and those whose body is not there."""
+    """Return the revisions that `open_revs` names, and those whose body is not there."""
     if entry is None:
         return [], sorted(set(options.open_revs or ()))
     nodes, missing = _chosen_nodes(entry, options)

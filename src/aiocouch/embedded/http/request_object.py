@@ -24,7 +24,7 @@ _SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "x-auth-c
 async def request_object(
     exchange: Exchange, doc_id: str | None = None, *, with_body: bool = True
 ) -> dict[str, Any]:
-    """Give `req` for a request in a database; `doc_id` names the document it is about.
+    """Return `req` for a request in a database; `doc_id` names the document it is about.
 
     `with_body` False keeps the body from the function, as CouchDB does in a changes feed. A
     query that says `key`, `startkey`, `endkey` or `descending` says them in JSON, or it is a 400.
@@ -72,7 +72,7 @@ def _form(exchange: Exchange, text: str) -> dict[str, str]:
 
 
 def user_context(exchange: Exchange) -> dict[str, Any]:
-    """Give the object `userCtx`: who asks, and in which database."""
+    """Return the object `userCtx`: who asks, and in which database."""
     user = exchange.user
     return {"db": exchange.database.name, "name": user.name, "roles": list(user.roles)}
 

@@ -27,7 +27,7 @@ class Target(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Give path and query."""
+        """Path and query."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
@@ -51,7 +51,7 @@ def apply_rules(
     query: Sequence[tuple[str, str]],
     base: str,
 ) -> Target:
-    """Give the target of the first rule that fits; 404 when none does.
+    """Return the target of the first rule that fits; 404 when none does.
 
     `segments` are what follows `_rewrite`, `base` the path of the design document. A rule
     without `to` is a 500, as is a variable that stands for what cannot be part of a path.
@@ -147,7 +147,7 @@ def _first(name: str, bindings: Iterable[_Binding], default: Any) -> Any:
 
 
 def _formatted(value: str, format_: Any) -> Any:
-    """Give a text in a format; what does not fit becomes the list of its bytes, as in CouchDB."""
+    """Return a text in a format; what does not fit becomes the list of its bytes, as in CouchDB."""
     if format_ == "int":
         try:
             return read_integer(value)
@@ -174,7 +174,7 @@ def _pair(name: str, value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Give a value as text: a list is what its texts and bytes make together."""
+    """Return a value as text: a list is what its texts and bytes make together."""
     try:
         return flattened(value).decode("utf-8", "surrogateescape")
     except ValueError:
@@ -182,7 +182,7 @@ def _text(value: Any) -> str:
 
 
 def resolve_path(base: str, path: str) -> str:
-    """Give the path that a relative one stands for, beginning at the design document.
+    """Return the path that a relative one stands for, beginning at the design document.
 
     Steps that lead out of the server stay in it, and so lead nowhere.
     """

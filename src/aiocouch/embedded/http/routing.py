@@ -115,12 +115,12 @@ def default_route(
 
 
 def find_server_route(segments: list[str]) -> Route | None:
-    """Give the route of a path that is not in a database, or None."""
+    """Return the route of a path that is not in a database, or None."""
     return _server.get(segments[0] if segments else "")
 
 
 def find_database_route(segments: list[str]) -> Route:
-    """Give the route of a path in a database."""
+    """Return the route of a path in a database."""
     if len(segments) == 1:
         return _default["database"]
     if len(segments) >= 4 and segments[1] == "_design" and segments[3] in _design:
@@ -132,7 +132,7 @@ def find_database_route(segments: list[str]) -> Route:
 
 
 def find_default(kind: Literal["database", "document", "attachment"]) -> Route:
-    """Give the default route of a kind."""
+    """Return the default route of a kind."""
     return _default[kind]
 
 

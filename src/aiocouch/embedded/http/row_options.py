@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def row_limit(exchange: Exchange, *, in_partition: bool) -> int | None:
-    """Give how many rows one query may give at most, None where the configuration sets no limit."""
+    """Return how many rows one query may give at most, None where the configuration sets no limit."""
     name = "partition_query_limit" if in_partition else "query_limit"
     return exchange.server.config.limit("query_server_config", name, None)
 
@@ -69,9 +69,9 @@ def _keys(value: object, refusal: CouchError) -> list[Any]:
 
 
 def span_of(options: ViewOptions, low: str | None = None, high: str | None = None) -> Span:
-    """Give the range of ids; `low` and `high` hold where no key is given.
+    """Return the range of ids; `low` and `high` hold where no key is given.
 
-    Keys that are no strings sort before all ids.
+    Keys that are not strings sort before all ids.
     """
     start = _bound(options.start, options.start_id)
     end = _bound(options.end, options.end_id)

@@ -39,7 +39,7 @@ class _Rule(msgspec.Struct, frozen=True):
     def url_for(
         self, host: Sequence[str], port: int | None, path: Sequence[str]
     ) -> tuple[str, list[str]] | None:
-        """Give the target and what remains of the path, None where the rule is for others."""
+        """Return the target and what remains of the path, None where the rule is for others."""
         if self.port not in (None, port) or tuple(path[: len(self.path)]) != self.path:
             return None
         found = _bound(self.host, host)
@@ -50,7 +50,7 @@ class _Rule(msgspec.Struct, frozen=True):
 
 
 def at_virtual_host(exchange: Exchange) -> Exchange:
-    """Give the request as the host name that it was sent to means it."""
+    """Return the request as the host name that it was sent to means it."""
     config = exchange.server.config
     if not config.has_section("vhosts"):
         return exchange
@@ -85,7 +85,7 @@ def _rule(name: str, target: str) -> _Rule:
 
 
 def _split(place: str) -> tuple[list[str], int | None]:
-    """Give the parts of a host name from its end, and the port."""
+    """Return the parts of a host name from its end, and the port."""
     found = _PORT.fullmatch(place)
     name, port = (place, None) if found is None else (found[1], int(found[2]))
     return [part for part in reversed(name.split(".")) if part], port
@@ -102,7 +102,7 @@ def _weight(part: str) -> tuple[int, str]:
 
 
 def _bound(rule: Sequence[str], host: Sequence[str]) -> tuple[dict[str, str], Sequence[str]] | None:
-    """Give what the names of a rule stand for, and what its `*` does; None: it does not match."""
+    """Return what the names of a rule stand for, and what its `*` does; None: it does not match."""
     names: dict[str, str] = {}
     for place, part in enumerate(rule):
         rest = host[place:]

@@ -55,7 +55,7 @@ class WorkerPool:
     async def call(self, unit: Unit, door: str, text: str, mapping: Mapping | None = None) -> Reply:
         """Go through a door of a unit.
 
-        Raises CouchError(500, "os_process_error") when the call takes too long or too much.
+        Raise CouchError(500, "os_process_error") when the call takes too long or too much.
         """
         limits = self.limits
         seconds = limits.seconds + (mapping.budget / 1000 if mapping else 0)
@@ -114,7 +114,7 @@ class WorkerPool:
             process.kill()
 
     def processes(self) -> list[int]:
-        """Give the ids of the processes that run."""
+        """Return the ids of the processes that run."""
         workers = [*self._idle, *self._busy]
         return [worker.pid for worker in workers if worker.pid is not None]
 
@@ -130,10 +130,10 @@ class WorkerPool:
 
 
 def timed_out() -> CouchError:
-    """500: the function ran longer than the server lets it."""
+    """Return a 500: the function ran longer than the server lets it."""
     return CouchError(500, "os_process_error", "OS process timed out.")
 
 
 def out_of_memory() -> CouchError:
-    """500: the function took more memory than the server lets it."""
+    """Return a 500: the function took more memory than the server lets it."""
     return CouchError(500, "os_process_error", "{exit_status,1}")

@@ -39,11 +39,11 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Give the id of the process, None before it starts and after its end."""
+        """The id of the process, None before it starts and after its end."""
         return None if self._process is None else self._process.pid
 
     def knows(self, unit: str) -> bool:
-        """Tell whether the process has this context already."""
+        """Return whether the process has this context already."""
         return unit in self._units
 
     async def start(self) -> None:
@@ -67,7 +67,7 @@ class WorkerProcess:
     async def call(self, order: Order, setup: tuple[str, str], seconds: float) -> Reply:
         """Send an order and wait for its reply, at most so long (wall clock).
 
-        `setup` goes along when the process does not know the unit. Raises WorkerLostError or
+        `setup` goes along when the process does not know the unit. Raise WorkerLostError or
         TimeoutError, after which the process must be killed.
         """
         self._remember(order, setup)

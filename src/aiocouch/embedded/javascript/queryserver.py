@@ -128,7 +128,7 @@ class QueryServer:
         return _open(await self._pool.call(unit, door, text.decode()))
 
     def processes(self) -> list[int]:
-        """Give the ids of the worker processes."""
+        """Return the ids of the worker processes."""
         return self._pool.processes()
 
     def close(self) -> None:
@@ -137,9 +137,9 @@ class QueryServer:
 
 
 def design_unit(scope: str, id_: str, rev: str, text: bytes, language: str) -> Unit:
-    """Give the context of a design document; `scope` tells databases apart.
+    """Return the context of a design document; `scope` tells databases apart.
 
-    Raises CouchError(500, "unknown_query_language") where it is not in JavaScript.
+    Raise CouchError(500, "unknown_query_language") where it is not in JavaScript.
     """
     if language.lower() != "javascript":
         raise CouchError(500, "unknown_query_language", language)
@@ -172,7 +172,7 @@ def _verdict(refusal: _Refusal) -> CouchError | None:
 
 
 def function_error(error: str, reason: Any) -> CouchError:
-    """Give the error that a function of a design document threw, as CouchDB answers it."""
+    """Return the error that a function of a design document threw, as CouchDB answers it."""
     if error == "conflict":
         return conflict()
     if reason is None:

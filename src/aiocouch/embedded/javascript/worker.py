@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiocouch.embedded.javascript.protocol import Mapped, Mapping, Order, Reply, Row
 
 _ODD_FLOAT = re.compile(r"e(?<=\de)[+-]|\.000")
-"""Finds a float that JavaScript writes otherwise than CouchDB, and some that are none."""
+"""Finds a float that JavaScript writes otherwise than CouchDB, and some other things."""
 
 _HALF = re.compile(r"(\\\\)|\\ud[89a-f][0-9a-f]{2}")
 STACK = 4 * 1024 * 1024
@@ -82,7 +82,7 @@ class Context:
 
 
 def _script(name: str) -> str:
-    """Give the text of a function in JavaScript that stands beside this file."""
+    """Return the text of a function in JavaScript that stands beside this file."""
     return Path(__file__).with_name(name).read_text("utf-8").rstrip()
 
 
@@ -121,7 +121,7 @@ class RowMaker:
         self._rows: list[list[Row]] = [[] for _ in mapping.raw]
 
     def rows(self, documents: list[list[list[Pair]]]) -> Mapped:
-        """Give the rows of all views for the documents that were mapped."""
+        """Return the rows of all views for the documents that were mapped."""
         protocol = importlib.import_module("aiocouch.embedded.javascript.protocol")
         ids = self._mapping.ids
         references = [self._add(ids[at], views) for at, views in enumerate(documents)]

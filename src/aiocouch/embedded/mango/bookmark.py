@@ -24,7 +24,7 @@ def write_bookmark(key: bytes, doc_id: str) -> str:
 
 
 def read_bookmark(text: str) -> tuple[Any, str]:
-    """Give the key and the id of the row where a query stopped; 400 for anything else."""
+    """Return the key and the id of the row where a query stopped; 400 for anything else."""
     try:
         data = base64.urlsafe_b64decode(text[1:] + "=" * (-len(text[1:]) % 4))
         key, doc_id = msgspec.json.decode(data, type=tuple[Any, str])

@@ -33,12 +33,12 @@ _known: WeakKeyDictionary[Database, dict[str, _Design]] = WeakKeyDictionary()
 
 
 def list_indexes(database: Database) -> list[JsonIndex]:
-    """Give all indexes of a database, the special one first."""
+    """Return all indexes of a database, the special one first."""
     return [ALL_DOCS, *(index for design in _designs(database) for index in design.indexes)]
 
 
 def definition_of(database: Database, index: JsonIndex) -> Definition:
-    """Give the views of the design document of an index that `list_indexes` gave."""
+    """Return the views of the design document of an index that `list_indexes` gave."""
     design = _known[database][index.ddoc or ""]
     if design.definition is None:
         body = design.body

@@ -68,7 +68,7 @@ class ExecutionStatistics:
 
 
 def covers(index: JsonIndex, options: FindOptions) -> bool:
-    """Tell whether an index holds all that the query wants to see."""
+    """Return whether an index holds all that the query wants to see."""
     needed = required_fields(options.fields, options.selector)
     return needed is not None and not index.is_special and needed <= {"_id", *index.columns}
 
@@ -80,7 +80,7 @@ async def run(
     opened: OpenIndex | None,
     scan_threshold: int = _SCAN_THRESHOLD,
 ) -> AsyncIterator[bytes]:
-    """Give the answer in pieces. `opened` None: the documents by id."""
+    """Yield the answer in pieces. `opened` None: the documents by id."""
     if plan.ranges == [EMPTY] or plan.index is None:
         yield b'{"docs":[\r\n]}\r\n\n'
         return
@@ -162,7 +162,7 @@ class _Query:
         self._keys = self._docs = 0
 
     def offer(self, row: SourceRow) -> bytes | None:
-        """Give the text of a row's document if it is to be sent."""
+        """Return the text of a row's document if it is to be sent."""
         if self.is_done:
             return None
         design = self.index.is_special and row.id.startswith("_design/")

@@ -46,21 +46,21 @@ class JsonIndex(msgspec.Struct, frozen=True):
 
     @property
     def is_special(self) -> bool:
-        """Whether this is no index but the documents by id."""
+        """Whether this is not an index but the documents by id."""
         return self.ddoc is None
 
     @property
     def type(self) -> str:
-        """Give `json` or `special`."""
+        """`json` or `special`."""
         return "special" if self.is_special else "json"
 
     @property
     def order(self) -> tuple[bytes, bytes]:
-        """Give the place of the index in lists; the special one comes first."""
+        """The place of the index in lists; the special one comes first."""
         return (self.ddoc or "").encode(), self.name.encode()
 
     def as_json(self) -> dict[str, Any]:
-        """Give the index as `GET /db/_index` lists it."""
+        """Return the index as `GET /db/_index` lists it."""
         definition: dict[str, Any] = {"fields": [{name: order} for name, order in self.fields]}
         if self.partial_filter:
             definition["partial_filter_selector"] = self.partial_filter
@@ -83,19 +83,19 @@ class NewIndex(msgspec.Struct, frozen=True):
     partitioned: bool | None
 
     def add_to(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the design document with the index in it; equal to `body` if it was there."""
+        """Return the design document with the index in it; equal to `body` if it was there."""
         views = body.get("views")
         views = views if isinstance(views, dict) else {}
         return {**body, "views": {**views, self.name: self.view}}
 
 
 def design_id(name: str) -> str:
-    """Give the id of a design document by its name or its id."""
+    """Return the id of a design document by its name or its id."""
     return name if name.startswith("_design/") else f"_design/{name}"
 
 
 def plan_index(options: IndexOptions) -> NewIndex:
-    """Check and name a new index. Raises CouchError for what CouchDB refuses."""
+    """Check and name a new index. Raise CouchError for what CouchDB refuses."""
     _check_type(options.type)
     automatic = "" if options.name and options.ddoc else _automatic_name(options)
     fields, partial_filter = read_definition(options.index)
@@ -144,7 +144,7 @@ def _text_or_atom(text: str | None, atom: str) -> bytes:
 def indexes_of(
     ddoc: str, body: Mapping[str, Any], *, database_partitioned: bool
 ) -> list[JsonIndex]:
-    """Give the indexes of a design document; [] for one of another language."""
+    """Return the indexes of a design document; [] for one of another language."""
     views = body.get("views")
     if body.get("language") != LANGUAGE or not isinstance(views, dict):
         return []
@@ -157,7 +157,7 @@ def indexes_of(
 
 
 def _read_view(ddoc: str, name: str, view: Any, partitioned: bool) -> JsonIndex | None:
-    """Read one view; None when somebody wrote what is no index."""
+    """Read one view; None when somebody wrote something else."""
     if not isinstance(view, dict) or not isinstance(view.get("options"), dict):
         return None
     map_ = view.get("map")

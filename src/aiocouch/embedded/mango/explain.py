@@ -24,7 +24,7 @@ _MAX = "<MAX>"
 
 
 def explanation(database: Database, plan: Plan, options: FindOptions) -> dict[str, Any]:
-    """Give the JSON object that `_explain` answers with."""
+    """Return the JSON object that `_explain` answers with."""
     index = plan.index
     answer = {
         "dbname": database.name,

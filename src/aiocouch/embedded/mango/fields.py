@@ -14,7 +14,7 @@ __all__ = ["projection", "set_field"]
 
 
 def projection(fields: Iterable[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Give the function that takes the fields out of a document; those missing are left out."""
+    """Return the function that takes the fields out of a document; those missing are left out."""
     paths = [parse_field(field) for field in fields]
 
     def project(document: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def projection(fields: Iterable[str]) -> Callable[[dict[str, Any]], dict[str, An
 
 
 def set_field(document: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    """Put a value at a path, with objects on the way; what is no object there stays."""
+    """Put a value at a path, with objects on the way; what is not an object there stays."""
     *outer, last = path
     for name in outer:
         inner = document.setdefault(name, {})

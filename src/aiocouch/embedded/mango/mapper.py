@@ -33,7 +33,7 @@ class FieldMapper:
         self._partitioned = definition.partitioned
 
     async def __call__(self, documents: Sequence[Document]) -> Mapped:
-        """Give the rows of all documents."""
+        """Return the rows of all documents."""
         rows: list[list[Row]] = [[] for _ in self._trees]
         references = [self._add(each.id, decode(each.text), rows) for each in documents]
         return Mapped(len(documents), rows, references)
@@ -61,11 +61,11 @@ class _Tree:
             chosen = map_.get("partial_filter_selector") or map_.get("selector") or {}
             self._matches = compile_selector(normalize(chosen))
         except (CouchError, TypeError, KeyError):
-            # Somebody wrote a design document that is no index: it has no rows.
+            # Somebody wrote a design document that is not an index: it has no rows.
             self._paths = None
 
     def values(self, document: dict[str, Any]) -> list[Any] | None:
-        """Give the values of the fields; None for a document that does not belong here."""
+        """Return the values of the fields; None for a document that does not belong here."""
         if self._paths is None or not self._wants(document):
             return None
         values = [get_field(document, path) for path in self._paths]

@@ -56,7 +56,7 @@ class FindOptions(msgspec.Struct, frozen=True):
         return "desc" in self.sort.values()
 
     def as_json(self) -> dict[str, Any]:
-        """Give the options as `_explain` shows them."""
+        """Return the options as `_explain` shows them."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "selector"}
         shown["bookmark"] = "nil" if self.bookmark is None else self.bookmark
         shown["fields"] = self.fields or []
@@ -86,7 +86,7 @@ def read_index(body: Mapping[str, Any]) -> IndexOptions:
 
 
 def read_definition(definition: Any) -> tuple[dict[str, str], Selector]:
-    """Check the `index` member of a new JSON index; gives its fields and partial filter."""
+    """Check the `index` member of a new JSON index; return its fields and partial filter."""
     if not isinstance(definition, dict):
         reason = f"JSON indexes must be an object, not: {written(definition)}"
         raise bad_request(reason, "invalid_index")
@@ -95,7 +95,7 @@ def read_definition(definition: Any) -> tuple[dict[str, str], Selector]:
 
 
 def read_bulk_delete(body: Mapping[str, Any]) -> list[str]:
-    """Check the body of `_index/_bulk_delete`; gives the ids of design documents."""
+    """Check the body of `_index/_bulk_delete`; return the ids of design documents."""
     ids: list[str] = _validate(body, _BULK_DELETE)["docids"]
     return ids
 
@@ -190,7 +190,7 @@ def _partition(value: Any) -> str:
 
 
 def _use_index(value: Any) -> list[str]:
-    """Give the name of a design document and maybe that of an index in it."""
+    """Return the name of a design document and maybe that of an index in it."""
     if value is None or value == []:
         return []
     parts = value

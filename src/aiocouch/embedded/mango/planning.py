@@ -60,7 +60,7 @@ def make_plan(
 ) -> Plan:
     """Choose an index.
 
-    Raises CouchError 400 when no index can sort so, or none that was named can be used and the
+    Raise CouchError 400 when no index can sort so, or none that was named can be used and the
     query forbids another.
     """
     plan = _look_at(indexes, options)
@@ -73,7 +73,7 @@ def make_plan(
 
 
 def was_named(index: JsonIndex, use_index: Sequence[str]) -> bool:
-    """Tell whether `use_index` names this index, or its design document."""
+    """Return whether `use_index` names this index, or its design document."""
     if not use_index or index.ddoc != design_id(use_index[0]):
         return False
     return len(use_index) == 1 or index.name == use_index[1]
@@ -122,7 +122,7 @@ def _problems_of_ids(options: FindOptions) -> list[str]:
 
 
 def _left_over(conditions: list[Selector], needed: set[str]) -> set[str]:
-    """Give those of the fields that documents may lack and still match."""
+    """Return those of the fields that documents may lack and still match."""
     for place, condition in enumerate(conditions):
         if not condition or not needed:
             return needed
@@ -139,7 +139,7 @@ def _left_over(conditions: list[Selector], needed: set[str]) -> set[str]:
 
 
 def _can_sort(columns: list[str], sort: list[str], selector: Selector) -> bool:
-    """Fields that the selector fixes to one value may stand before those of the sort."""
+    """Return whether it can sort: fields that the selector fixes may stand before those of the sort."""
     if not sort:
         return True
     while columns and columns[0] != sort[0]:
@@ -183,7 +183,7 @@ def _no_index_for_sort(options: FindOptions, database_partitioned: bool) -> Exce
 
 
 def _allowed(usable: list[JsonIndex], options: FindOptions) -> list[JsonIndex]:
-    """Give the indexes that were named, or all if the query allows others."""
+    """Return the indexes that were named, or all if the query allows others."""
     named = [each for each in usable if was_named(each, options.use_index)]
     if named:
         return named
@@ -228,7 +228,7 @@ def _matches_nothing(selector: Selector) -> bool:
 
 
 def selector_fields(selector: Selector) -> list[str]:
-    """Give the fields that a selector names."""
+    """Return the fields that a selector names."""
     if not selector:
         return []
     name, argument = first_member(selector)
@@ -238,5 +238,5 @@ def selector_fields(selector: Selector) -> list[str]:
 
 
 def required_fields(fields: Iterable[str] | None, selector: Selector) -> set[str] | None:
-    """Give the fields that matching and showing a document takes; None: all."""
+    """Return the fields that matching and showing a document takes; None: all."""
     return None if fields is None else {*fields, *selector_fields(selector)}

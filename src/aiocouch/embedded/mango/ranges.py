@@ -64,7 +64,7 @@ _CLOSED_ABOVE = ("$lte", "$eq")
 
 
 def indexable_fields(selector: Selector) -> list[str]:
-    """Give the fields that an index can narrow, sorted."""
+    """Return the fields that an index can narrow, sorted."""
     return sorted(_indexable(selector), key=str.encode)
 
 
@@ -80,7 +80,7 @@ def _indexable(selector: Selector) -> set[str]:
 
 
 def field_ranges(selector: Selector) -> list[NamedRange]:
-    """Give the range of every field that can be narrowed, or one that is EMPTY."""
+    """Return the range of every field that can be narrowed, or one that is EMPTY."""
     found = []
     for field in indexable_fields(selector):
         narrowed = _narrow(selector, field, _ALL)
@@ -110,7 +110,7 @@ def _apply(condition: Selector, current: ValueRange) -> ValueRange:
 
 
 def _position(argument: Any, current: ValueRange) -> str:
-    """Where a value is: below the range, at its low end, in it, at its high end, above."""
+    """Return where a value is: below the range, at its low end, in it, at its high end, above."""
     key, low, high = sort_key(argument), _key(current.low), _key(current.high)
     if key <= low:
         return "below" if key < low else "low"
@@ -179,7 +179,7 @@ _RULES: dict[str, Callable[[Any, str, ValueRange], ValueRange]] = {
 
 
 def start_key(ranges: Sequence[ValueRange]) -> list[Any]:
-    """Give the key at which the rows of an index begin that are in these ranges."""
+    """Return the key at which the rows of an index begin that are in these ranges."""
     key: list[Any] = []
     for each in ranges:
         if each.low is MIN:
@@ -189,7 +189,7 @@ def start_key(ranges: Sequence[ValueRange]) -> list[Any]:
 
 
 def end_key(ranges: Sequence[ValueRange]) -> list[Any]:
-    """Give the key at which they end, included; it ends with MAX."""
+    """Return the key at which they end, included; it ends with MAX."""
     key: list[Any] = []
     for each in ranges:
         if each.high is MAX:

@@ -52,7 +52,7 @@ def _sizes() -> Iterator[int]:
 def id_chunks(
     database: Database, ranges: Sequence[ValueRange], options: FindOptions
 ) -> Generator[list[SourceRow], None, None]:
-    """Give all documents whose ids are in the range, design documents too."""
+    """Yield all documents whose ids are in the range, design documents too."""
     span = _id_span(ranges[0], options)
     for size in _sizes():
         found = entries(database.reader, span, size)
@@ -95,7 +95,7 @@ def index_chunks(
     *,
     with_documents: bool,
 ) -> Generator[list[SourceRow], None, None]:
-    """Give the rows of an index that are in the ranges of its columns."""
+    """Yield the rows of an index that are in the ranges of its columns."""
     first, last = _places(ranges, options)
     with index.snapshot() as snapshot:
         batches = snapshot.rows(tree, first, last, descending=options.descending)
@@ -119,7 +119,7 @@ def _places(ranges: Sequence[ValueRange], options: FindOptions) -> tuple[Place, 
 
 
 def _end(key: Sequence[Any]) -> bytes:
-    """Give the place behind all arrays that begin so; the key ends with MAX."""
+    """Return the place behind all arrays that begin so; the key ends with MAX."""
     return sort_key(list(key[:-1]))[:-1] + MAX.key
 
 

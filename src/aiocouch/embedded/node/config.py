@@ -141,31 +141,31 @@ class Configuration:
         return f"Configuration(path={self._path!r}, sections={sorted(self._values)!r})"
 
     def sections(self) -> Sections:
-        """Give a copy of everything."""
+        """Return a copy of everything."""
         return _copy(self._values)
 
     def has_section(self, section: str) -> bool:
-        """Tell whether anything is set in a section."""
+        """Return whether anything is set in a section."""
         return bool(self._values.get(section))
 
     def section(self, section: str) -> dict[str, str]:
-        """Give a copy of one section, empty when it does not exist."""
+        """Return a copy of one section, empty when it does not exist."""
         return dict(self._values.get(section, {}))
 
     def get(self, section: str, key: str) -> str | None:
-        """Give the text of a setting, or None; one under its old name counts as well."""
+        """Return the text of a setting, or None; one under its old name counts as well."""
         return self._effective.get((section, key))
 
     def shown(self, section: str, key: str) -> str | None:
-        """Give the text that stands in this section, or None."""
+        """Return the text that stands in this section, or None."""
         return self._values.get(section, {}).get(key)
 
     def text(self, section: str, key: str, default: str = "") -> str:
-        """Give the text of a setting, or `default`."""
+        """Return the text of a setting, or `default`."""
         return self._effective.get((section, key), default)
 
     def integer(self, section: str, key: str, default: int) -> int:
-        """Give a setting as an integer; `default` when it is missing or no integer."""
+        """Return a setting as an integer; `default` when it is missing or no integer."""
         value = self.get(section, key)
         if value is None:
             return default
@@ -175,12 +175,12 @@ class Configuration:
             return default
 
     def limit(self, section: str, key: str, default: int | None) -> int | None:
-        """Give a size limit, in its own unit; None means that there is none (`infinity`)."""
+        """Return a size limit, in its own unit; None means that there is none (`infinity`)."""
         value = self.get(section, key)
         return int(value) if value is not None and value.isdigit() else _unless(value, default)
 
     def flag(self, section: str, key: str, *, default: bool) -> bool:
-        """Give a setting as a truth value; `default` for anything but `true` and `false`."""
+        """Return a setting as a truth value; `default` for anything but `true` and `false`."""
         value = self._effective.get((section, key))
         if value is None or value not in _FLAGS:
             return default
@@ -189,7 +189,7 @@ class Configuration:
     def put(self, section: str, key: str, value: str, *, persist: bool = True) -> str:
         """Change a setting and return its old text (`""` when there was none).
 
-        White space around the value is cut off. Raises InvalidSettingError for text that would
+        White space around the value is cut off. Raise InvalidSettingError for text that would
         break the file.
         """
         value = value.strip(_SPACE)
@@ -204,7 +204,7 @@ class Configuration:
         return old
 
     def delete(self, section: str, key: str, *, persist: bool = True) -> str:
-        """Remove a setting and return its old text. Raises KeyError when there is none.
+        """Remove a setting and return its old text. Raise KeyError when there is none.
 
         The value of the file, or else the default, comes back into force.
         """
@@ -228,7 +228,7 @@ class Configuration:
             self._tell(section, key)
 
     def is_stored(self, section: str, key: str) -> bool:
-        """Tell whether the setting is in the file."""
+        """Return whether the setting is in the file."""
         return key in self._stored.get(section, {})
 
     def listen(self, listener: Callable[[str, str], None]) -> None:
@@ -236,7 +236,7 @@ class Configuration:
         self._listeners.append(listener)
 
     def ensure_secret(self, section: str, key: str) -> str:
-        """Give a setting that is a secret of this server; make and keep one at first use."""
+        """Return a setting that is a secret of this server; make and keep one at first use."""
         value = self.get(section, key)
         if value is None:
             value = secrets.token_hex(16)
@@ -290,7 +290,7 @@ def _merge(*layers: Mapping[str, Mapping[str, str]]) -> Sections:
 
 
 def _with_former(values: Sections) -> dict[tuple[str, str], str]:
-    """Give what counts by section and key, in one step: every request asks for some of it."""
+    """Return what counts by section and key, in one step: every request asks for some of it."""
     effective = {
         (section, key): value
         for section, (former, keys) in _FORMER.items()
@@ -303,7 +303,7 @@ def _with_former(values: Sections) -> dict[tuple[str, str], str]:
 
 
 def _differences(before: Sections, after: Sections) -> list[tuple[str, str]]:
-    """Give section and key of every setting that is not what it was."""
+    """Return section and key of every setting that is not what it was."""
     places = {
         (section, key) for each in (before, after) for section in each for key in each[section]
     }
@@ -334,7 +334,7 @@ def _read(path: Path) -> Sections:
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError:
-        raise StorageError(f"The file {path} is no text in UTF-8.") from None
+        raise StorageError(f"The file {path} is not UTF-8 text.") from None
     return _parse(text)
 
 

@@ -25,11 +25,11 @@ class DiskMonitor:
         self._folder = folder
 
     def blocks_writes(self) -> bool:
-        """Tell whether what clients write is refused (507)."""
+        """Return whether what clients write is refused (507)."""
         return self._is_above("interactive_database_writes_threshold")
 
     def blocks_indexing(self) -> bool:
-        """Tell whether a query that would have to bring an index up to date is refused (507)."""
+        """Return whether a query that would have to bring an index up to date is refused (507)."""
         return self._is_above("interactive_view_indexing_threshold")
 
     def _is_above(self, key: str) -> bool:
@@ -38,7 +38,7 @@ class DiskMonitor:
         return self._percent() > self._config.integer(_SECTION, key, _THRESHOLD)
 
     def _percent(self) -> int:
-        """Give how much of what users may use is used, rounded up, as `df` does."""
+        """Return how much of what users may use is used, rounded up, as `df` does."""
         if self._folder is None:
             return 0
         disk = os.statvfs(self._folder)

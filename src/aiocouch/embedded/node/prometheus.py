@@ -51,7 +51,7 @@ _RENAMED: dict[Path, _Family] = {
         description="number of authentication cache requests",
         plus=("couchdb", "auth_cache_misses"),
     ),
-    # these go down again, so they are no counters for Prometheus
+    # these go down again, so they are not counters for Prometheus
     ("couchdb", "open_databases"): _Family("open_databases", "gauge"),
     ("couchdb", "open_os_files"): _Family("open_os_files", "gauge"),
     ("couchdb", "httpd", "clients_requesting_changes"): _Family(
@@ -92,7 +92,7 @@ _QUANTILES = {50: "0.5", 75: "0.75", 90: "0.9", 95: "0.95", 99: "0.99", 999: "0.
 
 
 def prometheus(metrics: Metrics, system: Mapping[str, Any]) -> str:
-    """Give all metrics; `system` is what `_system` answers with."""
+    """Return all metrics; `system` is what `_system` answers with."""
     lines = [*_stats_lines(metrics), *_system_lines(system)]
     return "".join(f"{line}\n" for line in lines)
 
@@ -132,7 +132,7 @@ def _name(path: Path, kind: str) -> str:
 
 
 def _spread(path: Path, metric: Mapping[str, Any]) -> Iterator[str]:
-    """Give a histogram; Prometheus wants seconds, CouchDB takes all to be milliseconds."""
+    """Yield a histogram; Prometheus wants seconds, CouchDB takes all to be milliseconds."""
     name = "_".join(path).removeprefix("couchdb_") + "_seconds"
     value = metric["value"]
     quantiles = [

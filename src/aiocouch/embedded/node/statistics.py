@@ -34,7 +34,7 @@ class Metric(msgspec.Struct, frozen=True):
 
 @cache
 def known_metrics() -> tuple[Metric, ...]:
-    """Give all metrics of CouchDB, whether they are counted here or not."""
+    """Return all metrics of CouchDB, whether they are counted here or not."""
     text = resources.files("aiocouch.embedded.node").joinpath("metrics.tsv").read_text("utf-8")
     rows = (line.split("\t") for line in text.splitlines())
     return tuple(Metric(tuple(name.split(".")), kind, told) for name, kind, told in rows)
@@ -66,7 +66,7 @@ class Statistics:
         return int(time.monotonic() - self.started)
 
     def metrics(self, levels: Mapping[str, int]) -> dict[Path, dict[str, Any]]:
-        """Give every metric by its path, each with `value`, `type` and `desc`.
+        """Return every metric by its path, each with `value`, `type` and `desc`.
 
         `levels` are figures that somebody else knows, by their paths with dots between. What is
         not counted here is 0, so that monitors find what they expect.
@@ -82,7 +82,7 @@ class Statistics:
         }
 
     def _counted(self) -> dict[str, int]:
-        """Give what was counted, by its path with dots between."""
+        """Return what was counted, by its path with dots between."""
         methods = {f"{_METHODS}.{name}": count for name, count in self._methods.items()}
         statuses = {f"{_STATUSES}.{code}": count for code, count in self._statuses.items()}
         return {**self._others, **methods, **statuses, _REQUESTS: self._methods.total()}
@@ -95,7 +95,7 @@ class Statistics:
 
 
 def nested(metrics: dict[Path, dict[str, Any]]) -> dict[str, Any]:
-    """Give the metrics as the tree that `_stats` answers with."""
+    """Return the metrics as the tree that `_stats` answers with."""
     tree: dict[str, Any] = {}
     for path, metric in metrics.items():
         branch = tree
@@ -106,7 +106,7 @@ def nested(metrics: dict[Path, dict[str, Any]]) -> dict[str, Any]:
 
 
 def summary(samples: list[float]) -> dict[str, Any]:
-    """Give the figures of a histogram, all of them 0 where there are no samples."""
+    """Return the figures of a histogram, all of them 0 where there are no samples."""
     ordered = sorted(samples) or [0.0]
     count = len(ordered)
     mean = sum(ordered) / count
@@ -137,7 +137,7 @@ def _mean_of_inverses(samples: list[float]) -> float:
 
 
 def _moment(samples: list[float], mean: float, variance: float, order: int) -> float:
-    """Give a standardised moment: how lopsided (3) or heavy-tailed (4) the samples are."""
+    """Return a standardised moment: how lopsided (3) or heavy-tailed (4) the samples are."""
     if not variance:
         return 0.0
     total = sum((each - mean) ** order for each in samples)

@@ -28,7 +28,7 @@ class Task:
         self._tasks.remove(self)
 
     def shown(self) -> dict[str, Any]:
-        """Give the fields as they are now."""
+        """Return the fields as they are now."""
         return dict(self._fields)
 
     def __enter__(self) -> Task:
@@ -72,5 +72,5 @@ class ActiveTasks:
             self._tasks.remove(task)
 
     def shown(self) -> list[dict[str, Any]]:
-        """Give the list as `_active_tasks` answers it."""
+        """Return the list as `_active_tasks` answers it."""
         return [task.shown() for task in self._tasks]

@@ -37,7 +37,7 @@ class Uuids:
         }
 
     def new(self) -> str:
-        """Give one more id."""
+        """Return one more id."""
         algorithm = self._config.text("uuids", "algorithm", "sequential")
         return self._algorithms.get(algorithm, self._sequential)()
 

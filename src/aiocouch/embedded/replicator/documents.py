@@ -25,7 +25,7 @@ DATABASE = "_replicator"
 
 
 def is_replicator(name: str) -> bool:
-    """Tell whether the documents of this database are jobs: `_replicator` or `…/_replicator`."""
+    """Return whether the documents of this database are jobs: `_replicator` or `…/_replicator`."""
     return name == DATABASE or name.endswith(f"/{DATABASE}")
 
 
@@ -50,7 +50,7 @@ class ReplicatorDocuments:
     async def _before_write(
         self, database: Database, user: User, doc_id: str, body: dict[str, Any], deleted: bool
     ) -> dict[str, Any]:
-        """Refuse what is no replication, with 403, and note who asks for it."""
+        """Refuse what is not a replication, with 403, and note who asks for it."""
         if deleted or user == SYSTEM or doc_id.startswith("_design/"):
             return body
         _check_owner(user, body, database.get(doc_id))
@@ -77,7 +77,7 @@ class ReplicatorDocuments:
                 self.watch(name).wake()
 
     def watch(self, name: str) -> ReplicatorWatch:
-        """Give who watches a database, whose name must be that of a replicator database."""
+        """Return who watches a database, whose name must be that of a replicator database."""
         if name not in self._watches:
             self._watches[name] = ReplicatorWatch(self._server, self._replicator, name)
         return self._watches[name]

@@ -28,12 +28,12 @@ LONGEST_PAUSE = 600.0
 
 
 def pause_after(errors: int, first: float = FIRST_PAUSE) -> float:
-    """Give the seconds to wait after so many errors in a row."""
+    """Return the seconds to wait after so many errors in a row."""
     return float(min(first * 2 ** min(errors - 1, 16), LONGEST_PAUSE))
 
 
 def timestamp() -> str:
-    """Give the time now as the scheduler writes it: `2026-11-24T08:25:44Z`."""
+    """Return the time now as the scheduler writes it: `2026-11-24T08:25:44Z`."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
@@ -74,7 +74,7 @@ class Job:
 
     @property
     def info(self) -> dict[str, Any] | None:
-        """Give the numbers of the latest attempt, None before it has got anywhere."""
+        """The numbers of the latest attempt, None before it has got anywhere."""
         if self._replication is None:
             return None
         progress = self._replication.progress
@@ -83,7 +83,7 @@ class Job:
         return progress.info()
 
     async def once(self, tasks: ActiveTasks) -> dict[str, Any]:
-        """Run one attempt and give its answer. Raises ReplicationError."""
+        """Run one attempt and return its answer. Raise ReplicationError."""
         task = tasks.add("replication", **self._task_fields())
 
         def told() -> None:
@@ -155,7 +155,7 @@ class Job:
         return {**info, **self._replication.progress.places()}
 
     def as_job(self) -> dict[str, Any]:
-        """Give the entry of `_scheduler/jobs`."""
+        """Return the entry of `_scheduler/jobs`."""
         database, doc_id = self._document
         return {
             "database": database,
@@ -172,7 +172,7 @@ class Job:
         }
 
     def as_document(self) -> dict[str, Any]:
-        """Give the entry of `_scheduler/docs`."""
+        """Return the entry of `_scheduler/docs`."""
         database, doc_id = self._document
         return {
             "database": database,

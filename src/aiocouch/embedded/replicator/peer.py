@@ -62,7 +62,7 @@ class Peer(RemoteEndpoint):
     # what fails here is told in CouchDB's words
 
     async def info(self) -> Mapping[str, Any]:
-        """Give `GET /db`; raises ReplicationError when it cannot be opened."""
+        """Return `GET /db`; raise ReplicationError when it cannot be opened."""
         try:
             info = await super().info()
         except CouchDBError as error:
@@ -80,7 +80,7 @@ class Peer(RemoteEndpoint):
             raise
 
     async def checkpoint(self, name: str) -> Mapping[str, Any]:
-        """Give `_local/name`, {} when there is none."""
+        """Return `_local/name`, {} when there is none."""
         try:
             return await super().checkpoint(name)
         except CouchDBError as error:
@@ -101,7 +101,7 @@ class Peer(RemoteEndpoint):
             raise ReplicationError("db_not_found", f"could not open {self.name}") from error
 
     def unreachable(self, error: TransportError) -> ReplicationError:
-        """Give the words for an error of the connection."""
+        """Return the words for an error of the connection."""
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return ReplicationError("nxdomain", f"could not resolve {self.name}")
         kind = type(error).__name__
@@ -117,7 +117,7 @@ def _authorization(end: Endpoint) -> dict[str, str]:
 
 
 def _basic_user(end: Endpoint) -> str | None:
-    """Give the name that goes with basic authentication, if that is how the end is asked."""
+    """Return the name that goes with basic authentication, if that is how the end is asked."""
     if end.credentials is not None:
         return end.credentials[0]
     for name, value in end.headers.items():

@@ -43,16 +43,16 @@ class Replicator:
         self._tokens: dict[str, User] = {}
 
     def user_of(self, token: str) -> User | None:
-        """Give the user for whom a request with this loopback token was sent."""
+        """Return the user for whom a request with this loopback token was sent."""
         return self._tokens.get(token)
 
     @property
     def jobs(self) -> list[Job]:
-        """Give the jobs that are running or waiting."""
+        """The jobs that are running or waiting."""
         return list(self._jobs.values())
 
     def job(self, name: str) -> Job:
-        """Give a job by its id; raises 404."""
+        """Return a job by its id; raise 404."""
         if name not in self._jobs:
             raise not_found()
         return self._jobs[name]
@@ -60,7 +60,7 @@ class Replicator:
     # _replicate
 
     async def replicate(self, body: Mapping[str, Any], user: User) -> tuple[int, dict[str, Any]]:
-        """Do what a `POST /_replicate` asks; give status and answer. Raises CouchError."""
+        """Do what a `POST /_replicate` asks; return status and answer. Raise CouchError."""
         named = body.get("replication_id", body.get("id", body.get("_local_id")))
         if named is not None and not isinstance(named, str):
             raise internal("function_clause")
@@ -108,7 +108,7 @@ class Replicator:
     # jobs
 
     async def identify(self, spec: Specification, user: User) -> str:
-        """Give the id of a replication; fetches the code of its filter. Raises CouchError."""
+        """Return the id of a replication; fetches the code of its filter. Raise CouchError."""
         code = None
         if spec.filter is not None and not spec.filter.startswith("_"):
             code = await self._filter_code(spec, self._peer(spec.source, user))

@@ -68,7 +68,7 @@ def read_specification(
     """Read what to do from a JSON object; `address` is `host:port` of this server.
 
     `local` False refuses names of databases of this server, as `_replicator` documents do.
-    Raises CouchError with the words of CouchDB.
+    Raise CouchError with the words of CouchDB.
     """
     if not local:
         _check_options(body)
@@ -256,7 +256,7 @@ def _check_exclusive(body: Mapping[str, Any]) -> None:
 
 
 def replication_id(spec: Specification, server_uuid: str, filter_code: str | None) -> str:
-    """Give the id that names a replication and its checkpoints, 32 hex digits, as CouchDB does.
+    """Return the id that names a replication and its checkpoints, 32 hex digits, as CouchDB does.
 
     It stays the same while the server, the ends and what is copied stay the same.
     """
@@ -277,6 +277,6 @@ def _end(end: Endpoint) -> End:
 
 
 def job_id(base: str, spec: Specification) -> str:
-    """Give the id of the job: a continuous one is another job than a single run."""
+    """Return the id of the job: a continuous one is another job than a single run."""
     suffix = "+continuous" if spec.continuous else ""
     return base + suffix + ("+create_target" if spec.create_target else "")

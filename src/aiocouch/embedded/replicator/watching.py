@@ -190,7 +190,7 @@ class ReplicatorWatch:
     # how it is shown
 
     def shown(self) -> list[dict[str, Any]]:
-        """Give all documents as `_scheduler/docs` lists them, by id."""
+        """Return all documents as `_scheduler/docs` lists them, by id."""
         database = self._server.databases.open(self.name)
         if database is None:
             return []
@@ -203,7 +203,7 @@ class ReplicatorWatch:
         ]
 
     def shown_one(self, doc_id: str) -> dict[str, Any] | None:
-        """Give one document as `_scheduler/docs/{database}/id` shows it, or None."""
+        """Return one document as `_scheduler/docs/{database}/id` shows it, or None."""
         database = self._server.databases.open(self.name)
         entry = None if database is None else database.get(doc_id)
         return None if entry is None or entry.deleted else self._shown(entry)
@@ -258,5 +258,5 @@ def _waiting(watched: _Watched | None) -> dict[str, Any]:
 
 
 def _wish(body: dict[str, Any]) -> dict[str, Any]:
-    """Give those members of a document that say what to replicate."""
+    """Return those members of a document that say what to replicate."""
     return {name: value for name, value in body.items() if not name.startswith(_NO_SPECIFICATION)}

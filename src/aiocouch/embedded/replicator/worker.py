@@ -23,7 +23,7 @@ _PATIENCE = Patience(tries=4, first=0.5, longest=2.0)
 
 
 class Replication:
-    """Copies what `spec` names from source to target, and closes both in the end.
+    """Copies what `spec` names from source to target, and closes both at the end.
 
     `name` is the id of the checkpoints. `told` is called whenever `progress` has changed.
     """
@@ -47,7 +47,7 @@ class Replication:
     async def run(self) -> dict[str, Any]:
         """Replicate until the end of the changes (never, when continuous); give the answer.
 
-        Raises ReplicationError.
+        Raise ReplicationError.
         """
         async with AsyncExitStack() as closing:
             for end in self._ends:
@@ -73,7 +73,7 @@ class Replication:
         return ReplicationError(error.error or "error", error.reason or "")
 
     def _end_of(self, error: TransportError) -> Peer:
-        """The end that could not be reached: one that was not open yet, or that has the path."""
+        """Return the end that could not be reached: one that was not open yet, or that has the path."""
         source, target = self._ends
         if not source.is_open:
             return source

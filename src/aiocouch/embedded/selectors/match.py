@@ -56,7 +56,7 @@ def compile_selector(selector: Selector) -> Predicate:
 
 
 def get_field(document: Any, path: Sequence[str]) -> Any:
-    """Give the value at a path; MISSING when there is none."""
+    """Return the value at a path; MISSING when there is none."""
     value = _walk(document, path)
     return MISSING if value is _BAD_PATH else value
 
@@ -320,7 +320,7 @@ def _build_begins_with(prefix: str, _key: KeyMaker) -> Predicate:
 
 
 def _build_default(_argument: Any, _key: KeyMaker) -> Predicate:
-    """`$text` without a text index: whatever the index gave is a match."""
+    """Build `$text` without a text index: whatever the index gave is a match."""
     return _always
 
 

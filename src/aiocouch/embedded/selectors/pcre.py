@@ -58,7 +58,7 @@ _ESCAPES = {
 
 
 def _others(members: str) -> str:
-    """Give the members of a class that holds what another one does not."""
+    """Return the members of a class that holds what another one does not."""
     other = re.compile(f"[^{members}]".encode())
     return "".join(f"\\x{code:02x}" for code in range(256) if other.match(bytes([code])))
 
@@ -80,7 +80,7 @@ _CODE = re.compile(r"\\(?:x\{([0-9A-Fa-f]+)\}|o\{([0-7]+)\}|c([ -~]))")
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> re.Pattern[bytes]:
-    """Compile a pattern; ValueError when it is none (or one that Python cannot do)."""
+    """Compile a pattern; ValueError when it is bad (or one that Python cannot do)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -90,7 +90,7 @@ def compile_pattern(pattern: str) -> re.Pattern[bytes]:
 
 
 def _property(match: re.Match[str]) -> str:
-    """Give the members of a class for a Unicode property, of the 256 characters that bytes are."""
+    """Return the members of a class for a Unicode property, of the 256 characters that bytes are."""
     name = match[3] or match[4]
     wanted = (match[1] == "p") != bool(match[2])
     codes = [

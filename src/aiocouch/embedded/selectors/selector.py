@@ -57,7 +57,7 @@ def normalize(selector: object) -> Selector:
 
 
 def first_member(selector: Selector) -> tuple[str, Any]:
-    """Give the one member of an object of the normal form."""
+    """Return the one member of an object of the normal form."""
     return next(iter(selector.items()))
 
 

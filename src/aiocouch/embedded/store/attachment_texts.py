@@ -34,7 +34,7 @@ class Shown(msgspec.Struct, frozen=True):
     encoding_info: bool = False
 
     def includes(self, attachment: Attachment) -> bool:
-        """Whether this attachment comes with its bytes."""
+        """Return whether this attachment comes with its bytes."""
         return self.data and attachment.revpos > self.since
 
 
@@ -55,7 +55,7 @@ def stored_range(
 ) -> Iterator[bytes]:
     """Yield the stored bytes from `start` up to, not with, `end`.
 
-    Raises StorageError where they are not there, rather than giving less.
+    Raise StorageError where they are not there, rather than giving less.
     """
     for number, part in chunk_numbers(start, end):
         data = read_chunk(connection, attachment.blob, number)[part]
@@ -75,7 +75,7 @@ def plain_chunks(connection: sqlite3.Connection, attachment: Attachment) -> Iter
 
 
 def members_text(connection: sqlite3.Connection, stored: bytes | None, shown: Shown) -> bytes:
-    """Give the value of `_attachments` as JSON text from what a revision keeps."""
+    """Return the value of `_attachments` as JSON text from what a revision keeps."""
     members = {
         attachment.name: inline_member(
             attachment,
@@ -90,7 +90,7 @@ def members_text(connection: sqlite3.Connection, stored: bytes | None, shown: Sh
 
 
 def multipart_members_text(attachments: Iterable[Attachment], shown: Shown) -> bytes:
-    """Give `_attachments` for a multipart body, in which the data follow."""
+    """Return `_attachments` for a multipart body, in which the data follow."""
     members = {
         attachment.name: follows_member(attachment)
         if shown.includes(attachment)

@@ -164,13 +164,13 @@ def remove_unfinished(connection: sqlite3.Connection, blob: int) -> None:
 
 
 def unfinished(connection: sqlite3.Connection) -> list[int]:
-    """Give contents that are being uploaded, or were when the process was killed."""
+    """Return contents that are being uploaded, or were when the process was killed."""
     rows = connection.execute("SELECT blob FROM attachment_blobs WHERE key IS NULL").fetchall()
     return [row[0] for row in rows]
 
 
 def are_there(connection: sqlite3.Connection, blobs: Iterable[int]) -> bool:
-    """Tell whether contents are stored."""
+    """Return whether contents are stored."""
     statement = "SELECT 1 FROM attachment_blobs WHERE blob = ?"
     return all(connection.execute(statement, (blob,)).fetchone() for blob in blobs)
 

@@ -28,7 +28,7 @@ _PAGES = 500
 
 
 async def compact(database: Database) -> None:
-    """Drop the bodies of revisions that are no leaves, unused attachments, old purges."""
+    """Drop the bodies of revisions that are not leaves, unused attachments, old purges."""
     if database.compacting or database.closed:
         return
     database.compacting = True
@@ -79,7 +79,7 @@ class _Leaves:
     """The pointers of the leaves that are not the winners of their documents.
 
     Read once for each state of a document: whatever changes one gives it a higher sequence. A
-    leaf that is none any more stays until the next compaction.
+    revision that is no longer a leaf stays until the next compaction.
     """
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class _Leaves:
             await asyncio.sleep(0)
 
     def newer(self, connection: sqlite3.Connection) -> set[int]:
-        """Give those of documents that changed since, as the running transaction sees them."""
+        """Return those of documents that changed since, as the running transaction sees them."""
         rows = connection.execute(f"SELECT {_BRANCHED} FROM docs WHERE seq > ?", (self._seq,))
         return _pointers(tree for (tree,) in rows)
 

@@ -128,7 +128,7 @@ class Database(Owner):
 
     @property
     def reader(self) -> sqlite3.Connection:
-        """Give the connection for reads. It is not to be kept while other requests are served."""
+        """The connection for reads. It is not to be kept while other requests are served."""
         if self._reader is None:
             self._reader = self.writer.connection if self._path is None else self._connect()
         return self._reader
@@ -140,7 +140,7 @@ class Database(Owner):
 
     @property
     def is_resting(self) -> bool:
-        """Tell whether its files are closed until they are needed again."""
+        """Whether its files are closed until they are needed again."""
         return self._reader is None and self.writer.is_resting
 
     def rest(self) -> bool:
@@ -170,26 +170,26 @@ class Database(Owner):
 
     @property
     def update_seq(self) -> int:
-        """Give the number of the latest change that is on disk."""
+        """The number of the latest change that is on disk."""
         return self.committed.update_seq
 
     @property
     def doc_count(self) -> int:
-        """Give the number of documents that are not deleted."""
+        """The number of documents that are not deleted."""
         return self.committed.doc_count
 
     @property
     def deleted_count(self) -> int:
-        """Give the number of deleted documents."""
+        """The number of deleted documents."""
         return self.committed.deleted_count
 
     @property
     def purge_seq(self) -> int:
-        """Give the number of the latest purge."""
+        """The number of the latest purge."""
         return self.committed.purge_seq
 
     def sizes(self) -> dict[str, int]:
-        """Give sizes in bytes: of the file, of the documents as JSON, of what is in use.
+        """Return sizes in bytes: of the file, of the documents as JSON, of what is in use.
 
         Where nothing was ever written nothing is in use, whatever SQLite needs for itself. What is
         in use is less than the file, as in CouchDB: SQLite's first page holds no documents.
@@ -203,18 +203,18 @@ class Database(Owner):
         return {"file": pages * size, "external": external, "active": active}
 
     def sequence(self, number: int) -> str:
-        """Give the text of a sequence, opaque to clients: `12-g1…`."""
+        """Return the text of a sequence, opaque to clients: `12-g1…`."""
         return f"{number}-g1{self.uuid}"
 
     # documents
 
     def get(self, doc_id: str) -> Entry | None:
-        """Give a document, deleted ones included, or None."""
+        """Return a document, deleted ones included, or None."""
         row = self.reader.execute(f"SELECT {_DOC} FROM docs WHERE id = ?", (doc_id,)).fetchone()
         return None if row is None else Entry._make(row)
 
     def get_many(self, ids: Iterable[str]) -> dict[str, Entry]:
-        """Give those of the documents that exist, by id."""
+        """Return those of the documents that exist, by id."""
         rows = self.reader.execute(
             f"SELECT {_DOC} FROM docs WHERE id IN (SELECT value FROM json_each(?))",
             (encode_text(list(ids)).decode(),),
@@ -222,14 +222,14 @@ class Database(Owner):
         return {row[1]: Entry._make(row) for row in rows}
 
     def revision(self, entry: Entry, rev: Rev) -> Revision | None:
-        """Give a revision of a document, or None when its body is not (or no longer) there."""
+        """Return a revision of a document, or None when its body is not (or no longer) there."""
         node = entry.tree.find(rev)
         if node is None or not node.pointer:
             return None
         return self.at(entry, node.pointer)
 
     def at(self, entry: Entry, pointer: int) -> Revision | None:
-        """Give the revision of a document that a node of its tree points to, or None."""
+        """Return the revision of a document that a node of its tree points to, or None."""
         winner = entry.winner
         if pointer == winner.seq:
             return winner
@@ -239,7 +239,7 @@ class Database(Owner):
         return None if row is None else Revision(pointer, entry.id, *row)
 
     def changes(self, since: int, until: int, limit: int = CHUNK) -> list[Entry]:
-        """Give documents by sequence: `since < seq <= until`, oldest change first."""
+        """Return documents by sequence: `since < seq <= until`, oldest change first."""
         rows = self.reader.execute(
             f"SELECT {_DOC} FROM docs WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
             (since, until, limit),
@@ -247,7 +247,7 @@ class Database(Owner):
         return list(map(Entry._make, rows))
 
     def changes_back(self, before: int, since: int = 0, limit: int = CHUNK) -> list[Entry]:
-        """Give documents by sequence: `since < seq < before`, latest change first."""
+        """Return documents by sequence: `since < seq < before`, latest change first."""
         rows = self.reader.execute(
             f"SELECT {_DOC} FROM docs WHERE seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?",
             (before, since, limit),
@@ -257,7 +257,7 @@ class Database(Owner):
     # _local documents
 
     def local(self, doc_id: str) -> Local | None:
-        """Give a `_local` document by its whole id, or None."""
+        """Return a `_local` document by its whole id, or None."""
         row = self.reader.execute(
             "SELECT id, rev, body FROM locals WHERE id = ?", (doc_id,)
         ).fetchone()
@@ -304,7 +304,7 @@ class Database(Owner):
     def subscribe(self, listener: Callable[[Database], None]) -> Callable[[], None]:
         """Call `listener(database)` after every commit and when the database goes away.
 
-        Gives the function that ends it.
+        Return the function that ends it.
         """
         key = object()
         self._listeners[key] = listener
@@ -337,7 +337,7 @@ class Database(Owner):
 
     @property
     def pending(self) -> Counters:
-        """Give the numbers as the running transaction sees and changes them."""
+        """The numbers as the running transaction sees and changes them."""
         return self._counters
 
     def save(self) -> Counters:

@@ -48,7 +48,7 @@ class FormatError(StorageError):
 
 
 def explained(error: Exception, name: str | None = None) -> Exception:
-    """Give a StorageError for what SQLite says of its files, and any other error as it is.
+    """Return a StorageError for what SQLite says of its files, and any other error as it is.
 
     A full disk is a 507, `insufficient_storage`; all else a 500. `name` is that of the database.
     """

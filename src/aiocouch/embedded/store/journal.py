@@ -49,7 +49,7 @@ class Journal:
         self._complete = True
 
     def load(self) -> Kept:
-        """Give what is in the file, and mark it as in use."""
+        """Return what is in the file, and mark it as in use."""
         try:
             return self._load()
         except sqlite3.Error as error:
@@ -59,7 +59,7 @@ class Journal:
     def _load(self) -> Kept:
         run = self._connection.execute
         run("PRAGMA journal_mode = WAL")
-        # losing the last moments is no harm
+        # losing the last moments does no harm
         run("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_TABLES)
         query = "SELECT name, kind, seq FROM events ORDER BY seq"

@@ -47,12 +47,12 @@ class NewRevision(msgspec.Struct):
 
     @property
     def rev(self) -> Rev:
-        """Give the revision itself."""
+        """The revision itself."""
         return self.path[0]
 
 
 def base_of(entry: Entry | None, revs: tuple[Rev, ...], deleted: bool) -> tuple[Rev, ...] | None:
-    """Give the path that an interactive edit extends, () for a new document, None: a conflict.
+    """Return the path that an interactive edit extends, () for a new document, None: a conflict.
 
     A deleted document is written anew on top of its winner, and only by an edit without a
     revision; any other edit must be based on a leaf.
@@ -67,7 +67,7 @@ def base_of(entry: Entry | None, revs: tuple[Rev, ...], deleted: bool) -> tuple[
 
 
 def read_entry(connection: sqlite3.Connection, doc_id: str) -> Entry | None:
-    """Give a document as the running transaction sees it."""
+    """Return a document as the running transaction sees it."""
     row = connection.execute(_SELECT, (doc_id,)).fetchone()
     return None if row is None else Entry._make(row)
 
@@ -95,7 +95,7 @@ def store(database: Database, connection: sqlite3.Connection, new: NewRevision) 
 
 def _save(database: Database, connection: sqlite3.Connection, new: NewRevision) -> list[Attachment]:
     if new.replicated:
-        # a compaction may have come in between, when a stub meant a revision that is no leaf
+        # a compaction may have come in between, when a stub meant a revision that is not a leaf
         kept = (item.blob for item, data in new.attachments if data is None)
         if not attachments.are_there(connection, kept):
             raise CouchError(412, "missing_stub", f"Invalid attachment stub in {new.id}")
@@ -114,7 +114,7 @@ def _still_fits(entry: Entry | None, new: NewRevision) -> bool:
 
 
 def _grown(entry: Entry | None, new: NewRevision, seq: int, limit: int) -> RevTree | None:
-    """Give the tree with the new revision in it, None when a replicated one is known."""
+    """Return the tree with the new revision in it, None when a replicated one is known."""
     if entry is None:
         tree = RevTree.from_path(new.path, deleted=new.deleted, pointer=seq)
     elif new.replicated:
@@ -165,7 +165,7 @@ def _retire(connection: sqlite3.Connection, entry: Entry | None) -> None:
 
 
 def _promote(connection: sqlite3.Connection, entry: Entry, winner: Node) -> Revision:
-    """Give the winner that was there before, and make room for the row of the document."""
+    """Return the winner that was there before, and make room for the row of the document."""
     old = entry.winner
     if winner.pointer == old.seq:
         connection.execute(_DELETE, (entry.seq,))

@@ -26,7 +26,7 @@ _SIZE = "SELECT coalesce(sum(length(body)), 0) FROM docs WHERE NOT deleted AND i
 def full_partitions(
     database: Database, connection: sqlite3.Connection, ids: Iterable[str], limit: int
 ) -> frozenset[str]:
-    """Give the partitions of documents that hold `limit` bytes or more."""
+    """Return the partitions of documents that hold `limit` bytes or more."""
     if database.pending.external_size < limit:
         return frozenset()  # as all of the database does
     names = {doc_id.partition(":")[0] for doc_id in ids if doc_id[:1] != "_"}
@@ -39,7 +39,7 @@ def _size(connection: sqlite3.Connection, partition: str) -> int:
 
 
 def makes_larger(connection: sqlite3.Connection, new: NewRevision) -> bool:
-    """Tell whether a document takes more room with its new revision."""
+    """Return whether a document takes more room with its new revision."""
     entry = read_entry(connection, new.id)
     base = new.path[1] if len(new.path) > 1 else None
     before = 0 if entry is None or base is None else _leaf_size(connection, entry, base)

@@ -83,7 +83,7 @@ def trim_purges(connection: sqlite3.Connection, purge_seq: int, limit: int) -> N
 
 
 def purges(reader: sqlite3.Connection) -> list[tuple[str, list[str]]]:
-    """Give the purges that are remembered, each once, in order: ids and revisions."""
+    """Return the purges that are remembered, each once, in order: ids and revisions."""
     rows = reader.execute("SELECT id, revs FROM purges").fetchall()
     once = {(doc_id, tuple(sorted({*map(parse_revision, decode(revs))}))) for doc_id, revs in rows}
     ordered = sorted(once, key=lambda purge: (purge[0].encode(), purge[1]))

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
 
     @property
     def tree(self) -> RevTree:
-        """Give the revision tree. Pointers are the `seq` at which a revision was written."""
+        """The revision tree. Pointers are the `seq` at which a revision was written."""
         if self.tree_blob is None:
             return RevTree.start(
                 parse_revision(self.rev), deleted=bool(self.deleted), pointer=self.seq
@@ -41,13 +41,13 @@ class Entry(NamedTuple):
 
     @property
     def winner(self) -> Revision:
-        """Give the winning revision."""
+        """The winning revision."""
         seq = self.seq if self.tree_blob is None else self.tree.winner.pointer
         return Revision(seq, self.id, self.rev, self.deleted, self.body, self.attachments)
 
     @property
     def has_one_leaf(self) -> bool:
-        """Tell whether the winner is the only leaf: no conflicts, no deleted branches."""
+        """Whether the winner is the only leaf: no conflicts, no deleted branches."""
         return self.tree_blob is None or self.tree.is_chain
 
 
@@ -75,7 +75,7 @@ def render(
     extra: Iterable[tuple[str, Any]] = (),
     attachments: bytes | None = None,
 ) -> bytes:
-    """Give the JSON text of a document, with `extra` members such as `_conflicts`.
+    """Return the JSON text of a document, with `extra` members such as `_conflicts`.
 
     `attachments` is the text of `_attachments` when it differs from the stubs. The members stand
     in the order of CouchDB: functions that print a document show it.
@@ -105,6 +105,6 @@ def splice(head: bytes, body: bytes) -> bytes:
 
 
 def stubs(attachments: bytes) -> bytes:
-    """Give the text of `_attachments` as a plain read shows it: every attachment a stub."""
+    """Return the text of `_attachments` as a plain read shows it: every attachment a stub."""
     members = {item.name: stub_member(item) for item in decode_list(attachments)}
     return encode_text(members)

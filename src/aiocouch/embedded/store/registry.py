@@ -64,7 +64,7 @@ def check_database_name(name: str) -> None:
             400, "database_name_too_long", f"At least one path segment of `{name}` is too long."
         )
     if not _NAME.fullmatch(name):
-        # bytes of a URL that are no text
+        # bytes of a URL that are not text
         shown = name.encode(errors="surrogateescape").decode(errors="replace")
         raise CouchError(
             400,
@@ -102,14 +102,14 @@ class Databases:
                 raise
 
     def names(self) -> list[str]:
-        """Give the names of all databases, sorted."""
+        """Return the names of all databases, sorted."""
         return sorted(self._known)
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
 
     def open(self, name: str) -> Database | None:
-        """Give a database, or None when there is none of that name."""
+        """Return a database, or None when there is none of that name."""
         database = self._open.pop(name, None)
         if database is None:
             return self._attach(name, None) if name in self._known else None
@@ -154,7 +154,7 @@ class Databases:
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(name, event)` after every event of any database (`_db_updates`).
 
-        Gives the function that ends it.
+        Return the function that ends it.
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
@@ -209,7 +209,7 @@ class Databases:
 
 
 async def _close(database: Database) -> None:
-    """Close a database; what goes wrong with one is no reason to leave the others open."""
+    """Close a database; what goes wrong with one is not a reason to leave the others open."""
     try:
         await database.close()
     except Exception:  # noqa: BLE001 - the others come first
@@ -237,7 +237,7 @@ def _no_lock(folder: Path, error: OSError) -> Exception:
 
 
 def _home(folder: Path) -> Path:
-    """Give the folder of the databases; make it where it is missing."""
+    """Return the folder of the databases; make it where it is missing."""
     home = folder / "databases"
     if not home.exists():
         home.mkdir()
@@ -257,7 +257,7 @@ def _find_databases(folder: Path) -> set[str]:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a grave, or the beginning of a database; what others put there stays."""
+    """Return whether it is a grave, or the beginning of a database; what others put there stays."""
     if _GRAVE.fullmatch(folder.name):
         return True
     return all(child.name.startswith("database.sqlite") for child in folder.iterdir())

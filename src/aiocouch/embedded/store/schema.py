@@ -80,7 +80,7 @@ def _set_up(connection: sqlite3.Connection, *, in_memory: bool) -> None:
 
 
 def is_complete(path: Path) -> bool:
-    """Tell whether a file holds a database; False where its making was cut short."""
+    """Return whether a file holds a database; False where its making was cut short."""
     if not path.exists():
         return False
     try:

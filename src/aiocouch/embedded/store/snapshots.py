@@ -51,7 +51,7 @@ class Snapshots:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Snapshot]:
-        """Give the documents as they are now, for as long as the block runs."""
+        """Yield the documents as they are now, for as long as the block runs."""
         self._prepare()
         snapshot = Snapshot(self._database, self)
         self._open[snapshot] = None
@@ -107,11 +107,11 @@ class Snapshots:
             reader.execute("DELETE FROM replaced WHERE gone <= ?", (oldest,))
 
     def attachments(self) -> Iterator[bytes]:
-        """Give the stored lists of attachments that only snapshots see."""
+        """Return the stored lists of attachments that only snapshots see."""
         return self._column("attachments")
 
     def trees(self) -> Iterator[bytes]:
-        """Give the stored revision trees that only snapshots see, of all but single revisions."""
+        """Return the stored revision trees that only snapshots see, of all but single revisions."""
         return self._column("tree")
 
     def _column(self, name: str) -> Iterator[bytes]:
@@ -132,19 +132,19 @@ class Snapshot:
         """How many documents there are, deleted ones included."""
 
     def changes(self, since: int, limit: int) -> list[Entry]:
-        """Give documents by sequence: `since < seq`, oldest change first."""
+        """Return documents by sequence: `since < seq`, oldest change first."""
         found = self._database.changes(since, self.until, limit)
         kept = self._kept("seq > ? ORDER BY seq LIMIT ?", since, limit)
         return _merged(found, kept, limit) if kept else found
 
     def changes_back(self, before: int, since: int, limit: int) -> list[Entry]:
-        """Give documents by sequence: `since < seq < before`, latest change first."""
+        """Return documents by sequence: `since < seq < before`, latest change first."""
         found = self._database.changes_back(min(before, self.until + 1), since, limit)
         kept = self._kept("seq < ? AND seq > ? ORDER BY seq DESC LIMIT ?", before, since, limit)
         return _merged(found, kept, limit, reverse=True) if kept else found
 
     def get_many(self, ids: Iterable[str]) -> dict[str, Entry]:
-        """Give those of the documents that existed, by id."""
+        """Return those of the documents that existed, by id."""
         wanted = list(ids)
         now = self._database.get_many(wanted)
         found = {doc_id: entry for doc_id, entry in now.items() if entry.seq <= self.until}
@@ -154,7 +154,7 @@ class Snapshot:
         return found
 
     def _kept(self, condition: str, *values: object) -> list[Entry]:
-        """Give rows that this snapshot sees, and that are no longer, or not much longer, there."""
+        """Return rows that this snapshot sees, and that are no longer, or not much longer, there."""
         self._snapshots.check()
         if not self._snapshots.keeps_any:
             return []
@@ -167,7 +167,7 @@ class Snapshot:
     def count(self, since: int, until: int, limit: int) -> tuple[int, int]:
         """Count documents by sequence, `since < seq <= until`, at most about as many as `limit`.
 
-        Gives the number, and the sequence up to which it counted.
+        Return the number, and the sequence up to which it counted.
         """
         reader = self._database.reader
         number, last = reader.execute(

@@ -18,7 +18,7 @@ _COUNTED = 20_000
 
 
 class Span(msgspec.Struct, frozen=True):
-    """A range of ids in the order of their bytes; None is no bound, both bounds belong to it."""
+    """A range of ids in the order of their bytes; None means no bound, both bounds belong to it."""
 
     low: str | None = None
     high: str | None = None
@@ -27,13 +27,13 @@ class Span(msgspec.Struct, frozen=True):
     high_open: bool = False
 
     def after(self, doc_id: str) -> Span:
-        """Give what is left of the range behind an id, in its direction."""
+        """Return what is left of the range behind an id, in its direction."""
         if self.descending:
             return replace(self, high=doc_id, high_open=True)
         return replace(self, low=doc_id, low_open=True)
 
     def where(self) -> tuple[str, list[str]]:
-        """Give a condition of SQL and its values."""
+        """Return a condition of SQL and its values."""
         terms, values = [], []
         if self.low is not None:
             terms.append("id > ?" if self.low_open else "id >= ?")
@@ -45,14 +45,14 @@ class Span(msgspec.Struct, frozen=True):
 
     @property
     def order(self) -> str:
-        """Give the direction as SQL has it."""
+        """The direction as SQL has it."""
         return "DESC" if self.descending else "ASC"
 
 
 def entries(
     reader: sqlite3.Connection, span: Span, limit: int = CHUNK, skip: int = 0
 ) -> list[Entry]:
-    """Give documents that are not deleted, one chunk."""
+    """Return documents that are not deleted, one chunk."""
     where, values = span.where()
     rows = reader.execute(
         f"SELECT {_DOC} FROM docs INDEXED BY docs_by_id WHERE {where} AND deleted = 0"
@@ -65,7 +65,7 @@ def entries(
 def revs(
     reader: sqlite3.Connection, span: Span, limit: int = CHUNK, skip: int = 0
 ) -> list[tuple[str, str]]:
-    """Give ids and winners of documents that are not deleted, one chunk; reads no document."""
+    """Return ids and winners of documents that are not deleted, one chunk; reads no document."""
     where, values = span.where()
     return reader.execute(
         f"SELECT id, rev FROM docs WHERE {where} AND deleted = 0"
@@ -88,7 +88,7 @@ def count_chunk(reader: sqlite3.Connection, span: Span) -> tuple[int, str | None
 def locals_(
     reader: sqlite3.Connection, span: Span, limit: int = CHUNK, skip: int = 0
 ) -> list[Local]:
-    """Give `_local` documents, one chunk."""
+    """Return `_local` documents, one chunk."""
     where, values = span.where()
     rows = reader.execute(
         f"SELECT id, rev, body FROM locals WHERE {where} ORDER BY id {span.order} LIMIT ? OFFSET ?",

@@ -92,7 +92,7 @@ class Writer:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """Give the connection; open it where it rests."""
+        """The connection; open it where it rests."""
         if self._connection is None:
             self._connection = self._connect()
             # who waits for a lock must not hold up the event loop; see _begin
@@ -101,12 +101,12 @@ class Writer:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing is being written."""
+        """Whether nothing is being written."""
         return not self._is_busy
 
     @property
     def is_resting(self) -> bool:
-        """Tell whether the connection is closed until it is needed again."""
+        """Whether the connection is closed until it is needed again."""
         return self._connection is None
 
     def rest(self) -> None:
@@ -148,7 +148,7 @@ class Writer:
             await idle
 
     def _is_alone(self) -> bool:
-        """Tell whether a commit may hold up the event loop: it is short, and nobody else waits."""
+        """Return whether a commit may hold up the event loop: it is short, and nobody else waits."""
         alone = self._traffic is not None and self._traffic.requests <= 1 and not self._is_busy
         return alone and self.took < _SHORT
 
@@ -367,7 +367,7 @@ class Owner:
     """What a writer asks of its database; see Writer."""
 
     def save(self) -> Any:
-        """Give what `restore` needs to go back to now."""
+        """Return what `restore` needs to go back to now."""
 
     def restore(self, state: Any) -> None:
         """Forget what the writes since `save` did to the memory of the database."""

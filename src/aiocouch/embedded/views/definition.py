@@ -57,14 +57,14 @@ class Definition(msgspec.Struct, frozen=True):
     partitioned: bool
 
     def view(self, name: str) -> View:
-        """Give a view, or raise 404 `missing_named_view`."""
+        """Return a view, or raise 404 `missing_named_view`."""
         try:
             return self.views[name]
         except KeyError:
             raise not_found("missing_named_view") from None
 
     def unit_text(self) -> bytes:
-        """Give the JSON that prepares the JavaScript context of these views."""
+        """Return the JSON that prepares the JavaScript context of these views."""
         return encode(
             {
                 "lib": self.lib or {},
@@ -75,7 +75,7 @@ class Definition(msgspec.Struct, frozen=True):
         )
 
     def custom_reduces(self) -> list[str]:
-        """Give the sources of reduce functions in JavaScript, each once."""
+        """Return the sources of reduce functions in JavaScript, each once."""
         sources = (view.reduce for view in self.views.values())
         return list(dict.fromkeys(each for each in sources if each and not each.startswith("_")))
 
@@ -135,12 +135,12 @@ def _signed(definition: Definition) -> Definition:
 
 
 def is_javascript(language: str) -> bool:
-    """Tell whether a language is JavaScript, in whatever letters it is written."""
+    """Return whether a language is JavaScript, in whatever letters it is written."""
     return language.lower() == "javascript"
 
 
 def may_change(source: str) -> bool:
-    """Tell whether a map function might change its document.
+    """Return whether a map function might change its document.
 
     The document is frozen for such functions only, because freezing takes longer than mapping.
     """
@@ -148,5 +148,5 @@ def may_change(source: str) -> bool:
 
 
 def unknown_language(language: str) -> CouchError:
-    """500 for views in a language that the server does not run."""
+    """Return a 500 for views in a language that the server does not run."""
     return CouchError(500, "unknown_query_language", language)

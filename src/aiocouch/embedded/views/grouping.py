@@ -44,7 +44,7 @@ class Group(NamedTuple):
 class Grouping(NamedTuple):
     """How rows fall into groups: by `level` members of array keys, or by EXACT keys.
 
-    `prefix` bytes at the front of each sort key (the partition) are no part of the key.
+    `prefix` bytes at the front of each sort key (the partition) are not part of the key.
     """
 
     level: int
@@ -52,7 +52,7 @@ class Grouping(NamedTuple):
     prefix: int = 0
 
     def head(self, row: IndexRow) -> GroupHead:
-        """Give the group that a row is in."""
+        """Return the group that a row is in."""
         if self.level != EXACT and row.json.startswith(b"["):
             key = _decode(row.json)
             if len(key) >= self.level:
@@ -76,7 +76,7 @@ class GroupHead(NamedTuple):
     exact: bool
 
     def bounds(self) -> tuple[Place, Place]:
-        """Give the range of the group."""
+        """Return the range of the group."""
         end = b"\x00" if self.exact else b"\xff"
         return (self.match, "", 0), (self.match + end, "", 0)
 
@@ -91,7 +91,7 @@ class _Parts(msgspec.Struct):
 def parts_of(
     snapshot: IndexSnapshot, tree: int, range_: RowRange, number: int
 ) -> list[bytes | list[IndexRow]]:
-    """Give reduced pages and rows that make up a range, in order of their keys."""
+    """Return reduced pages and rows that make up a range, in order of their keys."""
     whole = cut(snapshot, tree, range_.first, range_.last, number)
     parts: list[bytes | list[IndexRow]] = _chunks(snapshot, tree, *whole.head)
     ends = [page.start for page in whole.pages[1:]]
@@ -150,7 +150,7 @@ async def reduce_groups(
     function: ReduceFunction,
     grouping: Grouping,
 ) -> AsyncGenerator[Group, None]:
-    """Give the groups of a range in order, each with its value."""
+    """Yield the groups of a range in order, each with its value."""
     waiting: list[_Parts] = []
     for group in _groups(snapshot, tree, range_, function.number, grouping):
         waiting.append(group)
@@ -199,7 +199,7 @@ class _GroupReader:
         self.jump: Place | None = None
 
     def groups(self) -> Iterator[_Parts]:
-        """Give groups, the last of which may be a long one."""
+        """Yield groups, the last of which may be a long one."""
         first, last, descending = self._range
         match, exact, rows = b"", True, self._rows
         for batch in self._snapshot.rows(self._tree, first, last, descending=descending):

@@ -49,7 +49,7 @@ class MapDocuments(Protocol):
     """Turns documents into rows, for each of them, in their order."""
 
     async def __call__(self, documents: Sequence[Document], /) -> Mapped:
-        """Give the rows of all documents (`done` is their number)."""
+        """Return the rows of all documents (`done` is their number)."""
         ...
 
 
@@ -108,23 +108,23 @@ class Index:
 
     @property
     def state(self) -> State:
-        """Give how far the index is."""
+        """How far the index is."""
         return self.tables.state
 
     @property
     def is_updating(self) -> bool:
-        """Tell whether the index is being brought up to date right now."""
+        """Whether the index is being brought up to date right now."""
         return self._updating is not None and not self._updating.done()
 
     @property
     def waiting(self) -> int:
-        """Give how many requests wait for the index."""
+        """How many requests wait for the index."""
         return self._waiting
 
     async def refresh(self) -> None:
         """Bring the index up to date with what is committed now, or wait until it is.
 
-        Raises what the mapper raises (CouchError), 507 when it would have to grow on a full disk,
+        Raise what the mapper raises (CouchError), 507 when it would have to grow on a full disk,
         and 404 when the database goes away.
         """
         target = self._database.update_seq, self._database.purge_seq
@@ -157,14 +157,14 @@ class Index:
         return seq <= state.seq <= self._database.update_seq and state.purge_seq >= purge_seq
 
     def start_refresh(self) -> asyncio.Task[None]:
-        """Begin to bring the index up to date in the background; gives the task that does it."""
+        """Begin to bring the index up to date in the background; return the task that does it."""
         if self._updating is None or self._updating.done():
             self._updating = asyncio.create_task(self._update())
             self._updating.add_done_callback(_look_at)
         return self._updating
 
     def snapshot(self) -> AbstractContextManager[IndexSnapshot]:
-        """Give the rows as they are now."""
+        """Return the rows as they are now."""
         if self.closed or self._database.closed:
             raise no_database()
         return self.tables.snapshot()
@@ -241,7 +241,7 @@ class Index:
     async def _mapped_batches(
         self, snapshot: Snapshot, since: int
     ) -> AsyncGenerator[tuple[_Batch, Mapped], None]:
-        """Give batches in order, while the next ones are being mapped."""
+        """Yield batches in order, while the next ones are being mapped."""
         ahead: deque[_Batch] = deque()
         reading = self._batches(snapshot, since)
         try:
@@ -307,7 +307,7 @@ class Index:
         self._pace = max(1, min(_BATCH, documents * _BATCH_ROWS // max(rows, 1)))
 
     def _take_out(self, ids: list[str]) -> list[int]:
-        """Delete the rows of documents; gives how many rows each tree has left."""
+        """Delete the rows of documents; return how many rows each tree has left."""
         tables = self.tables
         rows = list(self.state.rows)
         if self._fresh:
@@ -354,7 +354,7 @@ class Index:
 
 
 def extra_members(entry: Entry, *, local_seq: bool = False) -> list[tuple[str, object]]:
-    """Give what a map function sees besides the document: conflicts, and `_local_seq`."""
+    """Return what a map function sees besides the document: conflicts, and `_local_seq`."""
     members: list[tuple[str, object]] = []
     if not entry.has_one_leaf:
         tree = entry.tree

@@ -28,7 +28,7 @@ class ScriptMapper:
         self._partitioned = definition.partitioned
 
     async def __call__(self, documents: Sequence[Document]) -> Mapped:
-        """Give the rows of all documents."""
+        """Return the rows of all documents."""
         total = Mapped(0, [[] for _ in self._raw], [])
         for portion in _portions(documents):
             done = 0

@@ -80,7 +80,7 @@ class ViewOptions(msgspec.Struct):
 
     @property
     def level(self) -> int:
-        """Give the grouping: 0 is one group, EXACT is `group=true` without a level."""
+        """The grouping: 0 is one group, EXACT is `group=true` without a level."""
         if self.group_level is not None:
             return self.group_level
         return EXACT if self.group else 0
@@ -134,13 +134,13 @@ class ViewOptions(msgspec.Struct):
             raise query_parse_error("Can't specify group=false and group_level>0 at the same time")
 
     def reduces(self, *, has_reduce: bool) -> bool:
-        """Tell whether the answer is reduced."""
+        """Return whether the answer is reduced."""
         return has_reduce and self.reduce is not False
 
     def ranges(self, *, raw: bool = False, prefix: bytes = b"") -> list[RowRange]:
-        """Give the ranges of rows to read, one after the other.
+        """Return the ranges of rows to read, one after the other.
 
-        `raw` is the collation of the view, `prefix` what all its keys begin with. Raises 400 for
+        `raw` is the collation of the view, `prefix` what all its keys begin with. Raise 400 for
         a range that ends before it begins.
         """
         make = raw_sort_key if raw else sort_key
@@ -207,7 +207,7 @@ class ViewOptions(msgspec.Struct):
 
 
 def _after(key: bytes, id_: str | None) -> tuple[bytes, str, int]:
-    """Give the place behind a document with a key, or behind all documents with it."""
+    """Return the place behind a document with a key, or behind all documents with it."""
     if id_ is None:
         return key + b"\x00", "", 0
     return key, id_, LAST_NUMBER

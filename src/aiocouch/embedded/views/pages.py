@@ -51,7 +51,7 @@ class Page(NamedTuple):
 
     @property
     def start(self) -> Place:
-        """Give the place where the page begins."""
+        """The place where the page begins."""
         return self.key, self.id, self.n
 
 
@@ -203,7 +203,7 @@ class _Cutter:
                 await asyncio.sleep(0)
 
     def _after(self, start: Place, end: Place) -> Place | None:
-        """Give the place SIZE rows further, None when the range ends before."""
+        """Return the place SIZE rows further, None when the range ends before."""
         place: Place | None = self._connection.execute(
             f"SELECT key, id, n FROM rows_{self._tree} WHERE {_IN_RANGE}"
             " ORDER BY key, id, n LIMIT 1 OFFSET ?",
@@ -240,7 +240,7 @@ class Cut(NamedTuple):
     tail: tuple[Place, Place] | None
 
     def ends(self) -> Iterator[tuple[Place, Place]]:
-        """Give the ranges that are not whole pages."""
+        """Yield the ranges that are not whole pages."""
         yield self.head
         if self.tail is not None:
             yield self.tail

@@ -111,7 +111,7 @@ class ViewQuery:
         function.checked = self._tree, seq
 
     async def answer(self) -> AsyncGenerator[bytes, None]:
-        """Give the answer as JSON text, in pieces, from one moment of the index."""
+        """Yield the answer as JSON text, in pieces, from one moment of the index."""
         with self._index.snapshot() as snapshot:
             reduced = self._function is not None
             chunks = self._groups(snapshot) if reduced else self._rows(snapshot)
@@ -121,7 +121,7 @@ class ViewQuery:
                     yield piece
 
     async def collect(self) -> tuple[bytes, bytes]:
-        """Give what stands before the rows, and all rows, as JSON for a list function."""
+        """Return what stands before the rows, and all rows, as JSON for a list function."""
         with self._index.snapshot() as snapshot:
             chunks = self._rows(snapshot) if self._function is None else self._groups(snapshot)
             rows = [row async for chunk in chunks for row in chunk]

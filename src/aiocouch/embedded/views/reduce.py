@@ -63,7 +63,7 @@ class Builtin(Protocol):
         ...
 
     def finish(self, partial: bytes) -> bytes:
-        """Give the result as JSON."""
+        """Return the result as JSON."""
         ...
 
 
@@ -254,7 +254,7 @@ class Sum(_Json):
 
 
 def _stats_of(value: Any) -> Any:
-    """Give the numbers of a value: `[sum, count, min, max, sumsqr]`, an array has several."""
+    """Return the numbers of a value: `[sum, count, min, max, sumsqr]`, an array has several."""
     if _is_number(value):
         return [value, 1, value, value, _square(value)]
     if isinstance(value, list):
@@ -408,7 +408,7 @@ def _estimate(registers: bytes) -> float:
 
 
 def _without_bias(raw: float) -> float:
-    """Give the count whose expected raw estimate this is, by halving."""
+    """Return the count whose expected raw estimate this is, by halving."""
     low, high = 0.0, raw * 1.2
     while high - low > 0.1:
         middle = (low + high) / 2
@@ -484,7 +484,7 @@ _RANK = re.compile(r"_(top|bottom)_(.*)", re.DOTALL)
 
 
 def builtin(name: str) -> Builtin:
-    """Give the built-in reduce function of a name that begins with `_`.
+    """Return the built-in reduce function of a name that begins with `_`.
 
     As in CouchDB only the beginning counts. An unknown one raises invalid_design_doc (400).
     """

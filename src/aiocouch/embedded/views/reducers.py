@@ -45,7 +45,7 @@ class ReduceLimit(msgspec.Struct, frozen=True):
     ratio: float = 2.0
 
     def overflow(self, size: int, result: int) -> str | None:
-        """Give the reason of an overflow, None where there is none or it is only logged."""
+        """Return the reason of an overflow, None where there is none or it is only logged."""
         if self.mode not in {"true", "log"}:
             return None
         if result <= self.threshold or result * self.ratio <= size:
@@ -90,11 +90,11 @@ class ReduceFunction:
 
     @property
     def is_native(self) -> bool:
-        """Tell whether the function is built in."""
+        """Whether the function is built in."""
         return self._native is not None
 
     def finish(self, partial: bytes) -> Reduced:
-        """Give the result of the last partial value."""
+        """Return the result of the last partial value."""
         if partial.startswith(_OVERFLOW):
             return Reduced(b"null", decode(partial[1:]))
         return Reduced(self._native.finish(partial) if self._native else partial)
@@ -103,7 +103,7 @@ class ReduceFunction:
 def reduce_functions(
     definition: Definition, queries: QueryServer, unit: Unit, limit: Callable[[], ReduceLimit]
 ) -> dict[str, ReduceFunction]:
-    """Give the reduce functions of all views by source; equal sources share their values."""
+    """Return the reduce functions of all views by source; equal sources share their values."""
     custom = definition.custom_reduces()
     sources = dict.fromkeys(view.reduce for view in definition.views.values() if view.reduce)
     functions = {}

@@ -46,7 +46,7 @@ class DocumentTexts:
             self._shown = Shown(options.attachments, encoding_info=options.att_encoding_info)
 
     def of(self, rows: Sequence[IndexRow]) -> Iterator[bytes]:
-        """Give the text of the document of each row, `null` where there is none."""
+        """Return the text of the document of each row, `null` where there is none."""
         links = [_link(row) for row in rows]
         entries = self._database.get_many({link.id for link in links if link.id is not None})
         return (self._text(entries.get(link.id or ""), link) for link in links)
@@ -95,7 +95,7 @@ def _revision(text: str) -> Rev:
 
 
 def map_rows(batch: Sequence[IndexRow]) -> list[bytes]:
-    """Give rows of a map view as JSON texts."""
+    """Return rows of a map view as JSON texts."""
     return [
         b'{"id":%b,"key":%b,"value":%b}' % (encode_text(row.id), row.json, row.value)
         for row in batch
@@ -103,7 +103,7 @@ def map_rows(batch: Sequence[IndexRow]) -> list[bytes]:
 
 
 def map_rows_with(batch: Sequence[IndexRow], documents: DocumentTexts) -> Iterator[list[bytes]]:
-    """Give rows of a map view with their documents, in portions of bounded size."""
+    """Yield rows of a map view with their documents, in portions of bounded size."""
     start = 0
     while start < len(batch):
         some = batch[start : start + documents.pace.size]
@@ -118,7 +118,7 @@ def map_rows_with(batch: Sequence[IndexRow], documents: DocumentTexts) -> Iterat
 
 
 def group_row(group: Group, context: str = "") -> bytes:
-    """Give a reduced row as JSON text; `context` says which view it is of."""
+    """Return a reduced row as JSON text; `context` says which view it is of."""
     value, overflow = group.outcome
     if overflow is None:
         return b'{"key":%b,"value":%b}' % (group.key, value)
@@ -129,7 +129,7 @@ def group_row(group: Group, context: str = "") -> bytes:
 def batches(
     snapshot: IndexSnapshot, tree: int, ranges: Sequence[RowRange], skip: int, limit: int
 ) -> Iterator[Sequence[IndexRow]]:
-    """Give the rows of ranges, one after the other, without the first `skip`, `limit` at most."""
+    """Yield the rows of ranges, one after the other, without the first `skip`, `limit` at most."""
     for range_ in ranges:
         if limit <= 0:
             return

@@ -66,7 +66,7 @@ class Indexes:
         """The indexes that are being compacted."""
 
     def definition(self, database: Database, entry: Entry) -> Definition:
-        """Give the views of a design document; they are read once for each revision."""
+        """Return the views of a design document; they are read once for each revision."""
         known = self._definitions.setdefault(database, {})
         revision, definition = known.get(entry.id, ("", None))
         if definition is None or revision != entry.rev:
@@ -76,9 +76,9 @@ class Indexes:
         return definition
 
     def views(self, database: Database, definition: Definition, design_id: str = "") -> ViewIndex:
-        """Give the index of the views of a design document, which `_active_tasks` calls by its id.
+        """Return the index of the views of a design document, which `_active_tasks` calls by its id.
 
-        Raises CouchError(500, "unknown_query_language") for a language that is not known.
+        Raise CouchError(500, "unknown_query_language") for a language that is not known.
         """
         index = self.find(database, definition.signature)
         if index is None or index not in self._views:
@@ -104,7 +104,7 @@ class Indexes:
         return ScriptMapper(self._queries, _unit(definition), definition)
 
     def find(self, database: Database, signature: str) -> Index | None:
-        """Give an index that is open, or None."""
+        """Return an index that is open, or None."""
         return self._indexes.get(database.uuid, {}).get(signature)
 
     def open(
@@ -117,7 +117,7 @@ class Indexes:
         options: Options | None = None,
         design_id: str = "",
     ) -> Index:
-        """Give the index of this signature, opened or created; `mapper` fills its `trees`."""
+        """Return the index of this signature, opened or created; `mapper` fills its `trees`."""
         index = self.find(database, signature)
         if index is None:
             if database.closed:
@@ -186,7 +186,7 @@ class Indexes:
             self.compacting.discard(index)
 
     def runs(self, definition: Definition) -> bool:
-        """Tell whether the views are in a language that this server has."""
+        """Return whether the views are in a language that this server has."""
         return definition.language.lower() in self.languages
 
     async def clean(self, database: Database, wanted: Collection[str]) -> None:

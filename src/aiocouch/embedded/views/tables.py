@@ -68,12 +68,12 @@ class IndexRow(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """Give the place of the row."""
+        """The place of the row."""
         return self.key, self.id, self.n
 
 
 def backwards(rows: Sequence[IndexRow]) -> list[IndexRow]:
-    """Give rows in the other order; what one document emitted under one key keeps its order."""
+    """Return rows in the other order; what one document emitted under one key keeps its order."""
     if not any(row.n for row in rows):
         return [*reversed(rows)]
     groups = [[*group] for _, group in itertools.groupby(rows, operator.itemgetter(0, 1))]
@@ -133,7 +133,7 @@ class Tables:
     def __init__(self, path: Path | None, trees: int, owner: str) -> None:
         """Open or create an index for the database `owner` (its uuid).
 
-        Raises StaleIndexError when the file belongs to something else.
+        Raise StaleIndexError when the file belongs to something else.
         """
         self.path = path
         self.trees = trees
@@ -208,7 +208,7 @@ class Tables:
     # rows of documents
 
     def places(self, ids: Sequence[str]) -> Iterator[tuple[str, list[tuple[int, bytes]]]]:
-        """Give (id, [(tree, sort key)]) for those of the documents that are in the index."""
+        """Return (id, [(tree, sort key)]) for those of the documents that are in the index."""
         found = self.connection.execute(
             "SELECT id, places FROM documents WHERE id IN (SELECT value FROM json_each(?))",
             (_encode_json(ids).decode(),),
@@ -216,7 +216,7 @@ class Tables:
         return ((id_, _decode_places(places)) for id_, places in found)
 
     def take_out(self, tree: int, keys: Iterable[tuple[bytes, str]]) -> int:
-        """Delete the rows with these (sort key, id); gives how many there were."""
+        """Delete the rows with these (sort key, id); return how many there were."""
         statement = f"DELETE FROM rows_{tree} WHERE key = ? AND id = ?"
         return self.connection.executemany(statement, keys).rowcount
 
@@ -239,7 +239,7 @@ class Tables:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[IndexSnapshot]:
-        """Give the rows as they are now; later changes are not seen."""
+        """Yield the rows as they are now; later changes are not seen."""
         if self.path is None:
             with self._in_memory() as snapshot:
                 yield snapshot
@@ -264,7 +264,7 @@ class Tables:
             self._let_go(snapshot.connection)
 
     def spare_readers(self) -> None:
-        """Before something is written: give those who read in memory a copy of what there is."""
+        """Give those who read in memory a copy of what there is, before something is written."""
         if not self._reading:
             return
         copy = connect_index(None)
@@ -290,7 +290,7 @@ class Tables:
             connection.close()
 
     def unsaved(self) -> IndexSnapshot:
-        """Give the rows as the running transaction sees them."""
+        """Return the rows as the running transaction sees them."""
         return IndexSnapshot(self.connection, self.state)
 
     @staticmethod
@@ -305,7 +305,7 @@ class Tables:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def log_size(self) -> int:
-        """Give the size of the log in bytes."""
+        """Return the size of the log in bytes."""
         if self.path is None:
             return 0
         try:
@@ -314,7 +314,7 @@ class Tables:
             return 0
 
     def file_size(self) -> tuple[int, int]:
-        """Give the size of the file and of what is in use in it (not its first page), in bytes."""
+        """Return the size of the file and of what is in use in it (not its first page), in bytes."""
         pages, size, free = (
             self.connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size", "freelist_count")
@@ -345,7 +345,7 @@ class IndexSnapshot:
         skip: int = 0,
         limit: int = -1,
     ) -> Iterator[list[IndexRow]]:
-        """Give the rows of a range in batches, in order of their places.
+        """Yield the rows of a range in batches, in order of their places.
 
         Descending turns the order of keys and ids; rows of one document keep theirs. The first
         `skip` are left out, at most `limit` are given (-1: all).
@@ -371,7 +371,7 @@ class IndexSnapshot:
                     yield batch
 
     def has_rows(self, tree: int, first: Place, last: Place) -> bool:
-        """Tell whether a range has any rows."""
+        """Return whether a range has any rows."""
         row = self.connection.execute(
             f"SELECT 1 FROM rows_{tree} WHERE (key, id, n) >= (?, ?, ?)"
             " AND (key, id, n) < (?, ?, ?) LIMIT 1",

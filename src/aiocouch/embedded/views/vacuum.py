@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 async def vacuum(index: Index) -> None:
     """Compact an index; queries go on meanwhile, updates of the index wait.
 
-    Raises 404 when the index goes away before it begins.
+    Raise 404 when the index goes away before it begins.
     """
     async with index.writing():
         path = index.tables.path

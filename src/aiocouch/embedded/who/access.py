@@ -77,7 +77,7 @@ def check_database_admin(user: User, security: SecurityObject) -> None:
 
 
 def not_database_admin(user: User) -> CouchError:
-    """Give the error that a write of a design document by this user is answered with."""
+    """Return the error that a write of a design document by this user is answered with."""
     refuse = unauthorized if user.is_anonymous else forbidden
     return refuse("You are not a db or server admin.")
 

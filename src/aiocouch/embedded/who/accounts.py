@@ -125,7 +125,7 @@ class Accounts:
         self._renewals: dict[str, asyncio.Task[None]] = {}
 
     def find(self, name: str) -> Account | None:
-        """Give an account. Raises 401 for a `_users` document with conflicts."""
+        """Return an account. Raise 401 for a `_users` document with conflicts."""
         admin = self._admin(name)
         document = self._find_user(name)
         if document is None:
@@ -137,7 +137,7 @@ class Accounts:
         return Account(name, credentials, document)
 
     async def check(self, account: Account, password: str, peer: str) -> bool:
-        """Tell whether the password is right; 403 when there were too many wrong ones before."""
+        """Return whether the password is right; 403 when there were too many wrong ones before."""
         salt = account.credentials.salt
         attempt = (peer, account.name, salt)
         if self._lockout.is_locked(attempt):
@@ -162,14 +162,14 @@ class Accounts:
                 await self.set_admin(name, text, persist=True)
 
     async def put_admin(self, name: str, text: str, *, persist: bool) -> str:
-        """Keep a password or its hash in the section `admins`; returns the old text."""
+        """Keep a password or its hash in the section `admins`; return the old text."""
         if admin_credentials(text) is not None:
             return self._config.put("admins", name, text, persist=persist)
         await self.hash_admins()
         return await self.set_admin(name, text, persist=persist)
 
     async def set_admin(self, name: str, password: str, *, persist: bool) -> str:
-        """Make a server admin, or change the password; returns the old text of the setting."""
+        """Make a server admin, or change the password; return the old text of the setting."""
         salt = self._plain_credentials(name, password).salt
         settings = HashSettings.of(self._config)
         text = await self._hasher.run(settings.scheme, hash_admin, password, settings, salt)

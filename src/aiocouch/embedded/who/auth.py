@@ -106,7 +106,7 @@ class Authenticator:
         return tuple(name for name in _HANDLER.findall(text) if name in self._handlers)
 
     async def admit(self, request: Request) -> Admission:
-        """Say who sends a request. Raises CouchError for credentials that are wrong."""
+        """Say who sends a request. Raise CouchError for credentials that are wrong."""
         for name in self.handler_names:
             admission = await self._handlers[name](request)
             if admission is not None:
@@ -124,11 +124,11 @@ class Authenticator:
         return account
 
     def new_cookie(self, account: Account, *, secure: bool) -> str:
-        """Give the `Set-Cookie` header that logs an account in."""
+        """Return the `Set-Cookie` header that logs an account in."""
         return self._cookie(account.name, self._session_key(account), secure=secure)
 
     def cleared_cookie(self, *, secure: bool) -> str:
-        """Give the `Set-Cookie` header that logs out."""
+        """Return the `Set-Cookie` header that logs out."""
         return session_cookie("", self._cookies(), now=self._now(), secure=secure)
 
     async def close(self) -> None:
@@ -244,7 +244,7 @@ class Authenticator:
 
 
 def basic_credentials(header: str | None) -> tuple[str, str] | None:
-    """Give name and password of a Basic header; None when there is nothing of the kind in it.
+    """Return name and password of a Basic header; None when there is nothing of the kind in it.
 
     Broken base64 is answered with 500 or 400, as CouchDB does. `_:_` means: not logged in.
     """
@@ -257,7 +257,7 @@ def basic_credentials(header: str | None) -> tuple[str, str] | None:
 
 
 def _text(header: str) -> str:
-    """Give a header as text; bytes that are no UTF-8 are replaced."""
+    """Return a header as text; bytes that are not UTF-8 are replaced."""
     return header.encode(errors="surrogateescape").decode(errors="replace")
 
 
@@ -282,7 +282,7 @@ def _carefully_decoded(text: str) -> bytes:
 
 
 async def authenticate(exchange: Exchange) -> User:
-    """Give the user of a request; raises CouchError for wrong credentials."""
+    """Return the user of a request; raise CouchError for wrong credentials."""
     if LOOPBACK in exchange.headers:
         user = exchange.server.replicator.user_of(exchange.headers[LOOPBACK])
         if user is not None:

@@ -74,12 +74,12 @@ class CookieSettings(msgspec.Struct, frozen=True):
 
 
 def find_cookie(header: str | None) -> str | None:
-    """Give the value of the session cookie in a `Cookie` header; None when it has none."""
+    """Return the value of the session cookie in a `Cookie` header; None when it has none."""
     return next((value for name, value in read_cookies(header) if name == COOKIE), None) or None
 
 
 def read_cookies(header: str | None) -> list[tuple[str, str]]:
-    """Give the names and values in a `Cookie` header."""
+    """Return the names and values in a `Cookie` header."""
     if not header:
         return []
     parts = (part.strip().partition("=") for part in header.split(";"))
@@ -87,7 +87,7 @@ def read_cookies(header: str | None) -> list[tuple[str, str]]:
 
 
 def parse_session(value: str) -> Session:
-    """Take a cookie's value apart. Raises MalformedCookieError."""
+    """Take a cookie's value apart. Raise MalformedCookieError."""
     try:
         name, time, signature = _decode(value).split(b":", 2)
         return Session(name.decode(), time.decode("ascii"), signature)
@@ -97,14 +97,14 @@ def parse_session(value: str) -> Session:
 
 
 def make_session(name: str, key: bytes, now: int, settings: CookieSettings) -> str:
-    """Give the value of a new cookie; `now` in seconds since 1970."""
+    """Return the value of a new cookie; `now` in seconds since 1970."""
     data = f"{name}:{now:X}".encode()
     signature = hmac.digest(key, data, settings.digests[0])
     return base64.urlsafe_b64encode(data + b":" + signature).rstrip(b"=").decode()
 
 
 def seconds_left(session: Session, now: int, settings: CookieSettings) -> int | None:
-    """Give the seconds for which a session goes on; None when it is over."""
+    """Return the seconds for which a session goes on; None when it is over."""
     try:
         left = int(session.time, 16) + settings.timeout - now
     except ValueError:
@@ -115,7 +115,7 @@ def seconds_left(session: Session, now: int, settings: CookieSettings) -> int | 
 def is_signed_with(
     message: str, signature: bytes, keys: Iterable[bytes], settings: CookieSettings
 ) -> bool:
-    """Tell whether a text was signed with one of the keys; all are tried, which takes one time."""
+    """Return whether a text was signed with one of the keys; all are tried, which takes one time."""
     text = message.encode(errors="surrogateescape")
     genuine = [
         hmac.compare_digest(hmac.digest(key, text, digest), signature)
@@ -126,12 +126,12 @@ def is_signed_with(
 
 
 def needs_renewal(left: int, settings: CookieSettings) -> bool:
-    """Tell whether a tenth of the time-out has gone by, so that a fresh cookie is due."""
+    """Return whether a tenth of the time-out has gone by, so that a fresh cookie is due."""
     return left < settings.timeout * _RENEW_BELOW
 
 
 def session_cookie(value: str, settings: CookieSettings, *, now: int, secure: bool) -> str:
-    """Give the `Set-Cookie` header; an empty value logs out."""
+    """Return the `Set-Cookie` header; an empty value logs out."""
     return "; ".join([f"{COOKIE}={value}", "Version=1", *_attributes(settings, now, secure)])
 
 

@@ -50,7 +50,7 @@ class MissingClaimError(ValueError):
 
 
 class MisconfiguredError(ValueError):
-    """`required_claims` that cannot be read, or roles that are none (status 500).
+    """`required_claims` that cannot be read, or bad roles (status 500).
 
     `error` says what is wrong with them.
     """
@@ -70,7 +70,7 @@ class Bearer(msgspec.Struct, frozen=True):
 def bearer(token: str, config: Configuration, now: int) -> Bearer:
     """Check a token and say whom it stands for.
 
-    Raises InvalidTokenError, ExpiredTokenError, MissingClaimError and MisconfiguredError. `now`
+    Raise InvalidTokenError, ExpiredTokenError, MissingClaimError and MisconfiguredError. `now`
     in seconds.
     """
     required = _required_claims(config.text("jwt_auth", "required_claims", "exp"))
@@ -164,7 +164,7 @@ def _check_claim(name: str, value: object, expected: str | None, now: int) -> No
         raise InvalidTokenError("Invalid iss claim")
     if name == "iat" and not _is_integer(value):
         raise InvalidTokenError("Invalid iat claim")
-    # In the order of Erlang whatever is no number comes behind all numbers, and so never ends.
+    # In the order of Erlang whatever is not a number comes after all numbers, and so never ends.
     time = value if _is_number(value) else math.inf
     if name == "nbf" and not time < now:
         raise ExpiredTokenError("nbf not in past")
@@ -210,7 +210,7 @@ def _roles(claims: Claims, config: Configuration) -> tuple[str, ...]:
 
 
 def _nested(claims: Claims, path: str) -> object:
-    """Give what stands at a path; a dot is part of a name where a backslash is before it."""
+    """Return what stands at a path; a dot is part of a name where a backslash is before it."""
     value: object = claims
     for step in _UNESCAPED_DOT.split(path):
         if not isinstance(value, dict):

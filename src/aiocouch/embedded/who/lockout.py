@@ -35,7 +35,7 @@ class Lockout:
         self._failures: dict[Attempt, _Failures] = {}
 
     def is_locked(self, attempt: Attempt) -> bool:
-        """Tell whether the account is closed for this client."""
+        """Return whether the account is closed for this client."""
         if self._mode() != "enforce":
             return False
         found = self._failures.get(attempt)

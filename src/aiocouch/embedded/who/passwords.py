@@ -72,7 +72,7 @@ class Credentials(msgspec.Struct, frozen=True):
         return f"Credentials(roles={self.roles!r}, scheme={self.scheme!r})"
 
     def with_roles(self, roles: tuple[str, ...]) -> Credentials:
-        """Give the same credentials with more roles."""
+        """Return the same credentials with more roles."""
         merged = (*self.roles, *(role for role in roles if role not in self.roles))
         return Credentials(merged, self.salt, self.scheme, self.prf, self.iterations, self.expected)
 
@@ -136,9 +136,9 @@ def hash_admin(password: str, settings: HashSettings, salt: str | None = None) -
 
 
 def hash_document(body: dict[str, object], settings: HashSettings) -> dict[str, object]:
-    """Give the body of a `_users` document with its `password` replaced by a hash. Slow.
+    """Return the body of a `_users` document with its `password` replaced by a hash. Slow.
 
-    Without a password (missing or null) the body is returned as it is. Raises
+    Without a password (missing or null) the body is returned as it is. Raise
     PasswordRefusedError and CannotHashError.
     """
     password = body.get("password")
@@ -155,7 +155,7 @@ def hash_document(body: dict[str, object], settings: HashSettings) -> dict[str, 
 
 
 def matches(credentials: Credentials, password: str) -> bool:
-    """Tell whether the password is the account's. Slow; takes the same time for any password."""
+    """Return whether the password is the account's. Slow; takes the same time for any password."""
     if credentials.expected is None:
         return False
     if credentials.scheme == "simple":
@@ -168,7 +168,7 @@ def matches(credentials: Credentials, password: str) -> bool:
 
 
 def needs_upgrade(body: Mapping[str, object], settings: HashSettings) -> bool:
-    """Tell whether a user's hash was made in another way than new hashes are."""
+    """Return whether a user's hash was made in another way than new hashes are."""
     if settings.scheme == "simple":
         return body.get("password_scheme") != "simple"
     current = (body.get("password_scheme"), body.get("pbkdf2_prf"), body.get("iterations"))
@@ -176,7 +176,7 @@ def needs_upgrade(body: Mapping[str, object], settings: HashSettings) -> bool:
 
 
 def derive(prf: str, password: str, salt: str, iterations: int) -> str:
-    """Give the PBKDF2 key in hex, as long as the digest. Raises CannotHashError. Slow."""
+    """Return the PBKDF2 key in hex, as long as the digest. Raise CannotHashError. Slow."""
     digest = _DIGESTS.get(prf)
     if digest is None:
         raise CannotHashError("PRF is invalid")
@@ -186,7 +186,7 @@ def derive(prf: str, password: str, salt: str, iterations: int) -> str:
 
 
 def new_salt() -> str:
-    """Give a random salt of 32 hexadecimal digits."""
+    """Return a random salt of 32 hexadecimal digits."""
     return secrets.token_hex(16)
 
 

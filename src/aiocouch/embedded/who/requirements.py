@@ -17,9 +17,9 @@ Term: TypeAlias = "str | list[Term] | tuple[Term, ...] | None"
 
 
 def check_requirements(password: str, setting: str) -> str | None:
-    """Give what is to be told of a password that does not follow the setting; None: it does.
+    """Return what is to be told of a password that does not follow the setting; None: it does.
 
-    Raises ValueError for a setting that cannot be read.
+    Raise ValueError for a setting that cannot be read.
     """
     if setting in ("", "[]"):
         return None
@@ -31,7 +31,7 @@ def check_requirements(password: str, setting: str) -> str | None:
 
 
 def _requirement(term: Term) -> tuple[str, str]:
-    """Give a pattern and what is told when it does not match."""
+    """Return a pattern and what is told when it does not match."""
     pattern, *more = term if isinstance(term, tuple) and term else (term,)
     if not isinstance(pattern, str) or len(more) > 1:
         raise ValueError("no requirement")

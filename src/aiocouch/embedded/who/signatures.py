@@ -20,18 +20,18 @@ SIZES = ("256", "384", "512")
 
 
 class BadKeyError(ValueError):
-    """The key of the settings is none, or one for another algorithm."""
+    """The key of the settings is bad, or for another algorithm."""
 
 
 def are_available() -> bool:
-    """Tell whether public keys can be used here."""
+    """Return whether public keys can be used here."""
     return find_spec("cryptography") is not None
 
 
 def is_signed(algorithm: str, pem: str, text: bytes, signature: bytes) -> bool:
-    """Tell whether a signature is that of a text; `pem` is the public key.
+    """Return whether a signature is that of a text; `pem` is the public key.
 
-    `algorithm` is one such as RS256. Raises BadKeyError.
+    `algorithm` is one such as RS256. Raise BadKeyError.
     """
     from cryptography.exceptions import InvalidSignature
 

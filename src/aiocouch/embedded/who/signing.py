@@ -33,13 +33,13 @@ class Secrets:
         return self._config.get(_SECTION, "secret")
 
     def ensure(self) -> str:
-        """Give the secret; make one at first use."""
+        """Return the secret; make one at first use."""
         return self._config.ensure_secret(_SECTION, "secret")
 
     def verify(
         self, message: str, signature: bytes, settings: CookieSettings, extra: str = ""
     ) -> bool:
-        """Tell whether a text was signed with a secret that holds; `extra` was appended to it."""
+        """Return whether a text was signed with a secret that holds; `extra` was appended to it."""
         return is_signed_with(message, signature, self._keys(extra), settings)
 
     def _keys(self, extra: str) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ _DIGESTS = {"sha": "sha1", "sha1": "sha1", "sha256": "sha256", "sha512": "sha512
 
 
 def is_right_token(settings: Mapping[str, Any], token: str, now: int) -> bool:
-    """Tell whether `token` is the account's at `now` (seconds), one step early or late included.
+    """Return whether `token` is the account's at `now` (seconds), one step early or late included.
 
     `settings` has `key` (base32) and may have `algorithm` and `length`.
     """

@@ -41,7 +41,7 @@ class UserDocuments:
         return self._config.text("chttpd_auth", "authentication_db", "_users")
 
     def find(self, name: str) -> Mapping[str, Any] | None:
-        """Give a user's document, None when it is missing.
+        """Return a user's document, None when it is missing.
 
         `_conflicts` are listed where there are any, `_attachments` is true.
         """

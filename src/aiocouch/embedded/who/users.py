@@ -28,12 +28,12 @@ _COMMA = re.compile(r"\s*,\s*")
 
 
 def user_id(name: str) -> str:
-    """Give the id of a user's document."""
+    """Return the id of a user's document."""
     return PREFIX + name
 
 
 def user_name(document_id: str) -> str | None:
-    """Give the name in the id of a user's document; None for other documents."""
+    """Return the name in the id of a user's document; None for other documents."""
     return document_id[len(PREFIX) :] if document_id.startswith(PREFIX) else None
 
 
@@ -47,7 +47,7 @@ def check_writer(document_id: str, user: User, security: SecurityObject) -> None
 async def hash_password(
     body: dict[str, Any], config: Configuration, hasher: Hasher
 ) -> dict[str, Any]:
-    """Give the body to write: a plain `password` becomes a hash, made in a thread."""
+    """Return the body to write: a plain `password` becomes a hash, made in a thread."""
     if body.get("password") is None:
         return body
     try:
@@ -87,7 +87,7 @@ def visible(
     security: SecurityObject,
     config: Configuration,
 ) -> dict[str, Any]:
-    """Give the part of a document's body that the user may read.
+    """Return the part of a document's body that the user may read.
 
     Admins and the user himself see all of it, others only the `public_fields` (404 without any).
     """

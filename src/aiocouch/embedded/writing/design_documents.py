@@ -117,7 +117,7 @@ async def _compile(queries: QueryServer, kind: str, name: str, source: str) -> N
 async def check_views(queries: QueryServer, document: Mapping[str, Any]) -> None:
     """Compile the functions of all views.
 
-    Raises 400 `compilation_error` or `invalid_design_doc`, 404 for an empty function.
+    Raise 400 `compilation_error` or `invalid_design_doc`, 404 for an empty function.
     """
     if not is_javascript(document.get("language", "javascript")):
         return
@@ -161,7 +161,7 @@ class DesignFunctions:
             await check_views(self._queries, document)
 
     def guards(self, database: Database) -> bool:
-        """Tell whether any design document of a database has a validate function."""
+        """Return whether any design document of a database has a validate function."""
         known = self._known(database)
         return bool(known.units) or known.unknown is not None
 
@@ -219,7 +219,7 @@ class _Waiting:
         self._call = asyncio.create_task(self._run())
 
     async def add(self, edit: bytes) -> CouchError | None:
-        """Give what the function says of an edit; raises CouchError when it cannot say."""
+        """Return what the function says of an edit; raise CouchError when it cannot say."""
         place = len(self._edits)
         self._edits.append(edit)
         if len(self._edits) >= _VALIDATED_AT_ONCE:
@@ -247,7 +247,7 @@ class _Waiting:
 
 
 def _guarding(database: Database, ids: list[str]) -> tuple[list[Unit], CouchError | None]:
-    """Give the units of validate functions, and why no document passes where there is a reason."""
+    """Return the units of validate functions, and why no document passes where there is a reason."""
     units: list[Unit] = []
     unknown: CouchError | None = None
     for id_ in ids:

@@ -187,7 +187,7 @@ class Update:
         return ready
 
     def _is_watched(self, edit: Edit) -> bool:
-        """Tell whether anybody wants to look at a document before it is written."""
+        """Return whether anybody wants to look at a document before it is written."""
         if edit.is_local:
             return False
         return self._must_check or self._before_write is not None or edit.is_design
@@ -220,7 +220,7 @@ class Update:
         return NewRevision(edit.id, (rev, *base), edit.deleted, body, attachments)
 
     def _named(self, edit: Edit, entry: Entry | None) -> tuple[Rev, ...]:
-        """Give the path that an edit is based on, by what it says.
+        """Return the path that an edit is based on, by what it says.
 
         Of a deleted document CouchDB, on its shorter way, takes generation 0 for no revision.
         """
@@ -229,7 +229,7 @@ class Update:
         return edit.revs
 
     def _attached(self, edit: Edit, entry: Entry | None) -> Resolved:
-        """Give the attachments of an edit, none where it is a conflict."""
+        """Return the attachments of an edit, none where it is a conflict."""
         if entry is None:
             kept = None
         elif edit.revs:
@@ -244,7 +244,7 @@ class Update:
         return _resolve(edit, kept, generation)
 
     def _looks_closely(self, edits: Sequence[Edit]) -> bool:
-        """Tell whether CouchDB takes the longer way of its two to write documents.
+        """Return whether CouchDB takes the longer way of its two to write documents.
 
         It does where validate functions may have to be asked (until it has found that there are
         none), and for design documents and attachments. On that way a revision of an unknown
@@ -269,7 +269,7 @@ class Update:
         )
 
     def _ancestor(self, edit: Edit, entry: Entry | None) -> Revision | None:
-        """Give the nearest revision in the path whose body is there, the document's own included."""
+        """Return the nearest revision in the path whose body is there, the document's own included."""
         for rev in edit.revs if entry is not None else ():
             assert entry is not None
             found = self._database.revision(entry, rev)
@@ -311,7 +311,7 @@ class Update:
             await self._hooks.check(self._database, self._user, _whole(new, edit), old)
 
     def _replaced(self, new: NewRevision, entry: Entry | None) -> dict[str, Any] | None:
-        """Give the document that this one replaces, with its revisions."""
+        """Return the document that this one replaces, with its revisions."""
         if entry is None or len(new.path) < 2 or (entry.deleted and not self._replicated):
             return None
         old = self._database.revision(entry, new.path[1])
@@ -343,7 +343,7 @@ class Update:
         return Outcome(edit.id, format_revision(ready.rev))
 
     def _is_undecided(self, error: CouchError) -> bool:
-        """Tell whether a conflict may be none by now; on its longer way CouchDB decides at once."""
+        """Return whether a conflict may be none by now; on its longer way CouchDB decides at once."""
         return error.error == "conflict" and not self._is_strict
 
     def _again(self, connection: sqlite3.Connection, edit: Edit) -> NewRevision | CouchError:
@@ -380,7 +380,7 @@ def _resolve(edit: Edit, parent: Revision | None, generation: int | None) -> Res
 
 
 def _digests(attachments: Resolved, *, counted: bool) -> list[AttachmentDigest | None]:
-    """Give what the revision id takes of attachments.
+    """Return what the revision id takes of attachments.
 
     CouchDB cannot read them any more (not `counted`) when it finds that a document is written on
     top of a deleted one. For the same reason their `revpos` stays 1.
@@ -410,7 +410,7 @@ def _number(digits: bytes) -> int | None:
 
 
 def _whole(new: NewRevision, edit: Edit) -> dict[str, Any]:
-    """Give a document as validate functions see it.
+    """Return a document as validate functions see it.
 
     An edit has the revision that it is based on, a replicated document its own.
     """

@@ -186,7 +186,7 @@ async def _local_rows(database: Database, options: ViewOptions) -> AsyncIterator
 
 
 def _clipped(span: Span, low: str, high: str) -> Span:
-    """Give the part of a range that lies within a name space."""
+    """Return the part of a range that lies within a name space."""
     if span.low is None or span.low < low:
         span = Span(low, span.high, span.descending, False, span.high_open)
     if span.high is None or span.high >= high:
@@ -245,7 +245,7 @@ async def _chunks(
 
 
 def _fitting(chunk: list[Any]) -> int:
-    """Give how many rows the next chunk may have, so that large documents fill no memory."""
+    """Return how many rows the next chunk may have, so that large documents fill no memory."""
     if not isinstance(chunk[0], Entry | Local):
         return CHUNK
     average = sum(len(item.body) for item in chunk) // len(chunk) + 1
@@ -285,7 +285,7 @@ def _rows_with_docs(
 
 
 def doc_text(database: Database, entry: Entry, options: ViewOptions) -> bytes:
-    """Give the text of a document as `include_docs` shows it."""
+    """Return the text of a document as `include_docs` shows it."""
     if not options.conflicts and entry.attachments is None:
         return render(entry)
     shown = ReadOptions(

@@ -75,14 +75,14 @@ async def attachment(exchange: Exchange) -> web.StreamResponse:
 
 
 def _address(exchange: Exchange) -> tuple[str, str]:
-    """Give the document's id and the attachment's name; the name may have slashes."""
+    """Return the document's id and the attachment's name; the name may have slashes."""
     segments = exchange.segments[1:]
     size = 2 if segments[0] in {"_design", "_local"} else 1
     return "/".join(segments[:size]), "/".join(segments[size:])
 
 
 def compression(config: Configuration) -> Compression:
-    """Give the settings `[attachments]` of a server."""
+    """Return the settings `[attachments]` of a server."""
     types = config.get("attachments", "compressible_types") or DEFAULT_COMPRESSIBLE
     level = config.integer("attachments", "compression_level", DEFAULT_LEVEL)
     return Compression(types, level)
@@ -121,7 +121,7 @@ async def _answer(exchange: Exchange, found: Attachment) -> web.StreamResponse:
 
 
 def _read_revision(exchange: Exchange, doc_id: str) -> Entry | Revision:
-    """Give the revision that the request reads; raises 404."""
+    """Return the revision that the request reads; raise 404."""
     entry = exchange.database.get(doc_id)
     text = exchange.query.text("rev")
     if text is not None:
@@ -279,9 +279,9 @@ async def _delete(exchange: Exchange, doc_id: str, name: str) -> web.StreamRespo
 
 
 def _base(exchange: Exchange, doc_id: str) -> Entry | Revision | None:
-    """Give the revision that a write changes, None for a new document; raises 409.
+    """Return the revision that a write changes, None for a new document; raise 409.
 
-    A revision that is no leaf is given as well: the write itself will be the conflict.
+    A revision that is not a leaf is returned as well: the write itself will be the conflict.
     """
     entry = exchange.database.get(doc_id)
     text = _stated_rev(exchange)

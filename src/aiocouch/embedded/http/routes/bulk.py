@@ -61,7 +61,7 @@ async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
 
 
 def _status(exchange: Exchange, body: dict[str, Any]) -> int:
-    """Give 202 where more copies are asked for than one node has; the body counts first."""
+    """Return 202 where more copies are asked for than one node has; the body counts first."""
     if "w" not in body:
         return exchange.written
     wanted = body["w"]
@@ -205,7 +205,7 @@ def _with_since(wish: _Wish, since: object) -> _Wish:
 def _found(
     exchange: Exchange, wish: _Wish
 ) -> tuple[Entry | None, list[Revision], list[CouchError | Rev | None]]:
-    """Give what there is of a wish, and what is missing: an error, a revision, or anything."""
+    """Return what there is of a wish, and what is missing: an error, a revision, or anything."""
     if wish.error is not None:
         return None, [], [wish.error]
     entry = None if wish.id.startswith(LOCAL) else exchange.database.get(wish.id)
@@ -221,7 +221,7 @@ def _found(
 
 
 def _in_order_of_tree(tree: RevTree, revisions: list[Revision]) -> list[Revision]:
-    """Give revisions branch after branch; CouchDB has the roots in descending order."""
+    """Return revisions branch after branch; CouchDB has the roots in descending order."""
     paths = {
         item.rev: [node.rev for node in tree.ancestry(read_rev(item.rev))][::-1]
         for item in revisions
@@ -240,7 +240,7 @@ def _failure(wish: _Wish, missing: CouchError | Rev | None) -> bytes:
 
 
 def _part_failure(wish: _Wish, missing: CouchError | Rev | None) -> bytes:
-    """Give an error as a part has it: CouchDB leaves out the id where a revision was named."""
+    """Return an error as a part has it: CouchDB leaves out the id where a revision was named."""
     if missing is None or isinstance(missing, CouchError):
         return _failure(wish, missing)
     return encode({"rev": format_revision(missing), "error": "not_found", "reason": "missing"})

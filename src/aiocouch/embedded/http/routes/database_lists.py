@@ -55,7 +55,7 @@ class NameRange(msgspec.Struct, frozen=True):
         )
 
     def choose(self, names: list[str]) -> list[str]:
-        """Give the names that are wanted, in the wanted order."""
+        """Return the names that are wanted, in the wanted order."""
         end = None if self.limit is None else self.skip + self.limit
         return self._wanted(names)[self.skip : end]
 
@@ -111,7 +111,7 @@ def _allow_no_more(exchange: Exchange) -> None:
 
 
 def _wanted(exchange: Exchange) -> tuple[list[str], str]:
-    """Give the names that the query asks for, and the ETag of all there are."""
+    """Return the names that the query asks for, and the ETag of all there are."""
     names = exchange.server.databases.names()
     return NameRange.of(exchange.query).choose(names), etag_of(*names)
 

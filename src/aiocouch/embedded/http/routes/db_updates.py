@@ -48,7 +48,7 @@ def _patience(exchange: Exchange) -> feeds.Patience:
     timeout = _positive(exchange, "timeout")
     heartbeat = exchange.query.text("heartbeat")
     if heartbeat not in {"true", "false"}:
-        # 0 is no heartbeat
+        # 0 means no heartbeat
         heartbeat = str(_positive(exchange, "heartbeat") or "false")
     if heartbeat == "false":
         heartbeat = None

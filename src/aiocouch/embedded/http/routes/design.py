@@ -38,7 +38,7 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def _function(exchange: Exchange, member: str, name: str) -> tuple[Entry, Unit]:
-    """Find a function of the design document in the path; raises 404 when there is none."""
+    """Find a function of the design document in the path; raise 404 when there is none."""
     database = exchange.database
     entry = find_design(database, exchange.segments[2])
     body = decode(entry.body)
@@ -52,7 +52,7 @@ def _function(exchange: Exchange, member: str, name: str) -> tuple[Entry, Unit]:
 
 
 def _document(exchange: Exchange, doc_id: str) -> Entry | None:
-    """Give a document as the user may see it; one that he may not see is none."""
+    """Return a document as the user may see it; None for one that he may not see."""
     entry = exchange.database.get(doc_id)
     if entry is None or entry.deleted:
         return None
@@ -65,7 +65,7 @@ def _document(exchange: Exchange, doc_id: str) -> Entry | None:
 
 
 def _shown(entry: Entry | None) -> bytes:
-    """Give a document as functions see it, with its revisions; `null` where there is none."""
+    """Return a document as functions see it, with its revisions; `null` where there is none."""
     if entry is None:
         return b"null"
     path = entry.tree.ancestry(parse_revision(entry.rev))
@@ -99,7 +99,7 @@ async def show(exchange: Exchange) -> web.StreamResponse:
 
 
 def _etag(exchange: Exchange, design: Entry, entry: Entry | None) -> str:
-    """Give the tag that changes with everything the function may look at."""
+    """Return the tag that changes with everything the function may look at."""
     told = [
         design.rev,
         None if entry is None else entry.rev,
@@ -149,7 +149,7 @@ async def _list_options(exchange: Exchange) -> ViewOptions:
 async def _rows(
     exchange: Exchange, design: str, view: str, options: ViewOptions
 ) -> tuple[bytes, bytes]:
-    """Give what stands before the rows, and the rows, as JSON texts."""
+    """Return what stands before the rows, and the rows, as JSON texts."""
     if view == "_all_docs":
         find_design(exchange.database, design)
         return await _all_docs(exchange, options)

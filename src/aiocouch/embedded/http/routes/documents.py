@@ -115,7 +115,7 @@ def _wants(exchange: Exchange, content_type: str) -> bool:
 
 
 def follow(options: ReadOptions, path: list[Rev]) -> Shown:
-    """Give what comes with its bytes in a multipart body: everything that is not known there."""
+    """Return what comes with its bytes in a multipart body: everything that is not known there."""
     return Shown(data=True, since=options.shown(path).since, encoding_info=True)
 
 
@@ -170,7 +170,7 @@ def _get_local(exchange: Exchange, doc_id: str, options: ReadOptions) -> web.Str
 
 
 def local_text(local: Local, *, revs: bool = False) -> bytes:
-    """Give the JSON text of a `_local` document."""
+    """Return the JSON text of a `_local` document."""
     head = b'{"_id":%b,"_rev":"0-%d"' % (encode(local.id), local.rev)
     if revs:
         head += b',"_revisions":{"start":0,"ids":["%d"]}' % local.rev
@@ -178,7 +178,7 @@ def local_text(local: Local, *, revs: bool = False) -> bytes:
 
 
 def local_etag(rev: int, body: bytes) -> str:
-    """Give the ETag of a `_local` document, with its quotes."""
+    """Return the ETag of a `_local` document, with its quotes."""
     digest = hashlib.md5(b"%d%b" % (rev, body), usedforsecurity=False)
     return f'"{digest.hexdigest()[:25].upper()}"'
 
@@ -228,7 +228,7 @@ def _named(value: object) -> str:
 
 
 def requested_rev(exchange: Exchange, stated: Rev | None = None) -> Rev | None:
-    """Give the revision that the query or `If-Match` names; 400 when they contradict each other.
+    """Return the revision that the query or `If-Match` names; 400 when they contradict each other.
 
     `stated` is the one in the document.
     """
@@ -292,7 +292,7 @@ def _etag(edit: Edit, outcome: Outcome) -> str:
 
 
 def location(exchange: Exchange, doc_id: str) -> str:
-    """Give the URL of a document."""
+    """Return the URL of a document."""
     return exchange.url(quoted_segment(exchange.segments[0]), quoted_segment(doc_id))
 
 
@@ -341,7 +341,7 @@ def _copied(exchange: Exchange, doc_id: str, options: ReadOptions) -> Entry | Re
 
 
 def _again(item: Any) -> SentAttachment:
-    """Give an attachment as new content that is in the store already."""
+    """Return an attachment as new content that is in the store already."""
     content = Content(item.digest, item.length, item.encoded_length, item.encoding, item.blob)
     return SentAttachment(item.name, item.content_type, item.revpos, content, copied=True)
 

@@ -97,7 +97,7 @@ async def _create(exchange: Exchange) -> web.StreamResponse:
 
 
 def _open_design(exchange: Exchange, doc_id: str) -> tuple[dict[str, Any], Edit]:
-    """Give a design document to be edited, an empty one where there is none."""
+    """Return a design document to be edited, an empty one where there is none."""
     entry = exchange.database.get(doc_id)
     if entry is None or entry.deleted:
         return _EMPTY, Edit(doc_id, {})

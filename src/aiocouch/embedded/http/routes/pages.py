@@ -89,7 +89,7 @@ async def _read(exchange: Exchange, name: str) -> _File | None:
 
 
 def _file(folder: Path, name: str) -> _File | None:
-    """The file of that name, None where there is none, or where it is not inside of the folder."""
+    """Return the file of that name, None where there is none, or where it is not inside the folder."""
     if "\\" in name or "\0" in name:
         return None
     root = folder.resolve()

@@ -86,7 +86,7 @@ def _count(exchange: Exchange) -> int:
 
 
 def etag_of(*parts: str) -> str:
-    """Give a quoted tag that changes with the parts."""
+    """Return a quoted tag that changes with the parts."""
     digest = hashlib.md5("\0".join(parts).encode(), usedforsecurity=False)
     return f'"{digest.hexdigest()}"'
 

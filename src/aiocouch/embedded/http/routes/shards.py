@@ -35,7 +35,7 @@ async def shards(exchange: Exchange) -> web.StreamResponse:
 
 
 def _ranges(q: int) -> list[str]:
-    """Give the ranges of hashes that the shards have; the last one takes what is left over."""
+    """Return the ranges of hashes that the shards have; the last one takes what is left over."""
     step = _HASHES // q
     starts = [step * number for number in range(q)]
     ends = [*starts[1:], _HASHES]
@@ -43,7 +43,7 @@ def _ranges(q: int) -> list[str]:
 
 
 def _place(database: Database, doc_id: str) -> int:
-    """Give the number of the shard of a document; a partition is in one shard."""
+    """Return the number of the shard of a document; a partition is in one shard."""
     key = doc_id
     if database.partitioned and not doc_id.startswith(DESIGN):
         key = doc_id.partition(":")[0]

@@ -29,7 +29,7 @@ _COLLATOR = "153.120"
 
 
 def find_design(database: Database, name: str) -> Entry:
-    """Give a design document by its name, or raise 404 `missing` or `deleted`."""
+    """Return a design document by its name, or raise 404 `missing` or `deleted`."""
     entry = database.get(f"_design/{name}")
     if entry is None:
         raise not_found()
@@ -84,7 +84,7 @@ async def _options(exchange: Exchange) -> ViewOptions:
 
 
 def _ordered(query: Query) -> list[tuple[str, str]]:
-    """Give the options in the order in which they count: the last one wins.
+    """Return the options in the order in which they count: the last one wins.
 
     For a partition CouchDB sorts them by name, and of two with one name takes the first.
     """
