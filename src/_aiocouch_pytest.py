@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _OPTION = "--couchdb-url"
 _DEST = "aiocouch_couchdb_url"
-# Passwords of tests are no secrets: hashing them need not take long.
+# Passwords of tests are not secrets: hashing them need not take long.
 _SETTINGS = {"chttpd_auth": {"iterations": "10"}}
 
 
@@ -72,7 +72,7 @@ def _url_of_environment() -> str | None:
 
 
 def _fixtures() -> types.ModuleType:
-    """The fixtures, as a plugin of its own.
+    """Return the fixtures, as a plugin of its own.
 
     pytest-asyncio in its strict mode wants its own decorator; other runners, such as anyio's, take any.
     """
@@ -87,7 +87,7 @@ def _fixtures() -> types.ModuleType:
 
 
 def couchdb_server(pytestconfig: pytest.Config) -> Iterator[CouchDBServer]:
-    """A CouchDB server for the whole run: an embedded one, or that of ``--couchdb-url``."""
+    """Yield a CouchDB server for the whole run: an embedded one, or that of ``--couchdb-url``."""
     from aiocouch.testing.server import BackgroundCouchDB, CouchDBServer
 
     url: str | None = pytestconfig.getoption(_DEST, _url_of_environment())
@@ -99,13 +99,13 @@ def couchdb_server(pytestconfig: pytest.Config) -> Iterator[CouchDBServer]:
 
 
 async def couchdb(couchdb_server: CouchDBServer) -> AsyncIterator[CouchDB]:
-    """A session with the server, as its admin."""
+    """Yield a session with the server, as its admin."""
     async with couchdb_server.connect() as session:
         yield session
 
 
 async def couchdb_database(couchdb: CouchDB) -> AsyncIterator[Database]:
-    """A new, empty database with a name of its own; deleted after the test."""
+    """Yield a new, empty database with a name of its own; delete it after the test."""
     import uuid
 
     from aiocouch.exception import NotFoundError
@@ -117,7 +117,7 @@ async def couchdb_database(couchdb: CouchDB) -> AsyncIterator[Database]:
 
 
 async def couchdb_faults(couchdb_server: CouchDBServer) -> AsyncIterator[Faults]:
-    """A proxy in front of the server, which breaks the requests that its rules name."""
+    """Yield a proxy in front of the server, which breaks the requests that its rules name."""
     from aiocouch.testing.faults import Faults
 
     async with Faults(couchdb_server) as faults:

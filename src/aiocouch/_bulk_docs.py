@@ -23,8 +23,8 @@ async def write(
 ) -> list[BulkRow]:
     """CouchDB's rows for a whole body, one for each of the `ids` in their order.
 
-    Without `ids` there may be any rows, as for what is no edit but replicated (`new_edits=False`).
-    Raises `UnexpectedAnswerError` for rows that are not those of the documents sent.
+    Without `ids` there may be any rows, as for what is not an edit but replicated (`new_edits=False`).
+    Raise `UnexpectedAnswerError` for rows that are not those of the documents sent.
     """
     if not is_edit:  # what is replicated can be stored any number of times
         return await _send(database, body, ids, None)
@@ -34,7 +34,7 @@ async def write(
 async def write_texts(
     database: Database, texts: Sequence[bytes], ids: Sequence[str]
 ) -> list[BulkRow]:
-    """As `write`, for documents that are JSON text already."""
+    """Write documents that are JSON text already, as `write` does."""
     body = Texts(texts)
     settle = WriteTogether(database.endpoint, texts)
     return await _send(database, bytes(body) if body.is_short else body, ids, settle)

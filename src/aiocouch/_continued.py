@@ -33,11 +33,11 @@ class Left(Protocol):
         ...
 
     def fresh(self, rows: Any) -> Any:
-        """The rows without those that come again."""
+        """Return the rows without those that come again."""
         ...
 
     def rest(self) -> dict[str, Any] | None:
-        """How to ask for it; None where that cannot be told."""
+        """Return how to ask for it; None where that cannot be told."""
         ...
 
 
@@ -72,17 +72,17 @@ class Continued(Generic[T]):
         return self._stream.meta
 
     def document_id(self, text: bytes) -> str:
-        """As of `Stream`."""
+        """Return what `Stream` does."""
         return self._stream.document_id(text)
 
     def member(self, name: str) -> Any:
-        """As of `Stream`."""
+        """Return what `Stream` does."""
         return self._stream.member(name)
 
     async def batch(
         self, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]
     ) -> list[T]:
-        """The next rows; empty at the end."""
+        """Return the next rows; empty at the end."""
         while True:
             try:
                 rows = await self._stream.batch(decoder, rescue)
@@ -109,7 +109,7 @@ class Continued(Generic[T]):
         return fresh
 
     async def _go_on(self, error: TransportError) -> bool:
-        """Ask for what is left; False when nothing is. Raises the error when it cannot."""
+        """Ask for what is left; False when nothing is. Raise the error when it cannot."""
         self._breaks += 1
         policy, self._broke = self._policy, error
         if policy is None or policy.failure(error) is Failure.FINAL:

@@ -65,7 +65,7 @@ class CouchDBError(Exception):
     _text: str | None = None
 
     def __init__(self, *args: object) -> None:
-        """Any arguments, as every exception takes; `Facts` at their end become the attributes."""
+        """Take any arguments, as every exception does; `Facts` at their end become the attributes."""
         words = _without_facts(self, args)
         # Not super(): the classes of aiohttp beside us take other arguments.
         if isinstance(self, OSError):
@@ -97,15 +97,15 @@ class CouchDBError(Exception):
         return rebuilt
 
     def _origin(self) -> type[Exception]:
-        """The class that another process can import."""
+        """Return the class that another process can import."""
         return type(self)
 
     def _travelling(self) -> dict[str, Any]:
-        """Of `_state`, what can be sent to another process."""
+        """Return what of `_state` can be sent to another process."""
         return self._state()
 
     def _state(self) -> dict[str, Any]:
-        """What the error has beside its class, its arguments and its cause."""
+        """Return what the error has besides its class, its arguments and its cause."""
         state = dict(vars(self))
         if isinstance(self, OSError):
             kept = {name: getattr(self, name) for name in _OF_OS_ERRORS}
@@ -190,7 +190,7 @@ def _without_facts(error: CouchDBError, args: tuple[object, ...]) -> tuple[objec
 
 
 def can_travel(value: object) -> bool:
-    """Whether another process can be sent the value. Only what is pickled is asked."""
+    """Return whether another process can be sent the value. Only what is pickled is asked."""
     if value is None or isinstance(value, str | int):
         return True
     try:
@@ -201,7 +201,7 @@ def can_travel(value: object) -> bool:
 
 
 def rebuilt(origin: type[CouchDBError], args: tuple[Any, ...], facts: Facts) -> CouchDBError:
-    """The other end of `CouchDBError.__reduce__`: all but the state, which follows."""
+    """Return the other end of `CouchDBError.__reduce__`: all but the state, which follows."""
     error = origin.__new__(origin)
     error.args = args
     return error

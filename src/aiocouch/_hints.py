@@ -39,7 +39,7 @@ _STANDARD: dict[str, object] = {
 
 
 def complete(package: str, *others: str) -> None:
-    """Give the modules of a package that are loaded each other's public names.
+    """Tell the loaded modules of a package each other's public names.
 
     And those of the other modules, and what the standard library has. No name is replaced.
     """

@@ -34,7 +34,7 @@ def forgets(init: F) -> F:
 
 
 def _bare(error: Exception) -> Exception:
-    """The error without the frames of itself and of those that led to it."""
+    """Return the error without the frames of itself and of those that led to it."""
     if error.__suppress_context__:
         error.__context__ = None
     for other in (error.__cause__, error.__context__):

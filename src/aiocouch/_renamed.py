@@ -71,7 +71,7 @@ def former(public: str) -> Callable[[F], F]:
 
 
 def door(module: str, names: Mapping[str, tuple[str, str]]) -> Callable[[str], Any]:
-    """A `__getattr__` for a module: by old name, where it is now, and what to use instead."""
+    """Return a `__getattr__` for a module: by old name, where it is now, and what to use instead."""
 
     def find(name: str) -> Any:
         if name not in names:

@@ -65,11 +65,11 @@ class Snapshot:
         self._body = body
 
     def at(self, rev: str) -> Snapshot:
-        """The same content as another revision."""
+        """Return the same content as another revision."""
         return Snapshot(self._text, rev, self._body)
 
     def shows(self, body: bytes, body_of: Callable[[JsonDict], bytes]) -> bool:
-        """Whether the body is the one last seen. The order of members does not count."""
+        """Return whether the body is the one last seen. The order of members does not count."""
         if self._body is None:
             self._body = body_of(decode(self._text))
         if body == self._body:
@@ -111,27 +111,27 @@ class Tracked(RemoteDocument):
         self._loaded()["_rev"] = rev
 
     def is_dirty(self) -> bool:
-        """Whether `save` would send the document: it is new, or was changed since it was last seen.
+        """Return whether `save` would send the document: it is new, or was changed since it was last seen.
 
-        Raises `InvalidInputError` or `InvalidTypeError` for content that JSON cannot hold.
+        Raise `InvalidInputError` or `InvalidTypeError` for content that JSON cannot hold.
         """
         content = self._content
         return content is not None and not self._was_seen(content, self._body_of(content))
 
     def _loaded(self) -> JsonDict:
-        """The content with everything that CouchDB keeps beside it."""
+        """Return the content with everything that CouchDB keeps beside it."""
         content = self._content
         if content is None:
             content = self._content = self._decoded(self._text)
         return content
 
     def _take_text(self, text: bytes) -> None:
-        """Become what the server sent. What is no document changes nothing."""
+        """Become what the server sent. What is not a document changes nothing."""
         self._content = self._decoded(text)
         self._text, self._snapshot = text, None
 
     def _seen(self) -> Snapshot:
-        """The content as it was last seen."""
+        """Return the content as it was last seen."""
         if self._snapshot is None:
             text = self._text
             self._snapshot = Snapshot(text, decode(text).get("_rev"))
@@ -151,18 +151,18 @@ class Tracked(RemoteDocument):
         return data
 
     def _is_ours(self, data: JsonDict) -> bool:
-        """Whether it is this document that came."""
+        """Return whether it is this document that came."""
         return "_rev" in data and data.get("_id") == self.full_id
 
     def _no_document(self, cause: Exception | None) -> NoReturn:
         facts = Facts("GET", self.endpoint, 200)
-        what = "the answer is no document"
+        what = "the answer is not a document"
         if isinstance(cause, RecursionError):
             what = "it is nested deeper than can be decoded"
         raise UnexpectedAnswerError(f"{self!r}: {what}", facts) from cause
 
     def _body_of(self, data: JsonDict) -> bytes:
-        """The content as JSON, without id and revision."""
+        """Return the content as JSON, without id and revision."""
         body = data.copy()
         body.pop("_id", None)
         body.pop("_rev", None)
@@ -230,14 +230,14 @@ class Tracked(RemoteDocument):
             self._loaded().pop("_attachments", None)
 
 
-# What other modules of the package need, and nobody else: that is why these are no methods.
+# What other modules of the package need, and nobody else: that is why these are not methods.
 # An underscore means "this file only", and this is the file.
 
 D = TypeVar("D", bound=Tracked)
 
 
 def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
-    """A document as the server sent it. `text` is its JSON and is decoded at first access."""
+    """Return a document as the server sent it. `text` is its JSON and is decoded at first access."""
     document = kind.__new__(kind)
     document.database = database
     document.id = id
@@ -247,12 +247,12 @@ def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
 
 
 def content_of(document: Tracked) -> JsonDict:
-    """The content, itself, with everything that CouchDB keeps beside it."""
+    """Return the content, itself, with everything that CouchDB keeps beside it."""
     return document._loaded()  # noqa: SLF001
 
 
 def to_send(document: Tracked) -> bytes | None:
-    """The JSON text of the content with id and revision; None when there is nothing to save."""
+    """Return the JSON text of the content with id and revision; None when there is nothing to save."""
     return document._to_send()  # noqa: SLF001
 
 

@@ -60,7 +60,7 @@ class Attachment(RemoteAttachment):
         return f"<{type(self).__name__} {self.id!r} of {self.document!r}>"
 
     async def exists(self) -> bool:
-        """Whether the server has it (`HEAD /{db}/{docid}/{attname}`)."""
+        """Return whether the server has it (`HEAD /{db}/{docid}/{attname}`)."""
         try:
             response = await self.document.remote.request("HEAD", self.endpoint)
         except NotFoundError:
@@ -69,9 +69,9 @@ class Attachment(RemoteAttachment):
         return True
 
     async def fetch(self) -> bytes:
-        """The content, whole (`GET /{db}/{docid}/{attname}`).
+        """Return the content, whole (`GET /{db}/{docid}/{attname}`).
 
-        Raises `NotFoundError` when there is none, `DigestError` when it is not what was stored,
+        Raise `NotFoundError` when there is none, `DigestError` when it is not what was stored,
         `UnexpectedAnswerError` when it has more bytes than the `max_size` of the session.
         """
         most = self.document.remote.max_size
@@ -88,7 +88,7 @@ class Attachment(RemoteAttachment):
         return b"".join(pieces)
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The content as it comes, in pieces of any size. Errors as `fetch`, also in the middle."""
+        """Yield the content as it comes, in pieces of any size. Errors as `fetch`, also in the middle."""
         headers = {"Accept": "*/*", "Accept-Encoding": "gzip"}
         async with self.document.remote.stream("GET", self.endpoint, headers=headers) as stream:
             answered = stream.response.headers
@@ -106,19 +106,19 @@ class Attachment(RemoteAttachment):
             raise DigestError(f"{self!r}: the content does not have the digest that was stored")
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """The content as it comes: `async for chunk in attachment`."""
+        """Return the content as it comes: `async for chunk in attachment`."""
         return self.stream()
 
     async def save(self, data: Content, content_type: str) -> HTTPResponse:
         """Store the content (`PUT /{db}/{docid}/{attname}`), and take over the new revision.
 
         `data` is bytes, text, a file opened for bytes, a path, or an async iterator of bytes; but
-        for bytes it is streamed, whatever its size. Raises `ConflictError` when the document has
+        for bytes it is streamed, whatever its size. Raise `ConflictError` when the document has
         unsaved changes, `ValueError` when it was never saved; both before anything is sent.
         """
         path = self._guarded_path()
         if not isinstance(content_type, str) or not content_type or not content_type.isprintable():
-            raise InvalidInputError(f"{content_type!r} is no content type")
+            raise InvalidInputError(f"{content_type!r} is not a content type")
         content = _Content(data)
         await content.begin()
         response = await self.document.remote.request(
@@ -184,7 +184,7 @@ class _Content:
             await self._data.begin()
 
     def length(self) -> dict[str, str]:
-        """The `Content-Length` header, where the length is known."""
+        """Return the `Content-Length` header, where the length is known."""
         if isinstance(self._data, os.PathLike):
             return {"Content-Length": str(Path(self._data).stat().st_size)}
         return {}
@@ -195,7 +195,7 @@ class _Content:
         return isinstance(self._data, bytes | os.PathLike)
 
     async def digest(self) -> bytes:
-        """The MD5 of what can be had a second time."""
+        """Return the MD5 of what can be had a second time."""
         if isinstance(self._data, bytes):
             return md5(self._data)
         if isinstance(self._data, os.PathLike):
@@ -203,7 +203,7 @@ class _Content:
         raise TransportError("the content cannot be read a second time")
 
     def body(self) -> bytes | AsyncIterable[bytes]:
-        """The content: bytes as they are, all else as pieces."""
+        """Return the content: bytes as they are, all else as pieces."""
         if isinstance(self._data, bytes):
             return self._data
         if isinstance(self._data, os.PathLike):

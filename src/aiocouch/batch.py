@@ -62,7 +62,7 @@ class Batch:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def read(self, id: str) -> bytes:
-        """The JSON of the document. Errors as of `GET /{db}/{docid}`."""
+        """Return the JSON of the document. Errors are those of `GET /{db}/{docid}`."""
         if id.startswith("_local/"):  # no view has them
             return await self._read_alone(id)
         loop = asyncio.get_running_loop()
@@ -143,12 +143,12 @@ class Batch:
 
 
 def _open(waiting: Iterable[list[asyncio.Future[bytes]]]) -> Iterator[asyncio.Future[bytes]]:
-    """Those who still wait."""
+    """Return those who still wait."""
     return (future for futures in waiting for future in futures if not future.done())
 
 
 def _fail(waiting: Iterable[list[asyncio.Future[bytes]]], error: CouchDBError) -> None:
-    """Give each of those who wait an error of its own."""
+    """Fail each of those who wait with an error of its own."""
     for future in _open(waiting):
         own = copy.copy(error)
         own.__cause__ = error.__cause__

@@ -91,7 +91,7 @@ class BulkOperation(Discreet):
         self.error = [*(self.error or ()), *error]
 
     def append(self, doc: Document) -> Document:
-        """Add a document, and return it. Raises `InvalidInputError` when its id is there already."""
+        """Add a document, and return it. Raise `InvalidInputError` when its id is there already."""
         if not isinstance(doc, Document):
             raise InvalidTypeError(f"only a Document can be added, not {type(doc).__name__}")
         id = doc.full_id
@@ -107,11 +107,11 @@ class BulkOperation(Discreet):
         self._docs.append(doc)
 
     def create(self, id: str, data: Mapping[str, Any] | None = None) -> Document:
-        """Add a new document, and return it. Raises `InvalidInputError` when its id is there already."""
+        """Add a new document, and return it. Raise `InvalidInputError` when its id is there already."""
         return self.append(Document(self.database, id, data))
 
     def update(self, doc: Document) -> Document:
-        """Deprecated since 2.1: the older name of `append`."""
+        """Call `append`. Deprecated since 2.1: this is its older name."""
         warnings.warn("BulkOperation.update is now append", DeprecationWarning, stacklevel=2)
         return self.append(doc)
 
@@ -136,7 +136,7 @@ class BulkOperation(Discreet):
 
 
 def _portions(texts: list[bytes]) -> Iterator[slice]:
-    """What goes into one request each."""
+    """Yield what goes into one request each."""
     start = size = 0
     for at, text in enumerate(texts):
         size += len(text)

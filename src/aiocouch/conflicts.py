@@ -96,7 +96,7 @@ class Leaves:
         return common_ancestor(leaves or self._histories.values())
 
     async def base(self) -> Document | None:
-        """The document at the `ancestor` (`GET /{db}/{docid}?rev=`).
+        """Return the document at the `ancestor` (`GET /{db}/{docid}?rev=`).
 
         None when there is none, or when the server has its content no longer: compaction removes it.
         """
@@ -110,7 +110,7 @@ class Leaves:
             return None
 
     def history(self, document: Document) -> list[str]:
-        """The revisions that led to one of these leaves, itself first, as far as the server knows them."""
+        """Return the revisions that led to one of these leaves, itself first, as far as they are known."""
         return list(self._histories[document.rev or ""])
 
 
@@ -129,7 +129,7 @@ _IDS = msgspec.json.Decoder(_Ids)
 
 
 async def leaves_of(database: Database, id: str) -> Leaves:
-    """All leaves, by one request (`GET /{db}/{docid}?open_revs=all`). Raises `NotFoundError`."""
+    """Return all leaves, by one request (`GET /{db}/{docid}?open_revs=all`). Raise `NotFoundError`."""
     path = f"{database.endpoint}/{quote_document_id(id)}"
     asked = with_query(path, {"open_revs": "all", "revs": True})
     found = await database.remote.json("GET", asked, into=list[_Open])
@@ -159,7 +159,7 @@ def _leaf(database: Database, id: str, text: bytes) -> _Leaf:
 
 
 async def resolved(database: Database, id: str, merge: MergeVersions, attempts: int) -> Document:
-    """The document without conflicts, which `merge` makes of its versions."""
+    """Return the document without conflicts, which `merge` makes of its versions."""
     if not callable(merge):
         raise InvalidTypeError(f"merge must be a function, not {type(merge).__name__}")
     if attempts < 1:
@@ -202,7 +202,7 @@ async def _resolve(leaves: Leaves, merge: MergeVersions) -> None:
 
 
 def _content(leaves: Leaves, merged: Mapping[str, Any]) -> JsonDict:
-    """The content to be written, which keeps the winner's attachments if it mentions none."""
+    """Return the content to be written, which keeps the winner's attachments if it mentions none."""
     if not isinstance(merged, Mapping):
         what = type(merged).__name__
         raise InvalidTypeError(f"merge gave {what} for {leaves.winner!r}: a dict or None")
@@ -215,7 +215,7 @@ def _content(leaves: Leaves, merged: Mapping[str, Any]) -> JsonDict:
 
 
 def _after(leaves: Leaves, document: Document, content: Mapping[str, Any]) -> JsonDict:
-    """The content as the revision that follows a leaf, computed as CouchDB does."""
+    """Return the content as the revision that follows a leaf, computed as CouchDB does."""
     path = leaves.history(document)
     return _next(leaves.id, path, content)
 
@@ -238,7 +238,7 @@ def _next(id: str, path: list[str], content: Mapping[str, Any]) -> JsonDict:
 
 
 def _digest(attachment: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Type and digest. Of inline data the server may count another, which does no harm."""
+    """Return type and digest. Of inline data the server may compute another, which does no harm."""
     kind = attachment.get("content_type", "")
     if "data" in attachment:
         return kind, md5(str(attachment["data"]).encode())
@@ -246,7 +246,7 @@ def _digest(attachment: Mapping[str, Any]) -> tuple[str, bytes]:
 
 
 async def _attachments(leaves: Leaves, wanted: Mapping[str, Any]) -> JsonDict:
-    """The attachments of the merged content. The stubs of a version that ends become their data."""
+    """Return the attachments of the merged content. The stubs of a version that ends become their data."""
     kept = leaves.winner.get("_attachments") or {}
     found: JsonDict = {}
     for name, each in wanted.items():
@@ -276,7 +276,7 @@ async def _copied(leaves: Leaves, name: str, stub: Mapping[str, Any]) -> JsonDic
 
 
 async def _write(database: Database, docs: list[JsonDict]) -> list[BulkRow]:
-    """The rows of what was refused."""
+    """Return the rows of what was refused."""
     path = f"{database.endpoint}/_bulk_docs"
     body = encode({"new_edits": False, "docs": docs})
     return await database.remote.json(
@@ -295,7 +295,7 @@ async def _bring_back(leaves: Leaves, ended: list[tuple[Document, JsonDict]]) ->
 
 
 async def _whole(version: Document) -> Document:
-    """The version with its attachments, for the tombstone upon it has none."""
+    """Return the version with its attachments, for a tombstone on top of it has none."""
     if "_attachments" not in version:
         return version
     whole = Document(version.database, version.id)
@@ -336,7 +336,7 @@ class _Rows(msgspec.Struct):
 
 
 async def conflicted(database: Database) -> AsyncGenerator[Conflicted, None]:
-    """The documents of a database that have conflicts.
+    """Yield the documents of a database that have conflicts.
 
     The feed of changes tells of all leaves without reading a document, which takes CouchDB a third of the
     time of `_all_docs?include_docs=true&conflicts=true`. It does not tell which of them are deleted.
@@ -355,7 +355,7 @@ async def conflicted(database: Database) -> AsyncGenerator[Conflicted, None]:
 
 
 async def _looked_at(database: Database, ids: list[str]) -> list[Conflicted]:
-    """Those of some documents that have conflicts."""
+    """Return those of some documents that have conflicts."""
     if not ids:
         return []
     path = f"{database.endpoint}/_all_docs?include_docs=true&conflicts=true"

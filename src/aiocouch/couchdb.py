@@ -187,7 +187,7 @@ class CouchDB(Discreet):
             )
 
     async def _name(self) -> str | None:
-        """Who the server takes us for."""
+        """Return who the server takes us for."""
         try:
             response = await self.remote.request("GET", "/_session")
         except BadRequestError as error:
@@ -198,7 +198,7 @@ class CouchDB(Discreet):
         return response.json(_Session).userCtx.name
 
     async def __getitem__(self, id: str) -> Database:
-        """The database (`HEAD /{db}`). Raises `NotFoundError` when it does not exist."""
+        """Return the database (`HEAD /{db}`). Raise `NotFoundError` when it does not exist."""
         database = Database(self, id)
         await self.remote.request("HEAD", database.endpoint)
         return database
@@ -208,7 +208,7 @@ class CouchDB(Discreet):
     ) -> Database:
         """Create a database (`PUT /{db}`).
 
-        Raises `PreconditionFailedError` when it exists, unless `exists_ok`; then the options are
+        Raise `PreconditionFailedError` when it exists, unless `exists_ok`; then the options are
         those that it was created with. `BadRequestError` for a name that CouchDB does not take.
         """
         database = Database(self, id)
@@ -231,7 +231,7 @@ class CouchDB(Discreet):
     async def keys(self, *, _: object, **params: object) -> list[str]: ...
 
     async def keys(self, **params: Any) -> list[str]:
-        """The names of all databases (`GET /_all_dbs`)."""
+        """Return the names of all databases (`GET /_all_dbs`)."""
         path = with_query("/_all_dbs", checked(params, LIST))
         return await self.remote.json("GET", path, into=list[str])
 
@@ -240,7 +240,7 @@ class CouchDB(Discreet):
         return Database(self, id)
 
     async def info(self) -> JsonDict:
-        """The server's greeting: version, vendor, features (`GET /`)."""
+        """Return the server's greeting: version, vendor, features (`GET /`)."""
         return await self.remote.json("GET", "/", into=JsonDict, having=("couchdb",))
 
     # -- the server -------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ class CouchDB(Discreet):
     async def up(self) -> JsonDict:
         """Return `{"status": "ok", …}` of a server that takes requests (`GET /_up`).
 
-        Raises `NotFoundError` in maintenance mode, which is how load balancers are told.
+        Raise `NotFoundError` in maintenance mode, which is how load balancers are told.
         """
         return await self.remote.json("GET", "/_up", into=JsonDict)
 
@@ -320,7 +320,7 @@ class CouchDB(Discreet):
         """Return the words that a search index makes of a text (`POST /_search_analyze`).
 
         `analyzer` is its name, such as `"standard"`; `nouveau` asks the other search service
-        (`POST /_nouveau_analyze`). Raises `CouchDBError` where there is no search service.
+        (`POST /_nouveau_analyze`). Raise `CouchDBError` where there is no search service.
         """
         path = "/_nouveau_analyze" if nouveau else "/_search_analyze"
         body = encode({"analyzer": analyzer, "text": text})
@@ -344,7 +344,7 @@ class CouchDB(Discreet):
         """Send any request, and return the answer: the door to what this package does not know.
 
         `path` begins with a slash and is sent as it is, so its segments must be quoted; `params` are
-        quoted here, text as it is and all else as JSON. `json` is encoded, `body` is not. Raises the
+        quoted here, text as it is and all else as JSON. `json` is encoded, `body` is not. Raise the
         error of the status, as all methods do. It is sent again by itself only if it is a GET or HEAD.
         """
         if not path.startswith("/"):

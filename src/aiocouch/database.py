@@ -96,7 +96,7 @@ class Database(RemoteDatabase):
     # -- the database itself ----------------------------------------------------------------------
 
     async def info(self) -> JsonDict:
-        """Sizes, counts and the update sequence (`GET /{db}`)."""
+        """Return sizes, counts and the update sequence (`GET /{db}`)."""
         return await self.remote.json("GET", self.endpoint, into=JsonDict, having=("db_name",))
 
     async def delete(self) -> None:
@@ -112,7 +112,7 @@ class Database(RemoteDatabase):
         self.remote.cut_streams(self.endpoint, "the database was deleted")
 
     async def security(self) -> SecurityDocument:
-        """Who may read and write (`GET /{db}/_security`)."""
+        """Return who may read and write (`GET /{db}/_security`)."""
         document = SecurityDocument(self)
         await document.fetch()
         return document
@@ -156,13 +156,13 @@ class Database(RemoteDatabase):
     # -- one document -----------------------------------------------------------------------------
 
     async def __getitem__(self, id: str) -> Document:
-        """The document (`GET /{db}/{docid}`). Raises `NotFoundError`."""
+        """Return the document (`GET /{db}/{docid}`). Raise `NotFoundError`."""
         return await self.get(id)
 
     async def get(
         self, id: str, default: JsonDict | None = None, *, rev: str | None = None
     ) -> Document:
-        """The document, in the revision `rev` or as it is (`GET /{db}/{docid}`).
+        """Return the document, in the revision `rev` or as it is (`GET /{db}/{docid}`).
 
         Where there is none, a new document of the content `default`; without one `NotFoundError`.
         `BadRequestError` for a malformed `rev`.
@@ -178,7 +178,7 @@ class Database(RemoteDatabase):
     async def create(
         self, id: str, exists_ok: bool = False, data: JsonDict | None = None
     ) -> Document:
-        """A new document, not saved yet. Raises `ConflictError` when there is one of that id.
+        """Return a new document, not saved yet. Raise `ConflictError` when there is one of that id.
 
         With `exists_ok` that one is returned as it is, and `data` is not used.
         """
@@ -187,9 +187,9 @@ class Database(RemoteDatabase):
         return document
 
     async def design_doc(self, id: str, exists_ok: bool = False) -> DesignDocument:
-        """A new design document, not saved yet, or with `exists_ok` the one of that name.
+        """Return a new design document, not saved yet, or with `exists_ok` the one of that name.
 
-        Raises `ConflictError` when there is one, unless `exists_ok`.
+        Raise `ConflictError` when there is one, unless `exists_ok`.
         """
         document = DesignDocument(self, id)
         await self._begin(document, exists_ok)
@@ -199,10 +199,10 @@ class Database(RemoteDatabase):
         """Save a new document whose id is made for it, and return it (`POST /{db}`).
 
         The id is made here, so that it is known whether the document was saved when an answer is lost.
-        Raises `InvalidInputError` for data that have an `_id`: that is `create`.
+        Raise `InvalidInputError` for data that has an `_id`: that is `create`.
         """
         if "_id" in data:
-            raise InvalidInputError(f"add() makes the id; the data have the _id {data['_id']!r}")
+            raise InvalidInputError(f"add() makes the id; the data has the _id {data['_id']!r}")
         document = Document(self, _IDS.new(), data)
         sent = to_send(document) or b"{}"
         settle = of_document(document.endpoint, sent)
@@ -224,7 +224,7 @@ class Database(RemoteDatabase):
             raise ConflictError(f"{document!r} exists already")
 
     def batched(self, size: int = 100, delay: float = 0.0) -> Database:
-        """The same database, where documents that are read at the same time come in one request.
+        """Return the same database, where documents that are read at the same time come in one request.
 
         `[]`, `get` and `fetch` of whole documents wait for others until the next turn of the event
         loop, or for `delay` seconds, or until `size` documents are asked for; then one
@@ -247,11 +247,11 @@ class Database(RemoteDatabase):
         return DesignDocsView(self)
 
     def view(self, design_doc: str, view: str) -> View:
-        """A view of a design document, whose name may have `_design/` or not. Sends no request."""
+        """Return a view of a design document, whose name may have `_design/` or not. Sends no request."""
         return View(self, design_doc, view)
 
     def akeys(self, **params: Any) -> AsyncGenerator[str, None]:
-        """The ids of all documents, design documents among them (`GET /{db}/_all_docs`)."""
+        """Return the ids of all documents, design documents among them (`GET /{db}/_all_docs`)."""
         return self.all_docs.ids(**params)
 
     def docs(
@@ -265,9 +265,9 @@ class Database(RemoteDatabase):
         ordered: bool = True,
         **params: Unpack[ViewOptions],
     ) -> AsyncGenerator[Document, None]:
-        """The documents of some ids, or all whose id has the prefix, or all (`/{db}/_all_docs`).
+        """Return the documents of some ids, or all whose id has the prefix, or all (`/{db}/_all_docs`).
 
-        They are read as they come, in constant memory. Raises `NotFoundError` for an id that does not
+        They are read as they come, in constant memory. Raise `NotFoundError` for an id that does not
         exist, where with `create` a new document stands for it. Design documents are left out (here,
         so that `limit` counts them) unless `include_ddocs`, or named in `ids`.
 
@@ -282,7 +282,7 @@ class Database(RemoteDatabase):
         return self.all_docs.docs(ids, create, prefix, include_ddocs, **params)
 
     def values(self, **params: Any) -> AsyncGenerator[Document, None]:
-        """The documents, as `docs`."""
+        """Return the documents, as `docs`."""
         return self.all_docs.docs(**params)
 
     def find(
@@ -291,9 +291,9 @@ class Database(RemoteDatabase):
         limit: int | None = None,
         **params: Unpack[FindOptions],
     ) -> AsyncGenerator[Document, None]:
-        """The documents that match a Mango selector (`POST /{db}/_find`), read as they come.
+        """Return the documents that match a Mango selector (`POST /{db}/_find`), read as they come.
 
-        Without `limit` all of them, by pages. Raises `InvalidInputError` for `fields`, since a
+        Without `limit` all of them, by pages. Raise `InvalidInputError` for `fields`, since a
         document holds everything; `BadRequestError` for a selector that CouchDB does not understand.
         """
         return found(self, self.endpoint, selector, limit, params)
@@ -336,7 +336,7 @@ class Database(RemoteDatabase):
     ) -> ChangesFeed: ...
 
     def changes(self, last_event_id: str | None = None, **params: Any) -> ChangesFeed:
-        """What happened to documents since `last_event_id`, or ever (`/{db}/_changes`).
+        """Return what happened to documents since `last_event_id`, or ever (`/{db}/_changes`).
 
         The feed "normal" (the default) ends with the last event, "longpoll" waits for one when there
         is none, "continuous" goes on. `doc_ids` and `selector` choose documents. With a `filter` function,
@@ -358,7 +358,7 @@ class Database(RemoteDatabase):
     ) -> Follower[FollowedChange | FollowedDeletion]: ...
 
     def follow(self, **params: Any) -> Follower[FollowedChange | FollowedDeletion]:
-        """What happens to documents, for as long as you like (`/{db}/_changes`).
+        """Return what happens to documents, for as long as you like (`/{db}/_changes`).
 
         Connects again when the feed breaks, and goes on where it was; with a `checkpoint` also after a
         restart of the program. Each event comes at least once. Sends nothing until it is iterated.
@@ -369,7 +369,7 @@ class Database(RemoteDatabase):
         """Copy all documents to another database, of any server: `await db.replicate_to(target)`.
 
         All revisions that are leaves go, deleted ones and conflicts too, with attachments and design
-        documents. Gives a `Replication`: `await` it for its result, or loop over it for its progress.
+        documents. Return a `Replication`: `await` it for its result, or loop over it for its progress.
         It goes on where the last one between the two has stopped. `options` are `ReplicationOptions`.
         """
         return Replication(self, target, **options)
@@ -404,7 +404,7 @@ class Database(RemoteDatabase):
 
         `change`, which may be async, changes the document in place, or gives its new content, or
         `Edit.LEAVE` or `Edit.DELETE`. It is called anew on what others have saved, after a random wait.
-        Returns the document. Raises `NotFoundError`, and `ConflictError` after so many attempts.
+        Return the document. Raise `NotFoundError`, and `ConflictError` after so many attempts.
         """
         return await changed_one(self, id, change, None, attempts)
 
@@ -416,7 +416,7 @@ class Database(RemoteDatabase):
         *,
         attempts: int = 20,
     ) -> Document:
-        """As `update`, where a document that does not exist begins as a new one of the content `default`.
+        """Do as `update`; a document that does not exist begins as a new one of the content `default`.
 
         In place of a function, `change` may be the new content, whatever is there.
         """
@@ -441,13 +441,13 @@ class Database(RemoteDatabase):
         default: Mapping[str, Any] | None = None,
         **options: Unpack[StreamOptions],
     ) -> BulkWriter:
-        """As `update_many`, where a document that does not exist begins as one of the content `default`."""
+        """Do as `update_many`; a document that does not exist begins as one of the content `default`."""
         return changed_many(self, ids, change, default or {}, options)
 
     # -- conflicts of replication -----------------------------------------------------------------
 
     async def leaves(self, id: str) -> Leaves:
-        """All leaves of a document, deleted ones too, by one request (`GET /{db}/{docid}?open_revs=all`)."""
+        """Return all leaves of a document, deleted ones too (`GET /{db}/{docid}?open_revs=all`)."""
         return await leaves_of(self, id)
 
     async def resolve(self, id: str, merge: MergeVersions, *, attempts: int = 10) -> Document:
@@ -462,13 +462,13 @@ class Database(RemoteDatabase):
         return await resolved(self, id, merge, attempts)
 
     def conflicts(self) -> AsyncGenerator[Conflicted, None]:
-        """The documents that have conflicts, with their revisions (`GET /{db}/_changes`)."""
+        """Return the documents that have conflicts, with their revisions (`GET /{db}/_changes`)."""
         return conflicted(self)
 
     async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
         """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them (`new_edits`).
 
-        Returns CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
+        Return CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
         """
         plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
         is_edit, ids = data.get("new_edits") is not False, None
@@ -481,9 +481,9 @@ class Database(RemoteDatabase):
         return await write(self, body, ids, is_edit=is_edit)
 
     async def bulk_get(self, docs: Iterable[str | Mapping[str, Any]], **params: Any) -> JsonDict:
-        """Many documents in certain revisions (`POST /{db}/_bulk_get`).
+        """Return many documents in certain revisions (`POST /{db}/_bulk_get`).
 
-        `docs` are ids, or such as `{"id": …, "rev": …}`; `params` such as `revs=True`. Returns CouchDB's
+        `docs` are ids, or such as `{"id": …, "rev": …}`; `params` such as `revs=True`. Return CouchDB's
         answer, `{"results": [{"id", "docs": [{"ok": …} or {"error": …}]}]}`.
         """
         wanted = [{"id": doc} if isinstance(doc, str) else dict(doc) for doc in docs]
@@ -497,7 +497,7 @@ class Database(RemoteDatabase):
     async def purge(self, docs: Mapping[str, list[str]], **params: Any) -> JsonDict:
         """Remove revisions for good, without a tombstone (`POST /{db}/_purge`).
 
-        `docs` has the leaf revisions by document id. Returns `{"purge_seq", "purged"}`.
+        `docs` has the leaf revisions by document id. Return `{"purge_seq", "purged"}`.
         """
         if not isinstance(docs, Mapping):
             raise InvalidTypeError("purge takes a dict: the revisions by document id")

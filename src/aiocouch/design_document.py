@@ -35,7 +35,7 @@ class DesignDocument(Document):
         return design_document_id(self.id)
 
     def view(self, view: str) -> View:
-        """The view of that name. Sends no request."""
+        """Return the view of that name. Sends no request."""
         return View(self.database, self.id, view)
 
     async def create_view(
@@ -47,7 +47,7 @@ class DesignDocument(Document):
     ) -> View:
         """Add a view of JavaScript functions (or a builtin reduce), and save the design document.
 
-        Raises `ConflictError` when there is a view of that name, unless `exists_ok`, which replaces it.
+        Raise `ConflictError` when there is a view of that name, unless `exists_ok`, which replaces it.
         """
         views = dict(self.get("views", {}))
         if view in views and not exists_ok:

@@ -70,7 +70,7 @@ class Document(Tracked, MutableMapping[str, Any]):
     Used as an async context manager it is fetched on entry, if it exists, and saved on exit, unless
     an exception leaves the block. What is fetched takes the place of unsaved changes.
 
-    Raises `InvalidTypeError` (a TypeError) when `data` is no mapping, or another document.
+    Raises `InvalidTypeError` (a TypeError) when `data` is not a mapping, or another document.
     """
 
     __slots__ = ()
@@ -125,7 +125,7 @@ class Document(Tracked, MutableMapping[str, Any]):
         return f"<{type(self).__name__} {self.id!r} of database {self.database.id!r}>"
 
     def __str__(self) -> str:
-        """The content as indented JSON, cut where it is long, with passwords hidden."""
+        """Return the content as indented JSON, cut where it is long, with passwords hidden."""
         try:
             return shown(self._loaded())
         except UnexpectedAnswerError:
@@ -142,7 +142,7 @@ class Document(Tracked, MutableMapping[str, Any]):
     ) -> None:
         """Get the content from the server (`GET /{db}/{docid}`).
 
-        Raises `ConflictError` when local changes would be lost, unless `discard_changes`;
+        Raise `ConflictError` when local changes would be lost, unless `discard_changes`;
         `NotFoundError`; `BadRequestError` for a malformed `rev`. The document is then as it was.
         """
         if not discard_changes:
@@ -162,7 +162,7 @@ class Document(Tracked, MutableMapping[str, Any]):
         """Store the document (`PUT /{db}/{docid}`), if it is new or was changed; else return None.
 
         `w` is how many copies in a cluster must have it, instead of most of them; if they do not, it is
-        stored all the same, and the status is 202. Raises `ConflictError` when the server has another
+        stored all the same, and the status is 202. Raise `ConflictError` when the server has another
         revision, `InvalidInputError` or `InvalidTypeError` (before anything is sent) for content that
         JSON cannot hold.
         """
@@ -181,7 +181,7 @@ class Document(Tracked, MutableMapping[str, Any]):
         """Delete the document (`DELETE /{db}/{docid}`). A tombstone stays; see `Database.purge`.
 
         `w` is as for `save`. The local content is gone afterwards; fill it and `save` to create the
-        document anew. Raises `ConflictError` when there are local changes, unless `discard_changes`, or
+        document anew. Raise `ConflictError` when there are local changes, unless `discard_changes`, or
         when the server has another revision.
         """
         if not discard_changes and self.is_dirty():
@@ -212,9 +212,9 @@ class Document(Tracked, MutableMapping[str, Any]):
         return response
 
     async def info(self) -> JsonDict:
-        """`{"ok", "id", "rev"}` of what the server has now (`HEAD /{db}/{docid}`).
+        """Return `{"ok", "id", "rev"}` of what the server has now (`HEAD /{db}/{docid}`).
 
-        Raises `NotFoundError` when it does not exist.
+        Raise `NotFoundError` when it does not exist.
         """
         response = await self.database.remote.request("HEAD", self.endpoint)
         if response.etag is None:
@@ -223,20 +223,20 @@ class Document(Tracked, MutableMapping[str, Any]):
         return {"ok": True, "id": self.full_id, "rev": response.etag}
 
     async def fetch_info(self) -> JsonDict:
-        """Deprecated since 3.0: the older name of `info`."""
+        """Call `info`. Deprecated since 3.0: this is its older name."""
         warnings.warn("Document.fetch_info is now info", DeprecationWarning, stacklevel=2)
         return await self.info()
 
     async def conflicts(self) -> list[str]:
-        """The revisions that lost against the winner, deleted ones left out."""
+        """Return the revisions that lost against the winner, deleted ones left out."""
         return (await self._fetch_members(conflicts=True)).conflicts
 
     async def leaves(self) -> Leaves:
-        """All leaves, deleted ones too, as `Database.leaves` gives them."""
+        """Return all leaves, deleted ones too, as `Database.leaves` gives them."""
         return await self.database.leaves(self.full_id)
 
     async def revs(self) -> list[str]:
-        """The revisions that led to the winner, the newest first, as far as the server knows them."""
+        """Return the revisions that led to the winner, the newest first, as far as the server knows them."""
         return [info.rev for info in (await self._fetch_members(revs_info=True)).revs_info]
 
     async def _fetch_members(self, **options: Any) -> _Revisions:
@@ -247,7 +247,7 @@ class Document(Tracked, MutableMapping[str, Any]):
         return found
 
     def attachment(self, id: str) -> Attachment:
-        """The attachment of that name. Sends no request."""
+        """Return the attachment of that name. Sends no request."""
         return Attachment(self, id)
 
     async def __aenter__(self) -> Self:
@@ -280,23 +280,23 @@ class Document(Tracked, MutableMapping[str, Any]):
         return key in self._loaded()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a member, or `default` where there is none."""
+        """Return the value of a member, or `default` where there is none."""
         return self._loaded().get(key, default)
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of a member, which becomes `default` where there is none."""
+        """Return the value of a member, which becomes `default` where there is none."""
         return self._loaded().setdefault(key, default)
 
     def keys(self) -> KeysView[str]:
-        """The names of the members, a view that follows changes."""
+        """Return the names of the members, a view that follows changes."""
         return self._loaded().keys()
 
     def values(self) -> ValuesView[Any]:
-        """The values of the members, a view that follows changes."""
+        """Return the values of the members, a view that follows changes."""
         return self._loaded().values()
 
     def items(self) -> ItemsView[str, Any]:
-        """The members, a view that follows changes."""
+        """Return the members, a view that follows changes."""
         return self._loaded().items()
 
     def update(  # type: ignore[override]
@@ -312,7 +312,7 @@ class Document(Tracked, MutableMapping[str, Any]):
         return len(self._loaded())
 
     def __bool__(self) -> bool:
-        return True  # as ever: a document is no empty container
+        return True  # as ever: a document is not an empty container
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -370,7 +370,7 @@ class SecurityDocument(Document):
     async def save(self, *, w: int | None = None) -> HTTPResponse | None:
         """Store it (`PUT /{db}/_security`), if it was changed; else return None.
 
-        Raises `ForbiddenError` or `UnauthorizedError` when the session may not, `InvalidInputError`
+        Raise `ForbiddenError` or `UnauthorizedError` when the session may not, `InvalidInputError`
         for `w`: all copies of a cluster get it.
         """
         if w is not None:
@@ -394,7 +394,7 @@ class SecurityDocument(Document):
         return response
 
     async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> NoReturn:
-        """Not possible: every database has its security document."""
+        """Raise: every database has its security document."""
         raise ForbiddenError(f"{self!r} cannot be deleted; save it without names and roles")
 
     def _listed(self, group: str, kind: str) -> list[str] | None:
@@ -439,7 +439,7 @@ class SecurityDocument(Document):
         self._add("members", "names", member)
 
     def remove_member(self, member: str) -> None:
-        """Take a user from the members. Raises `NotFoundError` (a KeyError) if it is none."""
+        """Take a user from the members. Raise `NotFoundError` (a KeyError) if there is none."""
         self._remove("members", "names", member)
 
     def add_member_role(self, role: str) -> None:
@@ -447,7 +447,7 @@ class SecurityDocument(Document):
         self._add("members", "roles", role)
 
     def remove_member_role(self, role: str) -> None:
-        """Take a role from the members. Raises `NotFoundError` (a KeyError) if it is none."""
+        """Take a role from the members. Raise `NotFoundError` (a KeyError) if there is none."""
         self._remove("members", "roles", role)
 
     def add_admin(self, admin: str) -> None:
@@ -455,7 +455,7 @@ class SecurityDocument(Document):
         self._add("admins", "names", admin)
 
     def remove_admin(self, admin: str) -> None:
-        """Take a user from the admins. Raises `NotFoundError` (a KeyError) if it is none."""
+        """Take a user from the admins. Raise `NotFoundError` (a KeyError) if there is none."""
         self._remove("admins", "names", admin)
 
     def add_admin_role(self, role: str) -> None:
@@ -463,5 +463,5 @@ class SecurityDocument(Document):
         self._add("admins", "roles", role)
 
     def remove_admin_role(self, role: str) -> None:
-        """Take a role from the admins. Raises `NotFoundError` (a KeyError) if it is none."""
+        """Take a role from the admins. Raise `NotFoundError` (a KeyError) if there is none."""
         self._remove("admins", "roles", role)

@@ -56,7 +56,7 @@ async def changed_one(
     default: Mapping[str, Any] | None,
     attempts: int,
 ) -> Document:
-    """The document as it is after the change. Without `default` it must exist."""
+    """Return the document as it is after the change. Without `default` it must exist."""
     function = _function(change)
     if attempts < 1:
         raise InvalidInputError(f"attempts={attempts} must be 1 or more")
@@ -83,7 +83,7 @@ def changed_many(
     default: Mapping[str, Any] | None,
     options: StreamOptions,
 ) -> BulkWriter:
-    """The writer that changes the documents of these ids. Without `default` they must exist."""
+    """Return the writer that changes the documents of these ids. Without `default` they must exist."""
     if isinstance(ids, str | bytes | Mapping) or not isinstance(ids, AsyncIterable | Iterable):
         raise InvalidTypeError(f"the ids must be a stream, not {type(ids).__name__}")
     several = _Several(database, _function(change), default)
@@ -116,7 +116,7 @@ async def _apply(function: Change, document: Document) -> Edit | None:
 
 
 def _replace(document: Document, content: Mapping[str, Any]) -> None:
-    """Give the document new content. It keeps its id, its revision, and attachments not mentioned."""
+    """Replace the content of the document. It keeps its id, its revision, and attachments not mentioned."""
     if not isinstance(content, Mapping):
         what = type(content).__name__
         raise InvalidTypeError(f"the change of {document!r} gave {what}: a dict, an Edit or None")
@@ -149,18 +149,18 @@ class _Several:
     async def items(
         self, ids: AsyncIterable[str] | Iterable[str], delay: float
     ) -> AsyncGenerator[Item, None]:
-        """The changed documents of these ids. They are read some hundred at a time."""
+        """Yield the changed documents of these ids. They are read some hundred at a time."""
         async with aclosing(_portions(ids, delay)) as portions:
             async for portion in portions:
                 for document in await self._read(portion):
                     yield await self._item(document)
 
     async def again(self, item: Item, theirs: Document) -> Item:
-        """The change anew, of what another has written."""
+        """Return the change anew, of what another has written."""
         return await self._item(theirs if theirs.exists else self._new(item.id))
 
     async def _read(self, ids: list[str]) -> list[Document]:
-        """The documents in the order of the ids, new ones for those that do not exist."""
+        """Return the documents in the order of the ids, new ones for those that do not exist."""
         for id in ids:
             check_document_id(id)
         listed = [id for id in ids if not id.startswith(_LOCAL)]
@@ -196,7 +196,7 @@ class _Several:
 async def _portions(
     ids: AsyncIterable[str] | Iterable[str], delay: float
 ) -> AsyncGenerator[list[str], None]:
-    """The ids some hundred at a time, or those that came within the delay."""
+    """Yield the ids some hundred at a time, or those that came within the delay."""
     if not isinstance(ids, AsyncIterable):
         iterator = iter(ids)
         while portion := list(islice(iterator, _READ_TOGETHER)):
@@ -229,7 +229,7 @@ class _Gathered:
         await self._changed.wait()
 
     async def portion(self) -> list[str]:
-        """The next ids; none at the end. Raises what the stream raises."""
+        """Return the next ids; none at the end. Raise what the stream raises."""
         while not self._ids and not self._task.done():
             await self._change()
         with contextlib.suppress(TimeoutError):

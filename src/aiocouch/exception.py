@@ -113,7 +113,7 @@ class RemoteResponseError(_ForeignError, aiohttp.ClientResponseError):
         message: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Takes what `aiohttp.ClientResponseError` takes as well, with a text before it or without."""
+        """Take what `aiohttp.ClientResponseError` takes as well, with a text before it or without."""
         super().__init__(*_with_request(args, request_info, history))
         self.reason = self.reason or reason
         self.status = self.status or status  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -153,7 +153,7 @@ class UnexpectedAnswerError(_ForeignError, aiohttp.ContentTypeError):
         message: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Takes what `aiohttp.ContentTypeError` takes as well, with a text before it or without."""
+        """Take what `aiohttp.ContentTypeError` takes as well, with a text before it or without."""
         super().__init__(*_with_request(args, request_info, history))
         self.status = self.status or status  # pyright: ignore[reportIncompatibleVariableOverride]
         _be_response_error(self, message, headers)
@@ -174,7 +174,7 @@ _LOCKED = "Account is temporarily locked"
 
 
 def response_error(facts: Facts, headers: Mapping[str, str] | None = None) -> CouchDBError:
-    """The error for an answer with an error status."""
+    """Return the error for an answer with an error status."""
     message = _message(facts)
     error_class = _class_of(facts)
     if error_class is None:
@@ -192,7 +192,7 @@ def _class_of(facts: Facts) -> type[CouchDBError] | None:
 
 
 def transport_error(cause: Exception, facts: Facts) -> CouchDBError:
-    """The error for a failure below HTTP: of ours, and of the class of `cause` as well."""
+    """Return the error for a failure below HTTP: of ours, and of the class of `cause` as well."""
     if isinstance(cause, aiohttp.ClientResponseError):
         _hide_request(cause, facts)
     if isinstance(cause, aiohttp.ServerDisconnectedError):
@@ -250,7 +250,7 @@ def _with_request(
     request_info: aiohttp.RequestInfo | None,
     history: tuple[aiohttp.ClientResponse, ...],
 ) -> tuple[object, ...]:
-    """The arguments, as if what aiohttp takes by keyword, too, had been given by position."""
+    """Return the arguments, as if what aiohttp takes by keyword, too, had been given by position."""
     return args if request_info is None else (*args, request_info, history)
 
 
@@ -272,7 +272,7 @@ def _be_response_error(
 
 
 def _rebuilt(origin: type[Exception], args: tuple[Any, ...], facts: Facts) -> CouchDBError:
-    """The other end of `CouchDBError.__reduce__`: all but the state, which follows."""
+    """Return the other end of `CouchDBError.__reduce__`: all but the state, which follows."""
     error_class = origin if issubclass(origin, CouchDBError) else _transport_class(origin)
     error = error_class.__new__(error_class)
     error.args = args

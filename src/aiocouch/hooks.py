@@ -71,7 +71,7 @@ class Hooks:
 
 
 def checked_hooks(given: Hooks | Iterable[Hooks] | None) -> tuple[Hooks, ...]:
-    """The hooks that were given, one or several. Raises `InvalidTypeError` for anything else."""
+    """Return the hooks that were given, one or several. Raise `InvalidTypeError` for anything else."""
     several = () if given is None else (given,) if isinstance(given, Hooks) else given
     if not isinstance(several, Iterable):
         raise InvalidTypeError(f"hooks must be an aiocouch.hooks.Hooks, or several, not {given!r}")

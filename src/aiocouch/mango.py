@@ -37,7 +37,7 @@ async def found(
     limit: int | None,
     params: FindOptions,
 ) -> AsyncGenerator[Document, None]:
-    """The documents that match, in the database or partition whose path `endpoint` is."""
+    """Yield the documents that match, in the database or partition whose path `endpoint` is."""
     query = _query(selector, limit, params)
     remote = database.remote
 
@@ -69,7 +69,7 @@ async def explained(
     limit: int | None,
     params: FindOptions,
 ) -> JsonDict:
-    """How a query would be answered."""
+    """Return how a query would be answered."""
     body = remote.encode(_query(selector, limit, params))
     path = f"{endpoint}/_explain"
     return await remote.json("POST", path, into=JsonDict, body=body, repeat=Repeat.FREELY)

@@ -65,7 +65,7 @@ class OpenTelemetry(Hooks):
         self._end(call, None)
 
     def failed(self, call: Call, error: BaseException) -> None:
-        """The same, with what went wrong."""
+        """End the span, with what went wrong."""
         self._end(call, error)
 
     def repeated(self, call: Call, error: CouchDBError, seconds: float) -> None:
@@ -101,11 +101,11 @@ def _attributes(call: Call) -> dict[str, Any]:
 
 
 def _type_of(error: BaseException) -> str:
-    """The status where there is one, else the class."""
+    """Return the status where there is one, else the class."""
     status = error.status if isinstance(error, CouchDBError) else None
     return type(error).__qualname__ if status is None else str(status)
 
 
 def _words(error: BaseException) -> str | None:
-    """What CouchDB said; its reasons name neither ids nor credentials."""
+    """Return what CouchDB said; its reasons name neither ids nor credentials."""
     return error.error if isinstance(error, CouchDBError) else None

@@ -50,7 +50,7 @@ class Remote(RemoteServer):
 
     The aiohttp session opens at the first request, in the running loop.
 
-    Raises `InvalidInputError` for what is no http or https URL, `InvalidTypeError` for an option
+    Raises `InvalidInputError` for what is not an http or https URL, `InvalidTypeError` for an option
     that `aiohttp.ClientSession` does not know.
     """
 
@@ -115,7 +115,7 @@ class Remote(RemoteServer):
     ) -> HTTPResponse:
         """Send, and read the whole answer. `path` begins with a slash and is quoted already.
 
-        Raises `UnexpectedAnswerError` for a page in HTML, which is a proxy's, unless `html`.
+        Raise `UnexpectedAnswerError` for a page in HTML, which is a proxy's, unless `html`.
         """
         request = Request(method, path, body, headers, None, None, repeat, settle, html=html)
         return await self._ask(request)
@@ -134,7 +134,7 @@ class Remote(RemoteServer):
     ) -> T:
         """Send, and decode the whole answer into a type, as msgspec does.
 
-        Raises `UnexpectedAnswerError` when the answer is not of that type, or is a dict without one of
+        Raise `UnexpectedAnswerError` when the answer is not of that type, or is a dict without one of
         the members that it must be `having`.
         """
         request = Request(method, path, body, headers, None, None, repeat, settle)
@@ -155,7 +155,7 @@ class Remote(RemoteServer):
         span: Span = Span.ENDS,
         repeat: Repeat | None = None,
     ) -> Stream:
-        """An answer that is read while it comes: `async with remote.stream(…) as stream`."""
+        """Return an answer that is read while it comes: `async with remote.stream(…) as stream`."""
         patience = timeout or self._stream_timeout
         request = Request(method, path, body, headers, patience, span, repeat)
         return Stream(self._begin, request, self.max_size)
@@ -172,7 +172,7 @@ class Remote(RemoteServer):
         await self._sessions.close()
 
     def session(self) -> aiohttp.ClientSession:
-        """The session of aiohttp, which is opened if it was not yet."""
+        """Return the session of aiohttp, which is opened if it was not yet."""
         session = self._sessions.ready(Request("GET", "/"))
         session.be(self._authenticate.identity)
         return session.client

@@ -74,7 +74,7 @@ class Selector(Mapping[str, Any]):
 
 @final
 class Field:
-    """A field of a document, by attribute or, where the name is no Python name, by `F["name"]`.
+    """A field of a document, by attribute or, where the name is not a Python name, by `F["name"]`.
 
     `F.address.city` is the field `city` of the object in `address`. Comparisons make a `Selector`. A
     field that is called as a method is, such as `any`, needs the brackets.
@@ -104,8 +104,8 @@ class Field:
         return f"F[{self._path()!r}]" if self._names else "F"
 
     def __bool__(self) -> NoReturn:
-        """Raise, as `Selector` does: a field by itself is no condition."""
-        raise InvalidTypeError(f"{self!r} is no condition by itself, such as F.name.exists() is")
+        """Raise, as `Selector` does: a field by itself is not a condition."""
+        raise InvalidTypeError(f"{self!r} is not a condition by itself, such as F.name.exists() is")
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -221,7 +221,7 @@ def none_of(*conditions: Selector) -> Selector:
 
 
 def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Both conditions in one object where that says the same, for it is easier to read."""
+    """Return both conditions in one object where that says the same, for it is easier to read."""
     common = one.keys() & other.keys()
     if all(_are_apart(name, one[name], other[name]) for name in common):
         return {**one, **other, **{name: {**one[name], **other[name]} for name in common}}
@@ -229,7 +229,7 @@ def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _are_apart(name: str, one: object, other: object) -> bool:
-    """Whether two conditions are on one field and have different operators."""
+    """Return whether two conditions are on one field and have different operators."""
     if name.startswith("$") or not isinstance(one, dict) or not isinstance(other, dict):
         return False
     return all(name.startswith("$") for name in (*one, *other)) and not one.keys() & other.keys()

@@ -41,10 +41,10 @@ _Slices = deque["asyncio.Task[list[Document]]"]
 async def sliced_docs(
     view: AllDocsView, streams: int, ordered: bool, include_ddocs: bool, options: JsonDict
 ) -> AsyncGenerator[Document, None]:
-    """The documents of a range, by `streams` requests at a time.
+    """Yield the documents of a range, by `streams` requests at a time.
 
     One request for ids runs ahead and tells where a slice ends; each slice is held whole, about two
-    megabytes. Raises `InvalidInputError` for options that make no sense for a slice.
+    megabytes. Raise `InvalidInputError` for options that make no sense for a slice.
     """
     for name in _IN_THE_WAY:
         if options.get(name) is not None:
@@ -68,7 +68,7 @@ async def sliced_docs(
 
 
 async def _bounds(view: AllDocsView, options: JsonDict) -> AsyncGenerator[JsonDict, None]:
-    """The options that make slices of the range, one after the other."""
+    """Yield the options that make slices of the range, one after the other."""
     size = await _slice_size(view)
     start: JsonDict = {}
     count = 0
@@ -97,7 +97,7 @@ async def _read(view: AllDocsView, include_ddocs: bool, options: Any) -> list[Do
 
 
 async def _next(slices: _Slices, ordered: bool) -> list[Document]:
-    """The documents of the first slice, or of one that is ready."""
+    """Return the documents of the first slice, or of one that is ready."""
     if ordered:
         return await slices.popleft()
     done, _ = await asyncio.wait(slices, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,6 @@
 """Views, and `_all_docs`, which is one by id.
 
-The methods of old (`get`, `post`, `akeys`, `aitems`, `avalues`, `ids`, `docs`) pass a str that is given
+The older methods (`get`, `post`, `akeys`, `aitems`, `avalues`, `ids`, `docs`) pass a str that is given
 as `key`, `keys`, `startkey` or `endkey` through as JSON text, as ever, and encode anything else. The
 newer ones (`rows`, `row_keys`) encode every value. All but `get` and `post` read the rows as they come
 and hold a few of them.
@@ -132,7 +132,7 @@ _R = TypeVar("_R", _Row, _DocumentRow, _LinkRow, _IdAndKeyRow)
 
 
 def _rescued_row(text: bytes) -> _Row:
-    """A row whose document is too deep, which nobody may ever look at."""
+    """Return a row whose document is too deep, which nobody may ever look at."""
     return _rescued(_ROWS, text, {"key", "value"})
 
 
@@ -187,23 +187,23 @@ class ViewResponse(Discreet):
         return (row for row in self.rows if "error" not in row)
 
     def keys(self) -> Generator[str, None, None]:
-        """The ids of the documents (not the keys of the rows, as ever)."""
+        """Return the ids of the documents (not the keys of the rows, as ever)."""
         return (row["id"] for row in self._good() if "id" in row)
 
     def values(self) -> Generator[Any, None, None]:
-        """The values of the rows."""
+        """Return the values of the rows."""
         return (row["value"] for row in self._good())
 
     def items(self) -> Generator[tuple[Any, Any], None, None]:
-        """The keys and values of the rows."""
+        """Return the keys and values of the rows."""
         return ((row["key"], row["value"]) for row in self._good())
 
     def docs(
         self, create: bool = False, include_ddocs: bool = False
     ) -> Generator[Document, None, None]:
-        """The documents; the answer must have been asked for with `include_docs`.
+        """Yield the documents; the answer must have been asked for with `include_docs`.
 
-        Raises `NotFoundError` for a row without a document, unless `create`.
+        Raise `NotFoundError` for a row without a document, unless `create`.
         """
         if self.database is None:
             raise InvalidInputError("the documents of a ViewResponse need its database")
@@ -251,7 +251,7 @@ class View(RemoteView):
     async def get(self, *, _: object, **params: object) -> ViewResponse: ...
 
     async def get(self, **params: Any) -> ViewResponse:
-        """The whole answer (`GET /{db}/_design/{ddoc}/_view/{view}`)."""
+        """Return the whole answer (`GET /{db}/_design/{ddoc}/_view/{view}`)."""
         path = with_query(self.endpoint, checked(params, VIEW))
         response = await self.database.remote.request("GET", path)
         return self._response(response.json(_Answer), response.status)
@@ -263,7 +263,7 @@ class View(RemoteView):
         ids: Any = None,
         **params: Any,
     ) -> ViewResponse:
-        """The rows of these keys, whole (`POST /{db}/_design/{ddoc}/_view/{view}`).
+        """Return the rows of these keys, whole (`POST /{db}/_design/{ddoc}/_view/{view}`).
 
         `ids` is the older name of `keys`.
         """
@@ -287,7 +287,7 @@ class View(RemoteView):
     # -- rows as they come ------------------------------------------------------------------------
 
     async def queries(self, queries: Iterable[Mapping[str, Any]]) -> list[ViewResponse]:
-        """The whole answers to several queries in one request (`POST …/queries`).
+        """Return the whole answers to several queries in one request (`POST …/queries`).
 
         Each has the options of `get` by name, their values as they are, not as JSON text.
         """
@@ -305,7 +305,7 @@ class View(RemoteView):
     async def rows(
         self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
     ) -> AsyncGenerator[ViewRow, None]:
-        """The rows, reduced ones and those with an `error` included. Keys are any JSON value."""
+        """Yield the rows, reduced ones and those with an `error` included. Keys are any JSON value."""
         async with self._stream(None, prefix, json_keys(params)) as stream:
             while batch := await stream.batch(_ROWS, _rescued_row):
                 for row in batch:
@@ -321,14 +321,14 @@ class View(RemoteView):
     async def row_keys(
         self, *, prefix: str | None = None, **params: Unpack[ViewOptions]
     ) -> AsyncGenerator[Any, None]:
-        """The keys of the rows. Keys that are given are any JSON value."""
+        """Yield the keys of the rows. Keys that are given are any JSON value."""
         async with aclosing(self.rows(prefix=prefix, **params)) as rows:
             async for row in rows:
                 if row.error is None:
                     yield row.key
 
     async def akeys(self, **params: Any) -> AsyncGenerator[str, None]:
-        """The ids of the documents, as `ids`; the keys come from `row_keys`."""
+        """Yield the ids of the documents, as `ids`; the keys come from `row_keys`."""
         async with aclosing(self.ids(**params)) as found:
             async for id in found:
                 yield id
@@ -346,7 +346,7 @@ class View(RemoteView):
     async def aitems(
         self, *, prefix: str | None = None, **params: Any
     ) -> AsyncGenerator[tuple[Any, Any], None]:
-        """The keys and values of the rows."""
+        """Yield the keys and values of the rows."""
         async with self._stream(None, prefix, params) as stream:
             while batch := await stream.batch(_ROWS, _rescued_row):
                 for row in batch:
@@ -366,7 +366,7 @@ class View(RemoteView):
     async def avalues(
         self, *, prefix: str | None = None, **params: Any
     ) -> AsyncGenerator[Any, None]:
-        """The values of the rows."""
+        """Yield the values of the rows."""
         async with aclosing(self.aitems(prefix=prefix, **params)) as items:
             async for _, value in items:
                 yield value
@@ -377,7 +377,7 @@ class View(RemoteView):
         prefix: str | None = None,
         **params: Unpack[ViewOptions],
     ) -> AsyncGenerator[str, None]:
-        """The ids of the documents in the view, of some keys or of all whose key has the prefix."""
+        """Yield the ids of the documents in the view, of some keys or of all whose key has the prefix."""
         if _is_empty(ids):
             return
         async with self._stream(ids, prefix, self._unreduced(params)) as stream:
@@ -396,9 +396,9 @@ class View(RemoteView):
         include_ddocs: bool = False,
         **params: Unpack[ViewOptions],
     ) -> AsyncGenerator[Document, None]:
-        """The documents in the view, of some keys or of all whose key has the prefix.
+        """Yield the documents in the view, of some keys or of all whose key has the prefix.
 
-        Raises `NotFoundError` when one does not exist; with `create` a new document stands for it.
+        Raise `NotFoundError` when one does not exist; with `create` a new document stands for it.
         Design documents are left out (here, so that `limit` counts them) unless `include_ddocs`, or
         named in `ids`.
         """
@@ -421,7 +421,7 @@ class View(RemoteView):
         return await stream.batch(_LINK_ROWS, _rescued_link)
 
     def _unreduced(self, params: Any) -> JsonDict:
-        """Only rows that are not reduced belong to a document."""
+        """Return the options for rows that are not reduced: only those belong to a document."""
         return {"reduce": False, **params} if self._reduces else params
 
     def _stream(self, ids: Iterable[Any] | None, prefix: str | None, params: Any) -> Continued[Any]:
@@ -509,7 +509,7 @@ def _no_row(path: str) -> UnexpectedAnswerError:
 
 
 def _linked_id(row: _DocumentRow | _LinkRow) -> str | None:
-    """The id of the document that a row links to by its value."""
+    """Return the id of the document that a row links to by its value."""
     value = bytes(row.value) if isinstance(row, _LinkRow) else b""
     try:
         return document_id(value) if value.startswith(b"{") else None

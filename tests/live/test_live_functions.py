@@ -32,7 +32,6 @@ async def path(db: Database, ask: HTTPClient) -> str:
 @pytest.fixture
 def show(path: str, ask: HTTPClient) -> Call:
     """Ask a show function: its body, then what stands behind its path."""
-
     numbers = itertools.count()
 
     async def call(body: str, rest: str = "/a", **headers: Any) -> Answer:
@@ -47,7 +46,6 @@ def show(path: str, ask: HTTPClient) -> Call:
 @pytest.fixture
 def list_(path: str, ask: HTTPClient) -> Call:
     """Ask a list function: its body, then the view and options."""
-
     numbers = itertools.count()
 
     async def call(body: str, rest: str = "v", method: str = "GET") -> Answer:
@@ -63,7 +61,6 @@ def list_(path: str, ask: HTTPClient) -> Call:
 @pytest.fixture
 def update(path: str, ask: HTTPClient) -> Call:
     """Ask an update function: its body, then the body of the request."""
-
     numbers = itertools.count()
 
     async def call(body: str, text: bytes | None = None, rest: str = "", **headers: Any) -> Answer:

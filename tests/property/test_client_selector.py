@@ -141,7 +141,7 @@ def test_what_would_lose_a_condition_is_refused() -> None:
     with pytest.raises(InvalidTypeError, match="&"):
         _ = 1 < F.a < 3
     field: Any = F.a
-    with pytest.raises(InvalidTypeError, match="no condition"):
+    with pytest.raises(InvalidTypeError, match="not a condition"):
         _ = not field
     wrong: Any = F.b
     with pytest.raises(InvalidTypeError, match="with a value"):

@@ -355,7 +355,7 @@ async def test_a_file_keeps_the_sequence(
     await until_not_found(follow(base, checkpoint=path))
     assert feeds.asked[-1]["since"] == "2-x"
     path.write_text("{}")
-    with pytest.raises(aiocouch.InvalidInputError, match="no checkpoint"):
+    with pytest.raises(aiocouch.InvalidInputError, match="not a checkpoint"):
         await FileCheckpoint(path).load()
 
 

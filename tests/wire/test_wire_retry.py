@@ -255,7 +255,7 @@ async def test_a_bulk_that_cannot_be_settled_is_unclear(
     async with trying(canned) as db:
         with pytest.raises(TransportError) as caught:
             await db.bulk_docs([{"_id": "a", "n": 0}])
-    assert "none of CouchDB" in caught.value.__notes__[0]
+    assert "not CouchDB's" in caught.value.__notes__[0]
 
 
 async def test_a_bulk_that_was_done_in_part(canned: CannedServer) -> None:

@@ -307,7 +307,7 @@ async def test_redirects_in_a_circle_end(canned: CannedServer, base: Database) -
 
 async def test_a_redirect_to_nowhere_is_an_error(canned: CannedServer, base: Database) -> None:
     canned.say(Answer(302), Answer(302, headers={"Location": "mailto:me"}))
-    for words in ("302 Found", "no address of a server"):
+    for words in ("302 Found", "not an address of a server"):
         with pytest.raises(RemoteResponseError, match=words):
             await base.info()
 

@@ -67,7 +67,7 @@ def _owner(endpoint: Any) -> Any:
 def raises(
     status: int, message: str, exception_type: type[Exception] | None = None
 ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]:
-    """Give an answer of that status other words, in a method that is a coroutine."""
+    """Put other words into an answer of that status, in a method that is a coroutine."""
 
     def decorate(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         @functools.wraps(method)
@@ -87,7 +87,7 @@ def raises(
 def generator_raises(
     status: int, message: str, exception_type: type[Exception] | None = None
 ) -> Callable[[Callable[P, AsyncGenerator[T, None]]], Callable[P, AsyncGenerator[T, None]]]:
-    """As `raises`, for a method that is an asynchronous generator."""
+    """Do as `raises`, for a method that is an asynchronous generator."""
 
     def decorate(
         method: Callable[P, AsyncGenerator[T, None]],

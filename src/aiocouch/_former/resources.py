@@ -119,7 +119,7 @@ class RemoteDatabase(Discreet):
         return purged
 
     async def _changes(self, **params: Any) -> AsyncGenerator[JsonDict, None]:
-        """The rows of the feed as they came, with its last line where it is continuous."""
+        """Yield the rows of the feed as they came, with its last line where it is continuous."""
         warn("RemoteDatabase._changes", "Database.changes()")
         path = with_query(f"{self.endpoint}/_changes", params)
         if params.get("feed") != "continuous":

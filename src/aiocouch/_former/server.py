@@ -101,7 +101,7 @@ class RemoteServer(Discreet):
     async def _streamed_request(
         self, method: str, path: str, params: Params = None, **kwargs: Any
     ) -> AsyncGenerator[JsonDict, None]:
-        """The lines of a continuous feed, the last of which is none of a document."""
+        """Yield the lines of a continuous feed, the last of which is not about a document."""
         warn("RemoteServer._streamed_request", "Database.changes()")
         body = _body(self, **kwargs)
         async with self.stream(method, _path(path, params), body=body) as stream:

@@ -88,9 +88,9 @@ class HTTPResponse:
     @overload
     def json(self, into: type[T]) -> T: ...
     def json(self, into: Any = None) -> Any:
-        """The body, decoded, as a value of the type `into` or whatever it is.
+        """Return the body, decoded, as a value of the type `into` or whatever it is.
 
-        Raises `UnexpectedAnswerError` when it is no JSON, or not of that type.
+        Raise `UnexpectedAnswerError` when it is not JSON, or not of that type.
         """
         try:
             return decode(self.body) if into is None else _decoder(into).decode(self.body)
@@ -110,7 +110,7 @@ class HTTPResponse:
 
 def not_json(response: HTTPResponse) -> str:
     content_type = response.headers.get("Content-Type", "no content type")
-    return f"the answer is no JSON but {content_type}: is this a CouchDB?"
+    return f"the answer is not JSON but {content_type}: is this a CouchDB?"
 
 
 def facts_of(method: str, path: str) -> Facts:
@@ -120,7 +120,7 @@ def facts_of(method: str, path: str) -> Facts:
 def refusal(
     method: str, path: str, response: aiohttp.ClientResponse, content: bytes
 ) -> CouchDBError:
-    """The error for an answer with an error status."""
+    """Return the error for an answer with an error status."""
     try:
         said = decode(content)
     except DECODE_ERRORS:
@@ -146,7 +146,7 @@ def check_members(
 
 
 def unexpected(method: str, path: str, status: int, what: str) -> UnexpectedAnswerError:
-    """The error for an answer that CouchDB does not give to what was asked."""
+    """Return the error for an answer that CouchDB does not give to what was asked."""
     facts = facts_of(method, path)._replace(status=status)
     return UnexpectedAnswerError(f"{method} {facts.path}: {what}".removeprefix(" : "), facts)
 

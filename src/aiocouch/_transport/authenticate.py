@@ -42,7 +42,7 @@ class Authenticate:
         return self._auth.ready() if self._auth is not None else None
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
-        """The answer of the next step."""
+        """Return the answer of the next step."""
         auth = self._auth
         if auth is None:
             return self._next(request)
@@ -63,7 +63,7 @@ class Authenticate:
             if not (again and _may_be_sent_again(request.body)):
                 raise
             answer = None
-        if answer is None:  # and the refusal is no context of what happens now
+        if answer is None:  # and the refusal is not the context of what happens now
             sent = request.identity = await _headers(auth, auth.ready(), ask)
             answer = await self._next(request)
         _tell(auth, answer, sent)
@@ -78,7 +78,7 @@ class Authenticate:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> HTTPResponse:
-        """A request of the flow's own, to the node and by the deadline of the one it is for."""
+        """Return a request of the flow's own, to the node and by the deadline of the one it is for."""
         own = Request(method, path, body, headers, deadline=request.deadline, node=request.node)
         answer: Any = await self._next(own)
         found: HTTPResponse = answer
@@ -99,7 +99,7 @@ async def _refused(auth: Auth, error: CouchDBError, sent: Mapping[str, str], ask
 
 @contextmanager
 def _before_the_request() -> Iterator[None]:
-    """What fails in here leaves the request undone, and safe to be sent again."""
+    """Mark what fails in here: the request is undone, and safe to be sent again."""
     try:
         yield
     except CouchDBError as error:
@@ -116,7 +116,7 @@ def _tell(auth: Auth, answer: Answer, sent: Mapping[str, str]) -> None:
 
 
 def _may_be_sent_again(body: Body) -> bool:
-    """Whether it is there as it was: an iterator may have given all it had."""
+    """Return whether it is there as it was: an iterator may have given all it had."""
     return body is None or isinstance(body, bytes | Texts)
 
 

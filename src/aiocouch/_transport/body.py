@@ -39,7 +39,7 @@ class ResponseBody:
         self._is_closed = False
 
     async def chunk(self) -> bytes:
-        """The next bytes, of any number; empty at the end. Raises one of `FOREIGN`, or `OSError`."""
+        """Return the next bytes, of any number; empty at the end. Raise one of `FOREIGN`, or `OSError`."""
         if self._spool or self._reading_on is not None:
             return await self._kept()
         if self._cut is not None:
@@ -62,8 +62,10 @@ class ResponseBody:
         return chunk
 
     async def _any(self) -> bytes:
-        """What has come. The limit is our own as well: aiohttp may lose its, as in a feed of CouchDB
-        3.5.2 whose database is deleted.
+        """Return what has come.
+
+        The limit is our own as well: aiohttp may lose its, as in a feed of CouchDB 3.5.2 whose
+        database is deleted.
         """
         async with asyncio.timeout(self._limit):
             return await self.response.content.readany()
@@ -133,7 +135,7 @@ class ResponseBody:
                 await spool.close()
 
     async def _kept(self) -> bytes:
-        """The next bytes of what was read on, or else of what comes then."""
+        """Return the next bytes of what was read on, or else of what comes then."""
         while self._spool is not None:
             self._spool.arrived.clear()
             if piece := await self._spool.get():
@@ -145,7 +147,7 @@ class ResponseBody:
 
 
 def _left_in(content: aiohttp.StreamReader) -> bytes:
-    """What came before an error. aiohttp keeps it, and raises the error without giving it."""
+    """Return what came before an error. aiohttp keeps it, and raises the error without giving it."""
     take = getattr(content, "_read_nowait", None)
     left: bytes = take(-1) if take is not None else b""
     return left

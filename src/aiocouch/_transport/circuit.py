@@ -43,13 +43,13 @@ class Circuit:
         return self._failures > 0
 
     def health(self, now: float) -> Health:
-        """What is known at that time."""
+        """Return what is known at that time."""
         if not self._openings:
             return Health.CLOSED
         return Health.OPEN if now < self.rests_until else Health.HALF_OPEN
 
     def is_due(self, now: float) -> bool:
-        """Whether somebody should ask the node how it is, and nobody does so already."""
+        """Return whether somebody should ask the node how it is, and nobody does so already."""
         return not self.is_asked and self.health(now) is Health.HALF_OPEN
 
     def failed(self, now: float, *, unreachable: bool = False) -> bool:
@@ -85,7 +85,7 @@ class Nodes:
         self._is_troubled = False
 
     def choose(self, now: float, instead_of: str | None = None) -> str:
-        """The node for the next try: another one than that, if another one is well.
+        """Return the node for the next try: another one, if another one is well.
 
         If none is well, the one that has rested for longest.
         """
@@ -111,7 +111,7 @@ class Nodes:
         return was_open
 
     def to_ask(self, now: float) -> list[str]:
-        """The nodes that have rested for long enough: ask each how it is, and tell by `asked`."""
+        """Return the nodes that have rested for long enough: ask each how it is, and tell by `asked`."""
         if not self._is_troubled:
             return []
         due = [url for url, circuit in self._circuits.items() if circuit.is_due(now)]
@@ -120,5 +120,5 @@ class Nodes:
         return due
 
     def asked(self, url: str) -> None:
-        """The question of `to_ask` is over, whatever came of it."""
+        """Note that the question of `to_ask` is over, whatever came of it."""
         self._circuits[url].is_asked = False

@@ -23,7 +23,7 @@ class Jar(aiohttp.CookieJar):
     """
 
     def filter_cookies(self, request_url: URL = _NOWHERE) -> BaseCookie[str]:
-        """The cookies for a URL."""
+        """Return the cookies for a URL."""
         cookies = super().filter_cookies(request_url)
         cookies.pop("AuthSession", None)
         return cookies

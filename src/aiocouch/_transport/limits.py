@@ -23,7 +23,7 @@ A short request whose answer is read whole has as many in all.
 
 
 def silent_for(seconds: float | None) -> Timeout:
-    """How long a stream may be silent, in seconds; None: for ever. It may last as long as it likes."""
+    """Return how long a stream may be silent, in seconds; None: for ever. It may last as long as it likes."""
     return Timeout(total=None, sock_connect=CONNECT, sock_read=seconds)
 
 
@@ -31,7 +31,7 @@ _DEFAULT = Timeout(total=SILENCE, sock_connect=CONNECT)
 
 
 def in_all(limits: Timeout, seconds: float) -> Timeout:
-    """The limits, and one for the whole request."""
+    """Return the limits, and one for the whole request."""
     return Timeout(
         total=seconds,
         connect=limits.connect,
@@ -42,7 +42,7 @@ def in_all(limits: Timeout, seconds: float) -> Timeout:
 
 
 def checked_timeout(given: object) -> Timeout:
-    """The limits of a session. Raises `InvalidTypeError`."""
+    """Return the limits of a session. Raise `InvalidTypeError`."""
     if given is None:
         return _DEFAULT
     if not isinstance(given, Timeout):
@@ -53,7 +53,7 @@ def checked_timeout(given: object) -> Timeout:
 
 
 def silence_of(given: Timeout) -> Timeout:
-    """The limits of a session for what may last: a total becomes how long it may be silent."""
+    """Return the limits of a session for what may last: a total becomes how long it may be silent."""
     if given.total is None:
         return given
     return Timeout(

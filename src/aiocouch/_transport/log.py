@@ -16,12 +16,12 @@ class Log(Hooks):
     """Tells of each call where it went, how it ended, and how long it took."""
 
     def ended(self, call: Call) -> None:
-        """One line."""
+        """Write one line."""
         size = "a stream" if call.streamed else f"{call.size} bytes"
         _log(call, f"{call.status}, {size}, request {call.request_id}")
 
     def failed(self, call: Call, error: BaseException) -> None:
-        """One line."""
+        """Write one line."""
         kind = type(error).__name__
         if isinstance(error, CouchDBError):
             kind = f"{kind}, {error.status or 'no status'}, request {error.request_id}"

@@ -25,7 +25,7 @@ _PATIENCE = Timeout(total=5)
 
 
 def node_step(next: Step, urls: Sequence[str], policy: RetryPolicy | None) -> Node | SeveralNodes:
-    """The step for one node, which costs nothing, or for several."""
+    """Return the step for one node, which costs nothing, or for several."""
     return Node(next, urls[0]) if len(urls) == 1 else SeveralNodes(next, urls, policy or DEFAULT)
 
 
@@ -37,12 +37,12 @@ class Node:
         self._url = url
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
-        """The answer of the next step."""
+        """Return the answer of the next step."""
         request.node = self._url
         return self._next(request)
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
 
 class SeveralNodes:
@@ -60,7 +60,7 @@ class SeveralNodes:
         self._questions: set[asyncio.Task[None]] = set()
 
     async def __call__(self, request: Request) -> Answer:
-        """The answer of the next step."""
+        """Return the answer of the next step."""
         left = self._count
         avoided = request.node if request.attempt > 1 else None
         while True:

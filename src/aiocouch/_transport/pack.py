@@ -29,7 +29,7 @@ class Pack:
         self._is_taken = True
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
-        """The answer of the next step."""
+        """Return the answer of the next step."""
         body = request.body
         if (
             self._is_taken
@@ -56,8 +56,8 @@ class Pack:
 
 
 def number_of_bytes(given: int | str | None) -> int | None:
-    """The value of `gzip_above`. Raises `InvalidInputError`."""
+    """Return the value of `gzip_above`. Raise `InvalidInputError`."""
     try:
         return None if given is None else int(given)
     except (TypeError, ValueError):
-        raise InvalidInputError(f"gzip_above={given!r} is no number of bytes") from None
+        raise InvalidInputError(f"gzip_above={given!r} is not a number of bytes") from None

@@ -74,7 +74,7 @@ class RetryPolicy:
             _check(name, getattr(self, name), value)
 
     def failure(self, error: CouchDBError) -> Failure:
-        """What the failure of a try tells. A subclass may know more of its servers."""
+        """Return what the failure of a try tells. A subclass may know more of its servers."""
         failure = _failure(error)
         return Failure.UNDONE if failure is Failure.UNCLEAR and error.undone else failure
 
@@ -85,7 +85,7 @@ class RetryPolicy:
         left: float = math.inf,
         draw: Callable[[], float] = random.random,
     ) -> float | None:
-        """The seconds to wait after so many tries; None: give up. `left` are those to the deadline."""
+        """Return the seconds to wait after so many tries; None: give up. `left` are those to the deadline."""
         if tries >= self.tries:
             return None
         # 2.0 ** 1024 would be too large
@@ -96,7 +96,7 @@ class RetryPolicy:
 
 
 def checked_policy(given: object) -> RetryPolicy | None:
-    """The policy. Raises `InvalidTypeError` for what is none."""
+    """Return the policy. Raise `InvalidTypeError` for anything else."""
     if given is None or isinstance(given, RetryPolicy):
         return given
     raise InvalidTypeError(f"retry must be a RetryPolicy or None, not {type(given).__name__}")
@@ -119,13 +119,13 @@ class Budget:
         return True
 
     def give(self) -> None:
-        """A request was answered. Need not be called while it `is_full`."""
+        """Note that a request was answered. Need not be called while it `is_full`."""
         self._tokens = min(self._tokens + _REFUND, self._most)
         self.is_full = self._tokens == self._most
 
 
 def seconds_asked(headers: Mapping[str, str], now: datetime | None = None) -> float:
-    """The seconds that a `Retry-After` asks for, as a number or as a date; 0 where there is none.
+    """Return the seconds that a `Retry-After` asks for, as a number or as a date; 0 where there is none.
 
     A date is compared with the server's own `Date`, whose clock may differ from ours.
     """
@@ -168,7 +168,7 @@ def _failure_of_transport(error: TransportError) -> Failure:
         return Failure.FINAL  # a certificate does not get better
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return Failure.UNDONE
-    # What we say ourselves, such as that all connections are taken, is no failure of the network.
+    # What we say ourselves, such as that all connections are taken, is not a failure of the network.
     if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
         return Failure.UNCLEAR
     return Failure.FINAL

@@ -59,13 +59,13 @@ class Pool:
         self.idle: dict[Holder, None] = {}
 
     def is_short(self) -> bool:
-        """Whether somebody waits while the idle have more connections than their share."""
+        """Return whether somebody waits while the idle have more connections than their share."""
         return self.busy > self.limit and len(self.idle) > self._share()
 
     def make_room(self, facts: Facts) -> None:
         """Let those that may give up their connection, for a request that has to wait for one.
 
-        Raises `TransportError` when it would wait for something to happen: feeds have all connections.
+        Raise `TransportError` when it would wait for something to happen: feeds have all connections.
         """
         if self.feeds >= self.limit:
             raise TransportError(
@@ -85,7 +85,7 @@ class Pool:
                 holder.give_up()
 
     def _share(self) -> int:
-        """How many connections the idle may keep while others wait."""
+        """Return how many connections the idle may keep while others wait."""
         rest = int(self.limit) - self.feeds
         return max(rest - max(rest // _OTHERS, 1), 0)
 
@@ -102,7 +102,7 @@ class Place:
         pool.feeds += self._is_feed
 
     def turn_away(self, holder: Holder) -> None:
-        """The reader does something else now."""
+        """Note that the reader does something else now."""
         pool = self._pool
         if pool is not None and self._may_idle:
             self._holder = holder
@@ -111,16 +111,16 @@ class Place:
                 pool.relieve()
 
     def return_to(self) -> None:
-        """The reader is back."""
+        """Note that the reader is back."""
         if self._pool is not None and self._holder is not None:
             self._pool.idle.pop(self._holder, None)
 
     def is_wanted(self) -> bool:
-        """Whether the connection is still held, and others wait for it."""
+        """Return whether the connection is still held, and others wait for it."""
         return self._pool is not None and self._pool.is_short()
 
     def leave(self) -> None:
-        """The connection is free, or about to be closed."""
+        """Note that the connection is free, or about to be closed."""
         self.return_to()
         pool, self._pool, self._holder = self._pool, None, None
         if pool is not None:
@@ -132,7 +132,7 @@ _pools: WeakKeyDictionary[aiohttp.BaseConnector, Pool] = WeakKeyDictionary()
 
 
 def pool_of(connector: aiohttp.BaseConnector) -> Pool:
-    """The pool of the connector, one and the same for all sessions that use it."""
+    """Return the pool of the connector, one and the same for all sessions that use it."""
     pool = _pools.get(connector)
     if pool is None:
         pool = _pools[connector] = Pool(connector)

@@ -21,7 +21,7 @@ _MOST = 10
 
 
 def redirected(request: Request, response: aiohttp.ClientResponse) -> Request | None:
-    """The request that an answer leads to; None if it is not followed.
+    """Return the request that an answer leads to; None if it is not followed.
 
     A write is not: it would become a read, or be done twice. Nor is anything that leads to another
     server, for whoever answers there would get our headers and cookies.
@@ -36,12 +36,12 @@ def redirected(request: Request, response: aiohttp.ClientResponse) -> Request | 
 
 
 def leads(response: aiohttp.ClientResponse) -> str | None:
-    """In words, where an answer leads that was not followed: without query and credentials."""
+    """Say where an answer leads that was not followed: without query and credentials."""
     target = _target(response)
     if target is None:
         return None
     if target.host is None or target.scheme not in {"http", "https"}:
-        return "it leads to what is no address of a server"
+        return "it leads to what is not an address of a server"
     where = str(target.with_user(None).with_query(None).with_fragment(None))
     other = "" if _is_same_server(response.url, target) else ", another server"
     return f"it leads to {where}{other}, where nothing was sent"
@@ -59,7 +59,7 @@ def _target(response: aiohttp.ClientResponse) -> URL | None:
 
 
 def _is_same_server(here: URL, there: URL) -> bool:
-    """Whether it is the same, or the same with encryption."""
+    """Return whether it is the same, or the same with encryption."""
     if here.host != there.host:
         return False
     if here.scheme == there.scheme:

@@ -75,7 +75,7 @@ class Request:
     )
 
     def may_repeat(self) -> Repeat:
-        """What may be done when no answer came."""
+        """Return what may be done when no answer came."""
         if self.repeat is not None:
             return self.repeat
         if self.settle is not None:
@@ -99,5 +99,5 @@ class Step(Protocol):
     """
 
     def __call__(self, request: Request, /) -> Awaitable[Answer]:
-        """The answer. One with an error status is raised."""
+        """Return the answer. One with an error status is raised."""
         ...

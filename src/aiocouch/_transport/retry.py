@@ -54,7 +54,7 @@ class Retry:
         self._is_short = self._deadline < (math.inf if limit is None else limit)
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
-        """The answer of the next step, of this try or a later one."""
+        """Return the answer of the next step, of this try or a later one."""
         if request.method in SENT_AGAIN:
             request.watch = sent_once
         if self._policy is None and request.deadline is None:
@@ -78,7 +78,7 @@ class Retry:
         return answer
 
     def _deadline_of(self, request: Request, start: float) -> float:
-        """The time of the loop at which the call ends."""
+        """Return the time of the loop at which the call ends."""
         if request.deadline is not None:
             return request.deadline
         passed = time.monotonic() - start
@@ -144,8 +144,10 @@ class _Tries:
         self._unclear: CouchDBError | None = None
 
     async def after(self, error: CouchDBError, deadline: float) -> Answer:
-        """The answer of a later try. Raises what the call comes to, which for a write is not always the
-        last failure: if one leaves open whether it was done, then it is that.
+        """Return the answer of a later try.
+
+        Raise what the call comes to, which for a write is not always the last failure: if one leaves
+        open whether it was done, then it is that.
         """
         loop = asyncio.get_running_loop()
         end = deadline if math.isfinite(deadline) and _has_an_end(self._request) else None
@@ -177,7 +179,7 @@ class _Tries:
         return wait if wait is not None and self._budget.take() else None
 
     def _outcome(self, error: CouchDBError) -> CouchDBError:
-        """What is raised in the end."""
+        """Return what is raised at the end."""
         outcome = error
         if self._unclear is not None and self._request.may_repeat() is not Repeat.FREELY:
             outcome = self._unclear
@@ -208,7 +210,7 @@ class _Tries:
             return answer
 
     async def _settled(self, settle: Settle) -> HTTPResponse | None:
-        """Ask what was done. A question without an answer is no try of the write: it comes again."""
+        """Ask what was done. A question without an answer does not count as a try: it comes again."""
         for asked in range(1, _QUESTIONS):
             try:
                 answer = await self._question(settle)
@@ -230,7 +232,7 @@ class _Tries:
             if isinstance(error, CouchDBError):
                 raise
             facts = facts_of(self._request.method, self._request.path)
-            what = "the answer to what became of it is none of CouchDB"
+            what = "the answer to what became of it is not CouchDB's"
             raise UnexpectedAnswerError(f"{facts.method} {facts.path}: {what}", facts) from error
 
 
@@ -246,7 +248,7 @@ def _may_repeat(request: Request, failure: Failure, error: CouchDBError) -> bool
 
 
 def _has_an_end(request: Request) -> bool:
-    """Whether a deadline ends it: not what may be long, which has limits of its own."""
+    """Return whether a deadline ends it: not what may be long, which has limits of its own."""
     body = request.body
     is_short = body is None or (isinstance(body, bytes | Texts) and len(body) <= LARGE)
     return request.span is None and is_short

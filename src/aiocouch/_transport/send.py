@@ -50,7 +50,7 @@ class Send:
         self._waiting: set[asyncio.Timeout] = set()
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
-        """The whole answer, or its head where the request has a span."""
+        """Return the whole answer, or its head where the request has a span."""
         return self._whole(request) if request.span is None else self._begun(request, request.span)
 
     async def _whole(self, request: Request) -> HTTPResponse:
@@ -83,7 +83,7 @@ class Send:
         return answer
 
     async def _begun(self, request: Request, span: Span) -> ResponseBody:
-        """The answer's head; the caller closes the body."""
+        """Return the answer's head; the caller closes the body."""
         session = self._sessions.ready(request)
         place = Place(session.pool, span)
         try:
@@ -99,7 +99,7 @@ class Send:
         return body
 
     async def _begin(self, session: Session, request: Request) -> aiohttp.ClientResponse:
-        """The bytes come as they are encoded: aiohttp would make pieces of any size of them."""
+        """Send the bytes as they are encoded: aiohttp would make pieces of any size of them."""
         try:
             response = await self._open(session, request, auto_decompress=False)
             if response.status < 300:
@@ -114,7 +114,7 @@ class Send:
     def _open(
         self, session: Session, request: Request, **options: Any
     ) -> Awaitable[aiohttp.ClientResponse]:
-        """The request of aiohttp, not awaited yet."""
+        """Return the request of aiohttp, not awaited yet."""
         if request.identity is not session.identity:
             session.be(request.identity)
         method, body, headers = request.method, request.body, request.headers
@@ -145,7 +145,7 @@ class Send:
     async def _until_closed(
         self, answer: Awaitable[aiohttp.ClientResponse]
     ) -> aiohttp.ClientResponse:
-        """The answer. aiohttp closes no connection of a connector that is not its own."""
+        """Return the answer. aiohttp closes no connection of a connector that is not its own."""
         async with asyncio.timeout(None) as limit:
             self._waiting.add(limit)
             try:
@@ -179,7 +179,7 @@ class Send:
         return None
 
     async def _with_reason(self, head: Request) -> CouchDBError | None:
-        """The refusal of a GET, whose body tells the reason, as that of a HEAD cannot."""
+        """Return the refusal of a GET, whose body tells the reason, as that of a HEAD cannot."""
         whole = Request("GET", head.path, node=head.node, identity=head.identity, span=Span.ENDS)
         try:
             body = await self._begun(whole, Span.ENDS)
@@ -209,6 +209,6 @@ class Send:
 
 
 def _is_cancelled() -> bool:
-    """Whether somebody has cancelled the task. aiohttp so wakes, too, who waits for a connection."""
+    """Return whether somebody has cancelled the task. aiohttp so wakes, too, who waits for a connection."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -32,7 +32,7 @@ class Pieces:
 def sendable(
     body: bytes | Texts | AsyncIterable[bytes], more_than_once: bool
 ) -> AsyncIterable[bytes] | bytes | io.BytesIO:
-    """A large body for aiohttp, where a middleware of the program may send it `more_than_once`."""
+    """Return a large body for aiohttp, where a middleware of the program may send it `more_than_once`."""
     if not isinstance(body, bytes | Texts):
         return body
     if more_than_once:

@@ -86,7 +86,7 @@ class Sessions:
         self._closed = False
 
     def ready(self, request: Request) -> Session:
-        """The session for a request. Raises `SessionClosedError`."""
+        """Return the session for a request. Raise `SessionClosedError`."""
         session = self._session
         if session is None or self._closed or self._loop is not asyncio.get_running_loop():
             session = self._start(request)
@@ -127,7 +127,7 @@ class Sessions:
         return self._session
 
     def _for_feeds(self, session: Session) -> Session:
-        """Where feeds wait, without a limit of connections: they would take all of the others'."""
+        """Return the session where feeds wait, without a limit: they would take all connections."""
         if self._feeds is None:
             connector = aiohttp.TCPConnector(limit=0, **self._secure)
             shared = {"connector": connector, "cookie_jar": session.client.cookie_jar}
@@ -136,7 +136,7 @@ class Sessions:
 
 
 def closed(method: str, path: str, what: str = "was closed") -> SessionClosedError:
-    """The error for a request or its answer, when the session is no more."""
+    """Return the error for a request or its answer, when the session is closed."""
     facts = facts_of(method, path)
     return SessionClosedError(f"{method} {facts.path}: the session {what}", facts)
 

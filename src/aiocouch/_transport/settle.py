@@ -67,12 +67,12 @@ class UnsettledError(CouchDBError):
 
 
 def of_document(path: str, text: bytes) -> Settle:
-    """For a document that was saved as this JSON text, at the path of the document."""
+    """Return what settles the save of a document as this JSON text, at the path of the document."""
     return Register(path, text, 201) if "/_local/" in path else WriteDocument(path, text)
 
 
 def of_deletion(path: str, id: str, rev: str) -> Settle:
-    """For a document that was deleted, at the path of the document."""
+    """Return what settles the deletion of a document, at the path of the document."""
     if id.startswith("_local/"):
         return Register(path, None)
     return WriteDocument(path, Written(id, rev, {}, deleted=True), 200)
@@ -227,13 +227,13 @@ class Purge:
 
 
 async def found(ask: Ask, path: str, written: Written) -> str | None:
-    """The revision that a write has made; None: none."""
+    """Return the revision that a write has made; None: none."""
     verdict = judge(written, await _leaves(ask, path))
     return await decided(ask, path, written, verdict)
 
 
 async def decided(ask: Ask, path: str, written: Written, verdict: Verdict) -> str | None:
-    """The revision of a verdict, after a look at the documents where it needs one."""
+    """Return the revision of a verdict, after a look at the documents where it needs one."""
     if verdict.outcome is Outcome.LOOK:
         verdict = await _look(ask, path, written, verdict.revs)
     if verdict.outcome is Outcome.NOT_KNOWN:
@@ -242,18 +242,18 @@ async def decided(ask: Ask, path: str, written: Written, verdict: Verdict) -> st
 
 
 async def asked(ask: Ask, method: str, path: str, body: bytes | None = None) -> HTTPResponse:
-    """The answer to a read."""
+    """Return the answer to a read."""
     request = Request(method, path, body, repeat=Repeat.FREELY)
     return cast("HTTPResponse", await ask(request))
 
 
 def told(value: Any, status: int, **headers: str) -> HTTPResponse:
-    """The answer that the server had given, or would have."""
+    """Return the answer that the server had given, or would have."""
     return HTTPResponse(_Head(status, headers), encode(value))
 
 
 def database_of(path: str) -> str:
-    """The name of the database that a path begins with."""
+    """Return the name of the database that a path begins with."""
     return unquote(path.split("/")[1])
 
 
@@ -288,7 +288,7 @@ async def _look(ask: Ask, path: str, written: Written, revs: Sequence[str]) -> V
 
 
 async def _age(ask: Ask, path: str) -> float | None:
-    """The age of a database in seconds, by the clock of its server; None if there is none."""
+    """Return the age of a database in seconds, by the clock of its server; None if there is none."""
     try:
         answer = await asked(ask, "GET", path)
     except NotFoundError:

@@ -49,7 +49,7 @@ class WriteTogether:
         self._beside: dict[str, msgspec.Raw] = {}
 
     async def __call__(self, ask: Ask) -> HTTPResponse | None:
-        """The answer for all documents."""
+        """Return the answer for all documents."""
         docs = await self._read()
         rows = await self._done(ask, docs)
         rest = [at for at in range(len(docs)) if at not in rows]
@@ -77,7 +77,7 @@ class WriteTogether:
         self._texts = [bytes(text) for text in _ELEMENTS.decode(self._beside.pop("docs"))]
 
     async def _done(self, ask: Ask, docs: list[Written]) -> Rows:
-        """The rows of documents that were written, or of which nobody can tell."""
+        """Return the rows of documents that were written, or of which nobody can tell."""
         expected = _expected(docs)
         there = await self._there(ask, docs, expected)
         edited = {at for at in there if docs[at].parent is not None}
@@ -91,7 +91,7 @@ class WriteTogether:
         return rows | await self._judged(ask, docs, (there | unknown) - rows.keys())
 
     async def _there(self, ask: Ask, docs: list[Written], expected: dict[int, str]) -> set[int]:
-        """Those whose revision the server knows."""
+        """Return those whose revision the server knows."""
         if not expected:
             return set()
         revs: dict[str, list[str]] = {}
@@ -104,7 +104,7 @@ class WriteTogether:
     async def _fresh(
         self, ask: Ask, docs: list[Written], expected: dict[int, str], new: set[int]
     ) -> set[int]:
-        """Those of the new documents that nobody has touched since."""
+        """Return those of the new documents that nobody has touched since."""
         if not new:
             return set()
         keys = encode({"keys": [docs[at].id for at in new]})
@@ -113,7 +113,7 @@ class WriteTogether:
         return {at for at, row in rows if _is_alive(row, expected[at])}
 
     async def _judged(self, ask: Ask, docs: list[Written], places: Iterable[int]) -> Rows:
-        """The rows of those among some documents that were written, or of which nobody can tell."""
+        """Return the rows of those among some documents that were written, or of which nobody can tell."""
         wanted = sorted(places)
         if not wanted:
             return {}
@@ -149,7 +149,7 @@ class WriteTogether:
 
 
 def _expected(docs: list[Written]) -> dict[int, str]:
-    """The revisions that can be computed, by the places of their documents."""
+    """Return the revisions that can be computed, by the places of their documents."""
     expected: dict[int, str] = {}
     for at, doc in enumerate(docs):
         if not doc.id.startswith("_local/") and (rev := doc.revision_after(doc.parent)):
@@ -158,7 +158,7 @@ def _expected(docs: list[Written]) -> dict[int, str]:
 
 
 def _in_order(docs: list[Written], rows: Rows) -> list[dict[str, Any]]:
-    """The rows. CouchDB writes but one of several documents that become the same revision."""
+    """Return the rows. CouchDB writes but one of several documents that become the same revision."""
     taken: set[tuple[str, str]] = set()
     answer = []
     for at, doc in enumerate(docs):

@@ -20,23 +20,23 @@ MOST = 1 << 30
 
 
 def checked_size(given: object) -> int | None:
-    """The value of `max_size`. Raises `InvalidInputError`."""
+    """Return the value of `max_size`. Raise `InvalidInputError`."""
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise InvalidInputError(f"max_size={given!r} is no number of bytes above 0")
+        raise InvalidInputError(f"max_size={given!r} is not a number of bytes above 0")
     return given
 
 
 def too_large(method: str, path: str, status: int, what: str, most: int) -> UnexpectedAnswerError:
-    """The error for what is larger than it may be."""
+    """Return the error for what is larger than it may be."""
     return unexpected(method, path, status, f"{what} has more than max_size={most} bytes")
 
 
 async def read_whole(
     response: aiohttp.ClientResponse, method: str, path: str, most: int | None
 ) -> bytes:
-    """The body, decompressed. Raises `UnexpectedAnswerError` when it is too large."""
+    """Return the body, decompressed. Raise `UnexpectedAnswerError` when it is too large."""
     if most is None or response.content.is_eof():
         return await response.read()
     length = response.content_length
@@ -63,6 +63,6 @@ async def _read_up_to(response: aiohttp.ClientResponse, method: str, path: str, 
 
 
 def inflated(response: aiohttp.ClientResponse, content: bytes) -> bytes:
-    """The content of an answer that was not decompressed."""
+    """Return the content of an answer that was not decompressed."""
     encoding = response.headers.get("Content-Encoding")
     return b"".join(Inflater(encoding).feed(content)) if encoding in ENCODINGS else content

@@ -40,7 +40,7 @@ class Spool:
         return bool(self._pieces) or self._read < self._written
 
     async def put(self, piece: bytes) -> None:
-        """Keep a piece. Raises `OSError` when it cannot be written, such as on a full disk."""
+        """Keep a piece. Raise `OSError` when it cannot be written, such as on a full disk."""
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > MOST_IN_MEMORY:
@@ -49,7 +49,7 @@ class Spool:
         self.arrived.set()
 
     async def get(self) -> bytes:
-        """The oldest bytes, in a piece of any size; empty when there are none now."""
+        """Return the oldest bytes, in a piece of any size; empty when there are none now."""
         async with self._one_by_one:
             if self._read < self._written:
                 return await self._in_thread(self._read_file)

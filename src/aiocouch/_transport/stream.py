@@ -78,7 +78,7 @@ class Stream:
         return self.opened_for(self)
 
     async def opened_for(self, reader: R) -> R:
-        """Send the request. Returns who reads the answer: this stream, or what has it."""
+        """Send the request. Return who reads the answer: this stream, or what has it."""
         self._body = await self._begin(self._request)
         encoding = self._body.response.headers.get("Content-Encoding", "identity")
         if encoding != "identity" and not _asks_for_encoding(self._request):
@@ -112,7 +112,7 @@ class Stream:
         return HTTPResponse(self._opened().response)
 
     def chunk(self) -> Awaitable[bytes]:
-        """The next piece of the content, of some hundred kilobytes at most; empty at the end.
+        """Return the next piece of the content, of some hundred kilobytes at most; empty at the end.
 
         It is decompressed, unless the request had an `Accept-Encoding` of its own.
         """
@@ -138,7 +138,7 @@ class Stream:
         return piece
 
     async def gathered(self) -> bytes:
-        """As `chunk`, but of a long body that comes in small pieces it waits for a few of them.
+        """Return what `chunk` does, but wait for a few pieces of a long body that comes in small ones.
 
         CouchDB sends each few rows by themselves. To wake up for each costs several times what it
         takes to decode them, so the socket is left alone for a moment and then read in one go.
@@ -156,10 +156,10 @@ class Stream:
     async def batch(
         self, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]
     ) -> list[T]:
-        """The rows of a list that the next piece of the body completes; empty at the end.
+        """Return the rows of a list that the next piece of the body completes; empty at the end.
 
         `rescue` gets the text of a row that is nested deeper than the decoder goes, and makes a row
-        of it or raises `TooDeepError`. Raises `TruncatedError` when the body ends before the list
+        of it or raises `TooDeepError`. Raise `TruncatedError` when the body ends before the list
         does, `UnexpectedAnswerError` for a row that was not rescued, behind the rows before it.
         """
         self._raise_too_deep()
@@ -191,14 +191,14 @@ class Stream:
         return []
 
     async def lines(self) -> list[bytes]:
-        """The lines that the next piece of a continuous feed completes; empty at the end.
+        """Return the lines that the next piece of a continuous feed completes; empty at the end.
 
-        Heartbeats are left out. Raises `TruncatedError` when the feed ends inside of a line.
+        Heartbeats are left out. Raise `TruncatedError` when the feed ends inside a line.
         """
         return split_lines(await self.line_text())
 
     async def line_text(self) -> bytes:
-        """As `lines`, in one piece: there may be empty lines in it."""
+        """Return what `lines` does, in one piece: there may be empty lines in it."""
         size = 0
         while chunk := await self.chunk():
             if text := self._lines.text(chunk).strip():
@@ -217,7 +217,7 @@ class Stream:
     def _one_by_one(
         self, text: bytes, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]
     ) -> list[T]:
-        """The rows of a batch that could not be decoded at once, up to one that is lost."""
+        """Return the rows of a batch that could not be decoded at once, up to one that is lost."""
         rows: list[T] = []
         for row in elements(text):
             try:
@@ -243,7 +243,7 @@ class Stream:
             raise UnexpectedAnswerError(f"{facts.method} {facts.path}: {self._too_deep}", facts)
 
     def decode(self, line: bytes, rescue: Callable[[bytes], Any] = lost) -> Any:
-        """The value of a line. Raises `UnexpectedAnswerError` when it is no JSON.
+        """Return the value of a line. Raise `UnexpectedAnswerError` when it is not JSON.
 
         `rescue` is as for `batch`.
         """
@@ -256,20 +256,20 @@ class Stream:
             self._broken(error)
 
     def document_id(self, text: bytes) -> str:
-        """The `_id` in the JSON of a document. Raises `UnexpectedAnswerError` when there is none."""
+        """Return the `_id` in the JSON of a document. Raise `UnexpectedAnswerError` when there is none."""
         try:
             return document_id(text)
         except ValueError as error:
             self._wrong(error)
 
     def member(self, name: str) -> Any:
-        """A member of `meta`. Raises `UnexpectedAnswerError` when there is none."""
+        """Return a member of `meta`. Raise `UnexpectedAnswerError` when there is none."""
         if name not in self.meta:
             self._wrong(BrokenBodyError(f"it has no {name!r}"))
         return self.meta[name]
 
     def refuse(self, row: Any) -> NoReturn:
-        """Raise for what is no row: an error that the server has written, or nonsense."""
+        """Raise for what is not a row: an error that the server has written, or nonsense."""
         answer = row if isinstance(row, dict) and "error" in row else None
         self._wrong(BrokenBodyError("a row that CouchDB does not send"), answer)
 
@@ -304,7 +304,7 @@ class Stream:
 
     def _opened(self) -> ResponseBody:
         if self._body is None:
-            raise RuntimeError("a stream is read inside of 'async with'")
+            raise RuntimeError("a stream is read inside 'async with'")
         return self._body
 
 
@@ -316,5 +316,5 @@ class SupportsDecode(Protocol[T_co]):
     """A typed decoder of msgspec."""
 
     def decode(self, buf: bytes, /) -> T_co:
-        """The value of a JSON text."""
+        """Return the value of a JSON text."""
         ...

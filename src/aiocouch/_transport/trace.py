@@ -30,7 +30,7 @@ class Trace:
         self._hooks = tuple(hooks)
 
     def __call__(self, request: Request) -> Awaitable[Answer]:
-        """The answer of the next step."""
+        """Return the answer of the next step."""
         hooks = self._hooks
         if LOGGER.isEnabledFor(logging.DEBUG):
             hooks = (*hooks, _LOG)

@@ -41,7 +41,7 @@ class Upload:
             self._limit.reschedule(when)
 
     async def watch(self, answer: Awaitable[T]) -> T:
-        """The answer. Raises `TimeoutError` when no piece has been taken for too long."""
+        """Return the answer. Raise `TimeoutError` when no piece has been taken for too long."""
         try:
             async with self._limit:
                 return await answer

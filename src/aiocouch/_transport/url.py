@@ -16,9 +16,9 @@ Servers: TypeAlias = "str | URL | Sequence[str | URL] | None"
 
 
 def split_all(servers: Servers) -> tuple[list[str], str | None, str | None]:
-    """The URLs without credentials and without a slash at their ends; the user and password in them.
+    """Return the URLs without credentials and without a slash at their ends; the user and password in them.
 
-    Raises as `split` does, and `InvalidInputError` for no node, or nodes with different credentials.
+    Raise as `split` does, and `InvalidInputError` for no node, or nodes with different credentials.
     """
     if isinstance(servers, Sequence) and not isinstance(servers, str):
         parts = [split(each) for each in servers]
@@ -35,9 +35,9 @@ def split_all(servers: Servers) -> tuple[list[str], str | None, str | None]:
 
 
 def split(server: str | URL | None) -> tuple[str, str | None, str | None]:
-    """The URL without its credentials and without a slash at its end; their user and password.
+    """Return the URL without its credentials and without a slash at its end; their user and password.
 
-    Raises `InvalidTypeError` for what is neither text nor URL, `InvalidInputError` for one that is
+    Raise `InvalidTypeError` for what is neither text nor URL, `InvalidInputError` for one that is
     not of a server.
     """
     if server is None:
@@ -48,7 +48,7 @@ def split(server: str | URL | None) -> tuple[str, str | None, str | None]:
         url = URL(server)
         user, password, port = url.user, url.password, url.port
     except (ValueError, UnicodeError):
-        raise InvalidInputError("the server is no URL that can be read") from None
+        raise InvalidInputError("the server is not a URL that can be read") from None
     bare = url.with_user(None) if url.host else url
     if url.scheme not in {"http", "https"} or not url.host or port is None:
         raise InvalidInputError(f"the server must be an http or https URL with a host: {bare!s}")

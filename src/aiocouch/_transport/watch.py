@@ -21,7 +21,7 @@ class _BrokenError(aiohttp.ClientError):
 async def sent_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """A middleware of aiohttp under which nothing is sent a second time. See `broken`."""
+    """Return a middleware of aiohttp under which nothing is sent a second time. See `broken`."""
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -29,5 +29,5 @@ async def sent_once(
 
 
 def broken(error: Exception) -> Exception:
-    """What aiohttp has raised, without our disguise."""
+    """Return what aiohttp has raised, without our disguise."""
     return error.error if isinstance(error, _BrokenError) else error

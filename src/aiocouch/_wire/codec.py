@@ -27,11 +27,11 @@ _PLAIN: dict[Any, Callable[[Any], Any]] = {
 
 
 def _plain(value: Any) -> Any:
-    """A value of JSON's own type, for one of a subclass of it, which msgspec does not take."""
+    """Return a value of JSON's own type, for one of a subclass of it, which msgspec does not take."""
     for kind, made in _PLAIN.items():
         if isinstance(value, kind):
             return made(value)
-    raise TypeError(f"{type(value).__name__} is no JSON type")
+    raise TypeError(f"{type(value).__name__} is not a JSON type")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_plain)
@@ -45,13 +45,13 @@ decode = _decoder.decode
 
 _REFUSALS = (TypeError, ValueError, RecursionError)
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What `decode` may raise for text that is no JSON."""
+"""What `decode` may raise for text that is not JSON."""
 
 
 def encode(value: Any) -> bytes:
-    """The JSON text of a value, as UTF-8.
+    """Return the JSON text of a value, as UTF-8.
 
-    Raises `InvalidTypeError` for a value that JSON has no type for, `InvalidInputError` for NaN,
+    Raise `InvalidTypeError` for a value that JSON has no type for, `InvalidInputError` for NaN,
     infinities, lone surrogates, two keys of one text and values that hold themselves. The message
     names the place.
     """
@@ -68,7 +68,7 @@ def encode(value: Any) -> bytes:
 
 
 def encoder(serialize: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
-    """What makes the JSON of a session: `encode`, or a function of the program (`json_serialize`).
+    """Return what makes the JSON of a session: `encode`, or a function of the program (`json_serialize`).
 
     Such a function may write values that JSON has no type for, in its own way. What it returns is
     decoded, so that equal contents have equal texts and nothing but JSON is sent.
@@ -87,7 +87,7 @@ def encoder(serialize: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
 
 
 def encode_list(name: str, values: list[Any], beside: dict[str, Any]) -> bytes:
-    """The JSON text of `beside` and of a long list, the member `name`. Raises as `encode` does."""
+    """Return the JSON text of `beside` and of a long list, the member `name`. Raise as `encode` does."""
     if _encode_strictly is not None:
         try:
             return _encode_strictly({**beside, name: values})
@@ -100,7 +100,7 @@ def encode_list(name: str, values: list[Any], beside: dict[str, Any]) -> bytes:
 
 
 def encode_checked(value: Any, place: str = "") -> bytes:
-    """As `encode`, by msgspec alone, whose text is read again to see what was lost."""
+    """Encode by msgspec alone, whose text is read again to see what was lost."""
     try:
         text = _encode(value)
         # Quicker than a look at each value: what JSON cannot hold would come back as something else.
@@ -114,19 +114,19 @@ def encode_checked(value: Any, place: str = "") -> bytes:
 
 
 def encode_text(value: str) -> bytes:
-    """The JSON text of a str without lone surrogates."""
+    """Return the JSON text of a str without lone surrogates."""
     return _encoder.encode(value)
 
 
 def encode_sorted(value: Any) -> bytes:
-    """The JSON text of a value that `encode` has taken, with the members of objects in order."""
+    """Return the JSON text of a value that `encode` has taken, with the members of objects in order."""
     return _sorted_encoder.encode(value)
 
 
 def listed(values: Any, what: str) -> list[Any]:
-    """The values as a list; a str is the JSON of one, as callers of old gave it.
+    """Return the values as a list; a str is the JSON of one, as older callers give it.
 
-    Raises `InvalidTypeError`, with `what` in the message, for what is no list.
+    Raise `InvalidTypeError`, with `what` in the message, for what is not a list.
     """
     if isinstance(values, str):
         try:
@@ -149,7 +149,7 @@ def _why(error: Exception) -> str:
 
 
 def _placed(error: Exception, value: Any, place: str) -> Exception:
-    """The error, with the place in the value where that can be told."""
+    """Return the error, with the place in the value where that can be told."""
     try:
         _refuse(value, place)
     except (TypeError, ValueError, RecursionError) as found:
@@ -177,7 +177,7 @@ def _refuse_key(key: Any, value: dict[Any, Any], place: str) -> None:
         return
     # json.dumps writes an int key as its digits; programs count by year that way.
     if not isinstance(key, int) or isinstance(key, bool):
-        raise TypeError(f"the key {key!r}{_at(place)} is no str")
+        raise TypeError(f"the key {key!r}{_at(place)} is not a str")
     if (digits := str(int(key))) in value:
         raise ValueError(f"the keys {key!r} and {digits!r}{_at(place)} are the same in JSON")
 

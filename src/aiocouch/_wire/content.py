@@ -28,7 +28,7 @@ class ContentReader:
         self._plain = hashlib.md5(usedforsecurity=False)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The content of the bytes that came, in pieces. Raises `zlib.error` for what is no gzip."""
+        """Yield the content of the bytes that came, in pieces. Raise `zlib.error` for what is not gzip."""
         self._stored.update(chunk)
         if self._inflater is None:
             yield chunk
@@ -38,11 +38,11 @@ class ContentReader:
             yield content
 
     def is_whole(self) -> bool:
-        """Whether compressed content has come to its end."""
+        """Return whether compressed content has come to its end."""
         return self._inflater is None or self._inflater.is_whole
 
     def matches(self, digest: str | None) -> bool:
-        """Whether the content has this MD5, in base64 as of an ETag; true for what is none.
+        """Return whether the content has this MD5, in base64 as of an ETag; true for anything else.
 
         A proxy that compresses on the way leaves the digest of the plain content.
         """

@@ -25,12 +25,12 @@ class TooDeepError(ValueError):
 
 
 def elements(text: bytes) -> Iterator[bytes]:
-    """The texts of the elements of a JSON array."""
+    """Return the texts of the elements of a JSON array."""
     return (text[start:end] for start, end in _parts(text) if text[start:end].strip())
 
 
 def members(text: bytes) -> dict[str, bytes]:
-    """The texts of the members of a JSON object."""
+    """Return the texts of the members of a JSON object."""
     found: dict[str, bytes] = {}
     for start, end in _parts(text):
         name = _TOKEN.search(text, start, end)
@@ -41,7 +41,7 @@ def members(text: bytes) -> dict[str, bytes]:
 
 
 def shallow(text: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """A JSON object with null for the members that are too deep, and the texts of these."""
+    """Return a JSON object with null for the members that are too deep, and the texts of these."""
     found = members(text)
     deep = {name: value for name, value in found.items() if _is_deep(value)}
     pairs = (
@@ -52,7 +52,7 @@ def shallow(text: bytes) -> tuple[bytes, dict[str, bytes]]:
 
 
 def _parts(text: bytes) -> Iterator[tuple[int, int]]:
-    """Where the parts between the commas of an array or object are."""
+    """Yield where the parts between the commas of an array or object are."""
     depth = start = 0
     for match in _TOKEN.finditer(text):
         token = match[0]

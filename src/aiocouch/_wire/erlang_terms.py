@@ -25,12 +25,12 @@ UNDEFINED = Atom("undefined")
 
 
 def term_to_binary(term: Any) -> bytes:
-    """Give the external format of a term. Raises `TypeError` for what no term is made of."""
+    """Return the external format of a term. Raise `TypeError` for what no term is made of."""
     return _VERSION + _encoded(term)
 
 
 def of_json(value: Any) -> Any:
-    """Give the term that CouchDB makes of a JSON value: binaries, and pairs for an object."""
+    """Return the term that CouchDB makes of a JSON value: binaries, and pairs for an object."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if value is None:
@@ -60,7 +60,7 @@ def _encoded(term: Any) -> bytes:
         return b"F" + struct.pack(">d", term)
     if isinstance(term, int) and not isinstance(term, bool):
         return _integer(term)
-    raise TypeError(f"{type(term).__name__} is no Erlang term")
+    raise TypeError(f"{type(term).__name__} is not an Erlang term")
 
 
 def _string(text: str) -> bytes:

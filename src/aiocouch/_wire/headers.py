@@ -37,14 +37,14 @@ class Headers(dict[str, str]):
     @overload
     def get(self, name: str, default: T, /) -> str | T: ...
     def get(self, name: str, default: Any = None, /) -> Any:
-        """The value, or the default."""
+        """Return the value, or the default."""
         try:
             return self[name]
         except KeyError:
             return default
 
     def getall(self, name: str) -> list[str]:
-        """All values of a header. Raises KeyError when there is none."""
+        """Return all values of a header. Raise KeyError when there is none."""
         return self._answered.getall(name)
 
     def __reduce__(self) -> tuple[Any, ...]:

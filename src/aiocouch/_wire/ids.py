@@ -17,9 +17,9 @@ _PREFIXES = ("_design/", "_local/")
 
 
 def quote_name(name: str, what: str = "name") -> str:
-    """One path segment for any name.
+    """Return one path segment for any name.
 
-    Raises `InvalidTypeError` for what is no str, `InvalidInputError` for an empty name or one with a
+    Raise `InvalidTypeError` for what is not a str, `InvalidInputError` for an empty name or one with a
     lone surrogate; `what` names it in the message.
     """
     if not isinstance(name, str):
@@ -31,11 +31,13 @@ def quote_name(name: str, what: str = "name") -> str:
     try:
         return _DOTS.get(name) or quote(name, safe="")
     except UnicodeEncodeError:
-        raise InvalidInputError(f"the {what} {name!r} is no Unicode text: lone surrogate") from None
+        raise InvalidInputError(
+            f"the {what} {name!r} is not Unicode text: lone surrogate"
+        ) from None
 
 
 def quote_document_id(doc_id: str) -> str:
-    """The path of a document below its database: one segment, or two behind `_design`, `_local`."""
+    """Return the path of a document below its database: one segment, or two behind `_design`, `_local`."""
     if isinstance(doc_id, str) and doc_id.startswith(_PREFIXES):
         prefix, _, rest = doc_id.partition("/")
         return f"{prefix}/{quote_name(rest, f'document id behind {prefix}/')}"
@@ -49,5 +51,5 @@ def check_document_id(doc_id: str) -> None:
 
 
 def design_document_id(name: str) -> str:
-    """The id of a design document, for its name with or without `_design/`."""
+    """Return the id of a design document, for its name with or without `_design/`."""
     return name if name.startswith("_design/") else f"_design/{name}"

@@ -36,7 +36,7 @@ class Inflater:
         return self._inflater is not None and self._inflater.eof
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The plain bytes of the bytes that came. Raises `zlib.error` for what was not compressed so."""
+        """Yield the plain bytes of the bytes that came. Raise `zlib.error` for what was not compressed so."""
         while chunk:
             if self._inflater is None or self.is_whole:
                 if self.is_whole and not (self._is_gzip and chunk.startswith(_GZIP_BEGINS)):

@@ -13,16 +13,16 @@ Rank = tuple[bool, Rev]
 
 
 def rank(rev: str, deleted: bool) -> Rank:
-    """What leaves are compared by: the one with the highest rank is the winner, on every server.
+    """Return what leaves are compared by: the one with the highest rank is the winner, on every server.
 
-    Live ones come before deleted ones, then the longer history, then the greater hash. Raises
-    ValueError for what is no revision.
+    Live ones come before deleted ones, then the longer history, then the greater hash. Raise
+    ValueError for what is not a revision.
     """
     return not deleted, parse_revision(rev)
 
 
 def history(revisions: Mapping[str, Any]) -> list[str]:
-    """The revisions that led to a leaf, itself first, out of its `_revisions`.
+    """Return the revisions that led to a leaf, itself first, out of its `_revisions`.
 
     The oldest may be missing, for CouchDB keeps a thousand.
     """
@@ -31,7 +31,7 @@ def history(revisions: Mapping[str, Any]) -> list[str]:
 
 
 def common_ancestor(histories: Iterable[Sequence[str]]) -> str | None:
-    """The newest revision that is in all histories; None where none is known. One history: its leaf."""
+    """Return the newest revision that is in all histories, None where none is known. Of one: its leaf."""
     first, *others = histories
     known = [frozenset(each) for each in others]
     return next((rev for rev in first if all(rev in each for each in known)), None)

@@ -52,7 +52,7 @@ class RangeLeft:
         self._spot: _Spot = (None, b"")
 
     def fresh(self, rows: list[R]) -> list[R]:
-        """The rows that have not been given before. They count as given."""
+        """Return the rows that have not been given before. They count as given."""
         while self._to_drop and rows:
             if _spot(rows[0]) != self._spot:
                 self._to_drop = 0
@@ -78,7 +78,7 @@ class RangeLeft:
         return limit is not None and self._given >= limit
 
     def rest(self) -> JsonDict | None:
-        """The options that ask for what is left; None where that cannot be told."""
+        """Return the options that ask for what is left; None where that cannot be told."""
         if not self._given:
             return self.options
         id, key = self._spot
@@ -115,7 +115,7 @@ class KeysLeft:
         self._spot: _Spot = (None, b"")
 
     def fresh(self, rows: list[R]) -> list[R]:
-        """The rows that have not been given before. Raises `ShiftedError`."""
+        """Return the rows that have not been given before. Raise `ShiftedError`."""
         if self._to_drop:
             rows = self._without_repeats(rows)
         if rows:
@@ -148,7 +148,7 @@ class KeysLeft:
         return self._unique and self._given >= len(self._all)
 
     def rest(self) -> JsonDict | None:
-        """The options that ask for what is left, with `keys`; None where that cannot be told."""
+        """Return the options that ask for what is left, with `keys`; None where that cannot be told."""
         if not self._given:
             return self.options
         moved = self.options.get("descending") in _TRUE or self.options.get("skip") is not None
@@ -180,7 +180,7 @@ class DocumentsLeft:
         self._is_to_drop = False
 
     def fresh(self, rows: list[msgspec.Raw]) -> list[msgspec.Raw]:
-        """The texts that have not been given before. Raises `ShiftedError`."""
+        """Return the texts that have not been given before. Raise `ShiftedError`."""
         if self._is_to_drop and rows:
             if document_id(bytes(rows[0])) != self._last:
                 raise ShiftedError("another document stands where the last one stood")
@@ -196,7 +196,7 @@ class DocumentsLeft:
         return False
 
     def rest(self) -> JsonDict:
-        """The query for what is left of the page."""
+        """Return the query for what is left of the page."""
         if not self.count:
             return self._query
         self._is_to_drop = True

@@ -93,7 +93,7 @@ class MultipartParser:
     def feed(self, data: bytes) -> list[PartEvent]:
         """Take the next chunk and return what it completes, in order.
 
-        Raises `MultipartError` when the framing is broken.
+        Raise `MultipartError` when the framing is broken.
         """
         self._buffer += data
         events: list[PartEvent] = []
@@ -102,7 +102,7 @@ class MultipartParser:
         return events
 
     def close(self) -> None:
-        """Say that the input ended. Raises `MultipartError` unless the last boundary was read."""
+        """Say that the input ended. Raise `MultipartError` unless the last boundary was read."""
         if not self.finished:
             raise MultipartError("the multipart body ended before its closing boundary")
 
@@ -208,7 +208,7 @@ class MultipartParser:
 def parse_headers(block: bytes) -> dict[str, str]:
     """Return the headers of a block as a dict with lower-case names; the last one wins.
 
-    Raises `MultipartError` for a line without a colon.
+    Raise `MultipartError` for a line without a colon.
     """
     headers: dict[str, str] = {}
     name = ""

@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 
 
 def decode_deep(text: bytes, scalar: Callable[[bytes], Any]) -> Any:
-    """Decode JSON; `scalar` decodes strings, numbers and words. ValueError for what is no JSON.
+    """Decode JSON; `scalar` decodes strings, numbers and words. ValueError for what is not JSON.
 
     Of a member that is given twice the last counts, where it stands.
     """

@@ -34,7 +34,7 @@ def printed(value: float) -> str:
 
 
 def _taken_apart(value: float) -> tuple[str, str, int]:
-    """Give the sign, the digits without zeros at their ends, and where the point stands."""
+    """Return the sign, the digits without zeros at their ends, and where the point stands."""
     mantissa, _, exponent = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
@@ -54,14 +54,14 @@ def _scientific(digits: str, point: int) -> str:
 
 
 def is_printed_otherwise(value: float) -> bool:
-    """Tell whether msgspec prints a float otherwise; it may say so of one that it does not."""
+    """Return whether msgspec prints a float otherwise; it may say so of one that it does not."""
     if value % 100.0 == 0.0:
         return value != 0.0 or repr(value) == "-0.0"
     return -_SMALL < value < _SMALL or not -_EXACT < value < _EXACT
 
 
 def reprinted(text: bytes) -> bytes:
-    """Give JSON text with its floats as CouchDB prints them."""
+    """Return JSON text with its floats as CouchDB prints them."""
     if _ZEROS.search(text) is None and _EXPONENT.search(text) is None:
         return text
     return _TOKEN.sub(_reprinted_token, text)

@@ -34,9 +34,9 @@ KEYS = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})
 
 
 def checked(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """The options that are not None, those of `extra` among them.
+    """Return the options that are not None, those of `extra` among them.
 
-    Raises `InvalidTypeError` for a name that is not known, with the nearest one that is. `extra` is
+    Raise `InvalidTypeError` for a name that is not known, with the nearest one that is. `extra` is
     the door for what a newer CouchDB takes.
     """
     if not options:
@@ -50,7 +50,7 @@ def checked(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]
 
 
 def unknown_option(name: str, known: frozenset[str]) -> str:
-    """What to say of an option that is not known, with the nearest one that is."""
+    """Return what to say of an option that is not known, with the nearest one that is."""
     from difflib import get_close_matches  # for few programs make this mistake
 
     near = get_close_matches(name, known, 1)
@@ -63,14 +63,14 @@ def unknown_option(name: str, known: frozenset[str]) -> str:
 
 
 def json_keys(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with every view key as JSON text, strings too."""
+    """Return the options with every view key as JSON text, strings too."""
     return {
         name: encode(value).decode() if name in KEYS else value for name, value in options.items()
     }
 
 
 def with_query(path: str, options: Mapping[str, Any]) -> str:
-    """The path with the options behind it. None is left out, str goes as it stands, the rest as JSON."""
+    """Return the path with the options behind it: None is left out, str goes as it is, the rest as JSON."""
     pairs = [
         f"{_quote(name)}={_quote(_text(value))}"
         for name, value in options.items()
@@ -87,4 +87,6 @@ def _quote(text: str) -> str:
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
-        raise InvalidInputError(f"the option {text!r} is no Unicode text: lone surrogate") from None
+        raise InvalidInputError(
+            f"the option {text!r} is not Unicode text: lone surrogate"
+        ) from None

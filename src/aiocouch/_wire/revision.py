@@ -1,10 +1,10 @@
-"""Revisions: how they are written, and how CouchDB computes them.
+r"""Revisions: how they are written, and how CouchDB computes them.
 
 A revision is a generation (1, 2, …) and a hash. In here it is a `Rev`, the tuple
 `(generation, hash)` with the hash as bytes: the 16 bytes behind CouchDB's 32 hex digits, or the
 bytes of any other text that a replicator may send. Tuples and bytes compare as CouchDB compares.
 
-    parse_revision("2-7051cbe5c8faecd085a3fa619e6e6337")  # (2, b"pQ\\xcb…"), ValueError if bad
+    parse_revision("2-7051cbe5c8faecd085a3fa619e6e6337")  # (2, b"pQ\xcb…"), ValueError if bad
     format_revision(rev)                                  # and back
     next_revision(parent, body, deleted=…, attachments=…) # the revision an edit gets
 
@@ -60,7 +60,7 @@ _RAW_LENGTH = 16
 def parse_revision(text: str) -> Rev:
     """Read `"2-abc…"`.
 
-    Raises ValueError when it is no revision. 32 bytes after the dash must be hex digits.
+    Raise ValueError when it is not a revision. 32 bytes after the dash must be hex digits.
     """
     match = _REVISION.fullmatch(text)
     if match is None:
@@ -73,7 +73,7 @@ def parse_revision(text: str) -> Rev:
 
 
 def check_generation(number: int) -> int:
-    """Give the number; ValueError for one that no tree here can hold, unlike those of CouchDB."""
+    """Return the number; ValueError for one that no tree here can hold, unlike those of CouchDB."""
     if not 0 <= number < _GENERATIONS:
         raise ValueError("Invalid rev format")
     return number
@@ -82,7 +82,7 @@ def check_generation(number: int) -> int:
 def parse_hash(generation: int, digest: bytes) -> bytes:
     """Read what stands behind the dash, or is a member of `_revisions.ids`.
 
-    Raises ValueError for 32 bytes that are no hex digits; generation 0 takes them as they are.
+    Raise ValueError for 32 bytes that are not hex digits; generation 0 takes them as they are.
     """
     if len(digest) != _HEX_LENGTH or generation == 0:
         return digest
@@ -258,7 +258,7 @@ def _encode_object(value: Mapping[str, Any], parts: _Parts) -> None:
 
 
 def _member(name: str) -> bytes:
-    """Give the head of a member: a pair, and its name. The usual names are remembered."""
+    """Return the head of a member: a pair, and its name. The usual names are remembered."""
     data = name.encode("utf-8", "surrogatepass")
     head = b"h\x02" + _pack_binary(b"m", len(data)) + data
     if len(name) <= _MEMBER_LENGTH_KEPT:

@@ -144,7 +144,7 @@ class _Fork:
             self.certain.setdefault(first, _Fork()).add(rest, template)
 
     def find(self, segments: list[str]) -> str | None:
-        """The route of segments. What is certain goes before what may be any."""
+        """Return the route of segments. What is certain goes before what may be any."""
         if not segments:
             return self.template
         first, *rest = segments
@@ -167,7 +167,7 @@ _tree_of_routes = lru_cache(1)(_tree)
 
 
 def route_of(path: str) -> Route:
-    """The route of a path with its query, quoted as it is sent.
+    """Return the route of a path with its query, quoted as it is sent.
 
     Any number of paths makes the same few routes; what none of them fits is `/{path}`.
     """

@@ -28,7 +28,7 @@ _STRING_END = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 class BrokenBodyError(ValueError):
-    """The body is no list of rows, or ended before it was complete.
+    """The body is not a list of rows, or ended before it was complete.
 
     `answer` is the error object that the server wrote into the body, if it did.
     """
@@ -39,7 +39,7 @@ class BrokenBodyError(ValueError):
 
 
 class NoRowsError(BrokenBodyError):
-    """The body is complete, but it is no list of rows."""
+    """The body is complete, but it is not a list of rows."""
 
 
 class RowSplitter:
@@ -55,7 +55,7 @@ class RowSplitter:
         self._scanner = _Scanner()
 
     def feed(self, chunk: bytes) -> bytes | None:
-        """The rows that the chunk completes, as a JSON array, or None."""
+        """Return the rows that the chunk completes, as a JSON array, or None."""
         if self._tail is not None:
             self._tail.append(chunk)
             return None
@@ -64,7 +64,7 @@ class RowSplitter:
         return self._lines(chunk) if self._by_line else self._scan(chunk)
 
     def close(self) -> None:
-        """Say that the body has ended. Raises `BrokenBodyError` when it is not complete."""
+        """Say that the body has ended. Raise `BrokenBodyError` when it is not complete."""
         rest = b"".join(self._rest)
         if self._tail is None and rest.startswith(b"\n]"):
             self._tail = [rest]
@@ -82,8 +82,8 @@ class RowSplitter:
         if answer is not None:
             return BrokenBodyError("the server broke off", answer)
         if self._head is None and _is_json(rest):
-            return NoRowsError("the answer is no list of rows")
-        return BrokenBodyError("the body is no list of rows, or ended before it was complete")
+            return NoRowsError("the answer is not a list of rows")
+        return BrokenBodyError("the body is not a list of rows, or ended before it was complete")
 
     def _begin(self, chunk: bytes) -> bytes | None:
         self._rest.append(chunk)
@@ -149,7 +149,7 @@ def _is_json(text: bytes) -> bool:
 
 
 def _rows_bracket(text: bytes) -> int | None:
-    """Where the list of rows begins: the array that is a member of the outermost object."""
+    """Return where the list of rows begins: the array that is a member of the outermost object."""
     depth = place = 0
     while match := _TOKEN.search(text, place):
         place = match.end()
@@ -175,7 +175,7 @@ class _Scanner:
         self._quoted = False
 
     def feed(self, chunk: bytes) -> tuple[list[bytes], bytes | None]:
-        """The elements that the chunk completes, and what follows the array once it has ended."""
+        """Return the elements that the chunk completes, and what follows the array once it has ended."""
         self._row += chunk
         rows: list[bytes] = []
         start = 0
@@ -192,7 +192,7 @@ class _Scanner:
         return rows, None
 
     def _next_bracket(self) -> int | None:
-        """The place of the next bracket outside of strings."""
+        """Return the place of the next bracket outside strings."""
         while match := (_QUOTED if self._quoted else _TOKEN).search(self._row, self._seen):
             self._seen = match.end()
             token = match[0]
@@ -212,9 +212,9 @@ class _Scanner:
 
 
 def document_id(text: bytes) -> str:
-    """The `_id` in the JSON of a document. CouchDB writes it first, so that little is read.
+    """Return the `_id` in the JSON of a document. CouchDB writes it first, so that little is read.
 
-    Raises `ValueError` when there is none.
+    Raise `ValueError` when there is none.
     """
     match = _ID.match(text)
     found = match[1].decode() if match else _decoded_id(text)
@@ -232,7 +232,7 @@ def _decoded_id(text: bytes) -> Any:
 
 
 def error_at_end(text: bytes) -> dict[str, Any] | None:
-    """The error object that a server writes behind the rows when it cannot go on, if there is one."""
+    """Return the error object that a server writes behind the rows when it cannot go on, if there is one."""
     try:
         answer = decode(text.strip(_SPACE + b"]").rpartition(b"\n")[2])
     except DECODE_ERRORS:
@@ -247,11 +247,11 @@ class LineSplitter:
         self._rest: list[bytes] = []
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The lines that the chunk completes, without the empty ones."""
+        """Return the lines that the chunk completes, without the empty ones."""
         return split_lines(self.text(chunk))
 
     def text(self, chunk: bytes) -> bytes:
-        """The text of the lines that the chunk completes, without the last newline."""
+        """Return the text of the lines that the chunk completes, without the last newline."""
         end = chunk.rfind(b"\n")
         if end < 0:
             self._rest.append(chunk)
@@ -261,11 +261,11 @@ class LineSplitter:
         return text
 
     def close(self) -> None:
-        """Say that the feed has ended. Raises `BrokenBodyError` when a line was left open."""
+        """Say that the feed has ended. Raise `BrokenBodyError` when a line was left open."""
         if b"".join(self._rest).strip():
             raise BrokenBodyError("the feed ended in the middle of a line")
 
 
 def split_lines(text: bytes) -> list[bytes]:
-    """The lines of a text, without the empty ones."""
+    """Return the lines of a text, without the empty ones."""
     return [line for line in text.split(b"\n") if line and not line.isspace()] if text else []

@@ -19,9 +19,10 @@ _writer = json.JSONEncoder(indent=2, ensure_ascii=False, skipkeys=True, default=
 
 
 def shown(value: Any, most: int = _MOST) -> str:
-    """The value as indented JSON of at most `most` characters and "…". What is no JSON is in its repr.
+    """Return the value as indented JSON of at most `most` characters and "…".
 
-    Passwords of CouchDB's own documents, and those in URLs, are hidden.
+    What is not JSON is shown by its repr. Passwords of CouchDB's own documents, and those in URLs,
+    are hidden.
     """
     text = _begin(value, most).encode(errors="backslashreplace").decode()  # a lone surrogate
     cut = text[:most] + "…" if len(text) > most else text
@@ -30,7 +31,7 @@ def shown(value: Any, most: int = _MOST) -> str:
 
 
 def _begin(value: Any, most: int) -> str:
-    """The text as far as it can matter; a long document is not written whole for that."""
+    """Return the text as far as it can matter; a long document is not written whole for that."""
     parts: list[str] = []
     size = 0
     try:

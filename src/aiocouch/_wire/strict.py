@@ -41,7 +41,7 @@ _FOREIGN: tuple[Any, ...] = (
 
 
 def strict_encoder() -> Encode | None:
-    """The encoder; None without rjson, or with a release of it that writes something else."""
+    """Return the encoder; None without rjson, or with a release of it that writes something else."""
     try:
         import rjson
 
@@ -58,7 +58,7 @@ def strict_encoder() -> Encode | None:
 
 
 def is_strict(encode: Encode) -> bool:
-    """Whether it writes what JSON has types for, as UTF-8, and nothing else."""
+    """Return whether it writes what JSON has types for, as UTF-8, and nothing else."""
     foreign = any(_written(encode, [value]) is not None for value in _FOREIGN)
     return _written(encode, _OWN) == _OWN_TEXT and not foreign
 

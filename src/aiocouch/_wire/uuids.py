@@ -20,7 +20,7 @@ class SequentialIds:
         self._suffix = _LARGEST_SUFFIX
 
     def new(self) -> str:
-        """One more id, greater than the one before it unless a new random start was due."""
+        """Return one more id, greater than the one before it unless a new random start was due."""
         self._suffix += secrets.randbelow(_LARGEST_STEP) + 1
         if self._suffix >= _LARGEST_SUFFIX:
             self._prefix = secrets.token_hex(_RANDOM_BYTES)

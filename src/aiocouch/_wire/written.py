@@ -87,7 +87,7 @@ class Written:
     ignored: frozenset[str] = frozenset()
 
     def revision_after(self, parent: str | None, *, is_tombstone: bool = False) -> str | None:
-        """The revision that it becomes on top of `parent`; None where that cannot be computed."""
+        """Return the revision that it becomes on top of `parent`; None where that cannot be computed."""
         digests: list[tuple[str, str, bytes] | None] = []
         for name, each in self.attachments.items():
             if each.stored is None or each.content_type is None:
@@ -104,7 +104,7 @@ class Written:
         return format_revision(revision)
 
     def is_it(self, doc: Leaf) -> bool | None:
-        """Whether this is what the server has; None: its attachments must be read to tell."""
+        """Return whether this is what the server has; None: its attachments must be read to tell."""
         if bool(doc.get("_deleted")) != self.deleted:
             return False
         if _comparable(self.body, self.ignored) != _comparable(doc, self.ignored):
@@ -123,12 +123,12 @@ class Written:
 
 
 def read_written(text: bytes, database: str = "") -> Written:
-    """What a document is, for its JSON text as it was sent to a database of that name."""
+    """Return what a document is, for its JSON text as it was sent to a database of that name."""
     return written_of(decode(text), database)
 
 
 def written_of(doc: Leaf, database: str = "") -> Written:
-    """As `read_written`, for a document that is decoded."""
+    """Do as `read_written`, for a document that is decoded."""
     body = {name: value for name, value in doc.items() if name[:1] != "_"}
     written = Written(doc["_id"], _parent(doc), body, bool(doc.get("_deleted")))
     members = doc.get("_attachments") or {}
@@ -139,7 +139,7 @@ def written_of(doc: Leaf, database: str = "") -> Written:
 
 
 def judge(written: Written, leaves: Sequence[Leaf]) -> Verdict:
-    """What became of a write, by all the leaves of the document, with their `_revisions`."""
+    """Return what became of a write, by all the leaves of the document, with their `_revisions`."""
     trees = [(leaf, _path(leaf)) for leaf in leaves]
     if written.parent is None:
         return _judge_new(written, trees)
@@ -147,12 +147,12 @@ def judge(written: Written, leaves: Sequence[Leaf]) -> Verdict:
 
 
 def leaves_of(answer: Iterable[Any]) -> list[Leaf]:
-    """The documents of an answer to `open_revs`, or of one of `_bulk_get`."""
+    """Return the documents of an answer to `open_revs`, or of one of `_bulk_get`."""
     return [each["ok"] for each in answer if "ok" in each]
 
 
 def md5(content: bytes) -> bytes:
-    """The digest that CouchDB keeps of an attachment."""
+    """Return the digest that CouchDB keeps of an attachment."""
     return hashlib.md5(content, usedforsecurity=False).digest()
 
 
@@ -193,7 +193,7 @@ def _judge_new(written: Written, trees: list[tuple[Leaf, list[str]]]) -> Verdict
 
 
 def _judge_uncomputed(written: Written, leaf: Leaf, path: list[str]) -> Verdict | None:
-    """About a document that is there: None if it is another one."""
+    """Return what became of a write, by a document that is there: None if it is another one."""
     is_it = written.is_it(leaf)
     if is_it:
         return Verdict(Outcome.DONE, (path[0],))
@@ -205,7 +205,7 @@ def _judge_uncomputed(written: Written, leaf: Leaf, path: list[str]) -> Verdict 
 
 
 def _place_of_new(written: Written, path: list[str]) -> int | None:
-    """Where in a path a revision is that the write makes of nothing, or of a deleted document."""
+    """Return where in a path a revision is that the write makes of nothing, or of a deleted document."""
     doubtful = None
     for at, rev in enumerate(path):
         parent = path[at + 1] if at + 1 < len(path) else None
@@ -221,12 +221,12 @@ def _place_of_new(written: Written, path: list[str]) -> int | None:
 
 
 def _is_tombstone(rev: str, parent: str | None = None) -> bool:
-    """Whether a revision is the deletion of its parent, as DELETE makes it."""
+    """Return whether a revision is the deletion of its parent, as DELETE makes it."""
     return Written("", parent, {}, deleted=True).revision_after(parent) == rev
 
 
 def _path(leaf: Leaf) -> list[str]:
-    """The revisions that led to a leaf, the newest first."""
+    """Return the revisions that led to a leaf, the newest first."""
     revisions = leaf["_revisions"]
     start = revisions["start"]
     return [f"{start - at}-{hash}" for at, hash in enumerate(revisions["ids"])]
@@ -252,7 +252,7 @@ def _comparable(doc: Leaf, ignored: frozenset[str]) -> bytes:
 
 
 def _put_in_by_servers(written: Written, database: str) -> frozenset[str]:
-    """The members that CouchDB changes before it stores a document."""
+    """Return the members that CouchDB changes before it stores a document."""
     if written.id.startswith("org.couchdb.user:") and "password" in written.body:
         return _OF_A_USER
     if database.endswith("_replicator") and "owner" not in written.body:
@@ -263,7 +263,7 @@ def _put_in_by_servers(written: Written, database: str) -> frozenset[str]:
 
 
 def _is_password(password: str, user: Leaf) -> bool:
-    """Whether it is the password of a user. This takes as long as CouchDB needs for it."""
+    """Return whether it is the password of a user. This takes as long as CouchDB needs for it."""
     derived: str = user.get("derived_key", "")
     salt = user.get("salt", "")
     prf, iterations = user.get("pbkdf2_prf", "sha"), user.get("iterations", 1)

@@ -41,11 +41,11 @@ class BasicAuth(Auth):
         object.__setattr__(self, "_headers", _basic(self.user, self.password))
 
     async def headers(self, ask: Ask) -> Mapping[str, str]:
-        """The `Authorization` header."""
+        """Return the `Authorization` header."""
         return self._headers
 
     def ready(self) -> Mapping[str, str]:
-        """The same, always at hand."""
+        """Return the same headers, which are always at hand."""
         return self._headers
 
 
@@ -72,7 +72,7 @@ class RotatingBasicAuth(Leased):
         return f"<{type(self).__name__}>"
 
     async def fetch(self, current: Lease | None, ask: Ask) -> Lease:
-        """The header of what the callback gives."""
+        """Return the header of what the callback gives."""
         given = checked_pair(await value_of(self._source))
         if current is not None and given == self._given:
             if self._refusal is not None:
@@ -82,11 +82,11 @@ class RotatingBasicAuth(Leased):
         return lease(_basic(*given), self._clock(), None)
 
     def ready(self) -> Mapping[str, str] | None:
-        """The header, unless it was refused."""
+        """Return the header, unless it was refused."""
         return None if self._refusal is not None else super().ready()
 
     async def headers(self, ask: Ask) -> Mapping[str, str]:
-        """The header. Raises the refusal of the server again until the callback gives another."""
+        """Return the header. Raise the refusal of the server again until the callback gives another."""
         if self._refusal is not None:
             await self.renew(ask)
         return await super().headers(ask)

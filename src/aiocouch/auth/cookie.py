@@ -52,11 +52,11 @@ class CookieAuth(Auth):
         self._headers = cookie_header(self.cookie)
 
     async def headers(self, ask: Ask) -> Mapping[str, str]:
-        """The `Cookie` header."""
+        """Return the `Cookie` header."""
         return self._headers
 
     def ready(self) -> Mapping[str, str]:
-        """The same, always at hand."""
+        """Return the same headers, which are always at hand."""
         return self._headers
 
     def pushed(self, cookie: str, max_age: float | None, sent: Mapping[str, str]) -> None:
@@ -66,14 +66,14 @@ class CookieAuth(Auth):
 
 
 def cookie_header(value: str) -> SecretHeaders:
-    """The `Cookie` header. Raises `InvalidInputError` for what no cookie's value has."""
+    """Return the `Cookie` header. Raise `InvalidInputError` for what no cookie's value has."""
     if not (value.isascii() and value.isprintable()) or any(c in ";, " for c in value):
         raise InvalidInputError("the session cookie has characters that no cookie value has")
     return SecretHeaders(Cookie=f"{_NAME}={value}")
 
 
 def session_cookie(headers: _Several) -> SessionCookie | None:
-    """The session cookie among the `Set-Cookie` headers of an answer.
+    """Return the session cookie among the `Set-Cookie` headers of an answer.
 
     None where there is none, and for an empty one, by which CouchDB ends a session.
     """

@@ -26,7 +26,7 @@ class Answer(Protocol):
         ...
 
     def json(self) -> Any:
-        """The body, decoded. Raises `UnexpectedAnswerError` when it is no JSON."""
+        """Return the body, decoded. Raise `UnexpectedAnswerError` when it is not JSON."""
         ...
 
 
@@ -44,7 +44,7 @@ class Ask(Protocol):
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The whole answer."""
+        """Return the whole answer."""
         ...
 
 
@@ -57,17 +57,17 @@ class Auth(ABC):
 
     @abstractmethod
     async def headers(self, ask: Ask) -> Mapping[str, str]:
-        """The headers of the next request, which win over those of the session.
+        """Return the headers of the next request, which win over those of the session.
 
         Raise to send nothing: the request fails with that error.
         """
 
     def ready(self) -> Mapping[str, str] | None:
-        """The same where they are at hand, which saves a coroutine for each request; else None."""
+        """Return the same headers where they are at hand, which saves a coroutine, else None."""
         return None
 
     async def refused(self, error: CouchDBError, sent: Mapping[str, str], ask: Ask) -> bool:
-        """Tell whether to send a request once more that was refused, by 401 for instance.
+        """Return whether to send a request once more that was refused, by 401 for instance.
 
         `sent` is what `ready` or `headers` gave for it, the very object. Its second refusal is final.
         """

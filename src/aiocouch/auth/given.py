@@ -13,7 +13,7 @@ __all__ = ["credentials"]
 def credentials(
     user: str | None, password: str | None, cookie: str | None, auth: Auth | None = None
 ) -> Auth | None:
-    """The flow, None for an anonymous session."""
+    """Return the flow, None for an anonymous session."""
     for name, value in (("user", user), ("password", password), ("cookie", cookie)):
         if value is not None and not isinstance(value, str):
             raise InvalidTypeError(f"{name} must be a str, not {type(value).__name__}")

@@ -38,7 +38,7 @@ class Lease:
 
 
 def lease(headers: Mapping[str, str], since: float, seconds: float | None) -> Lease:
-    """A lease of so many seconds, None for one without an end."""
+    """Return a lease of so many seconds, None for one without an end."""
     hidden = SecretHeaders(headers)
     if seconds is None:
         return Lease(hidden)
@@ -59,14 +59,14 @@ class Leased(Auth):
 
     @abstractmethod
     async def fetch(self, current: Lease | None, ask: Ask) -> Lease:
-        """A new lease; `current` again if there is no other."""
+        """Return a new lease; `current` again if there is no other."""
 
     async def still_holds(self, current: Lease, ask: Ask) -> bool:
-        """Whether a lease holds although a request was refused, for another reason then."""
+        """Return whether a lease holds although a request was refused, for another reason then."""
         return False
 
     def is_refusal(self, error: CouchDBError) -> bool:
-        """Whether an error may mean that the headers do not hold."""
+        """Return whether an error may mean that the headers do not hold."""
         return error.status == 401
 
     @property
@@ -83,12 +83,12 @@ class Leased(Auth):
         self._lease = None
 
     def ready(self) -> Mapping[str, str] | None:
-        """The headers, until it is time to renew them."""
+        """Return the headers, until it is time to renew them."""
         held = self._lease
         return held.headers if held is not None and self._clock() < held.due else None
 
     async def headers(self, ask: Ask) -> Mapping[str, str]:
-        """The headers; new ones if there are none that hold."""
+        """Return the headers; new ones if there are none that hold."""
         held = self._lease
         if held is None or self._clock() >= held.ends:
             await self.renew(ask)
@@ -105,7 +105,7 @@ class Leased(Auth):
         return not self.is_current(sent)
 
     def is_current(self, sent: Mapping[str, str]) -> bool:
-        """Whether these headers are those of now."""
+        """Return whether these headers are those of now."""
         return self._lease is not None and self._lease.headers is sent
 
     async def renew(self, ask: Ask) -> None:

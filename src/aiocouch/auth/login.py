@@ -89,7 +89,7 @@ class LoginAuth(Leased):
         return f"<{type(self).__name__}{f' {self._name}' if self._name else ''}>"
 
     def joins(self, *servers: str) -> None:
-        """Belong to these servers. Raises `InvalidInputError` for others: the cookie is not theirs."""
+        """Belong to these servers. Raise `InvalidInputError` for others: the cookie is not theirs."""
         if self._servers not in (None, servers):
             raise InvalidInputError(
                 f"this login belongs to a session with {', '.join(self._servers or ())}; "
@@ -120,7 +120,7 @@ class LoginAuth(Leased):
         return await self._log_in(again, ask)
 
     async def still_holds(self, current: Lease, ask: Ask) -> bool:
-        """Whether the server knows us by the cookie (`GET /_session`).
+        """Return whether the server knows us by the cookie (`GET /_session`).
 
         It answers 401 also to who is known, but no admin.
         """
@@ -175,7 +175,7 @@ class _Refused:
         self.given, self.error, self.until = given, error, until
 
     def again(self) -> CouchDBError:
-        """The refusal, for a login that is not tried."""
+        """Return the refusal, for a login that is not tried."""
         facts = Facts(*(getattr(self.error, name) for name in Facts._fields))
         return type(self.error)(f"{self.error} (said before; not asked again yet)", facts)
 
@@ -186,7 +186,7 @@ def _form(given: SecretPair) -> SecretBytes:
 
 
 def _user_of(session: object) -> object:
-    """Who the server takes us for, by its answer to `GET /_session`."""
+    """Return who the server takes us for, by its answer to `GET /_session`."""
     context = session.get("userCtx") if isinstance(session, dict) else None
     return context.get("name") if isinstance(context, dict) else None
 

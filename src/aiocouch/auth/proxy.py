@@ -50,11 +50,11 @@ class ProxyAuth(Auth):
         return f"<{type(self).__name__} {self._user}>"
 
     async def headers(self, ask: Ask) -> Mapping[str, str]:
-        """The three headers."""
+        """Return the three headers."""
         return self._headers
 
     def ready(self) -> Mapping[str, str]:
-        """The same, always at hand."""
+        """Return the same headers, which are always at hand."""
         return self._headers
 
 

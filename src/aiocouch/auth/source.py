@@ -18,14 +18,14 @@ Source: TypeAlias = Callable[[], T | Awaitable[T]]
 
 
 async def value_of(source: Source[T]) -> T:
-    """What the callback gives, awaited if need be."""
+    """Return what the callback gives, awaited if need be."""
     given: Any = source()
     found: T = await given if inspect.isawaitable(given) else given
     return found
 
 
 def checked_pair(given: object) -> SecretPair:
-    """What a callback gave as name and password. Raises `InvalidTypeError` for anything else."""
+    """Return what a callback gave as name and password. Raise `InvalidTypeError` for anything else."""
     if isinstance(given, tuple) and len(given) == 2:
         user, password = given
         if isinstance(user, str) and isinstance(password, str):

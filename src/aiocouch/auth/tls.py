@@ -20,13 +20,13 @@ def tls(
     key: str | os.PathLike[str] | None = None,
     password: str | None = None,
 ) -> ssl.SSLContext:
-    """How to speak with a server by https: `CouchDB(url, tls=tls(ca=…))`.
+    """Return how to speak with a server by https: `CouchDB(url, tls=tls(ca=…))`.
 
     `ca` is a file with the certificates of the authorities to trust, in PEM, instead of those of the
     system. `certificate` is a file with the client's own, `key` one with its private key (None: it is
     in the same file), `password` what that is encrypted with.
 
-    Raises `InvalidInputError` for files that are no certificates or do not fit, `OSError` for files
+    Raise `InvalidInputError` for files that are not certificates or do not fit, `OSError` for files
     that cannot be read. Reads files: call it before the event loop is busy.
     """
     if certificate is None and (key is not None or password is not None):

@@ -52,7 +52,7 @@ class TokenAuth(Leased):
         return f"<{type(self).__name__} {self._scheme}>"
 
     async def fetch(self, current: Lease | None, ask: Ask) -> Lease:
-        """The header of the token that there is now."""
+        """Return the header of the token that there is now."""
         token = await value_of(self._token) if callable(self._token) else self._token
         header = _header(self._scheme, token)
         if current is not None and current.headers["Authorization"] == header:
@@ -61,13 +61,13 @@ class TokenAuth(Leased):
         return lease({"Authorization": header}, now, None if ends is None else max(ends - now, 0))
 
     def is_refusal(self, error: CouchDBError) -> bool:
-        """Also 400, with which CouchDB answers a signature that is not by its key of now."""
+        """Return whether it is a refusal: 401, or a 400 for a signature that is not by the key of now."""
         said = error.reason or ""
         return error.status == 401 or (error.status == 400 and said.startswith(_NOT_GENUINE))
 
 
 def expiry(token: str) -> float | None:
-    """When a JSON Web Token ends, in seconds since 1970; None for one without an end, and for others.
+    """Return when a JSON Web Token ends, in seconds since 1970; None for one without an end, and for others.
 
     Its signature is for the server to check.
     """

@@ -42,7 +42,7 @@ class Checkpoint(Protocol):
     """Keeps one sequence. Anything with these two methods will do."""
 
     async def load(self) -> str | None:
-        """The sequence that was saved last, None where there is none."""
+        """Return the sequence that was saved last, None where there is none."""
         ...
 
     async def save(self, sequence: str) -> None:
@@ -67,7 +67,7 @@ class LocalCheckpoint:
         self._stored: JsonDict = {}
 
     async def load(self) -> str | None:
-        """The sequence that was saved last (`GET /{db}/_local/{docid}`)."""
+        """Return the sequence that was saved last (`GET /{db}/_local/{docid}`)."""
         self._stored = await self._read()
         sequence: str | None = self._stored.get("sequence")
         return sequence
@@ -93,7 +93,7 @@ class LocalCheckpoint:
             self._stored = {"sequence": sequence, "_rev": answer.get("rev")}
 
     async def _settle(self, sequence: str) -> None:
-        """Whether it was our own write, whose answer was lost, that is in the way."""
+        """Find out whether it was our own write, whose answer was lost, that is in the way."""
         known, self._stored = self._stored, await self._read()
         if self._stored.get("sequence") == sequence:
             return
@@ -111,11 +111,11 @@ class FileCheckpoint:
         self._path = Path(path)
 
     async def load(self) -> str | None:
-        """The sequence in the file. Raises `InvalidInputError` for a file that has none."""
+        """Return the sequence in the file. Raise `InvalidInputError` for a file that has none."""
         return await asyncio.to_thread(self._load)
 
     async def save(self, sequence: str) -> None:
-        """Write a new file, and give it the name of the old one. Raises `OSError`."""
+        """Write a new file, and give it the name of the old one. Raise `OSError`."""
         await asyncio.to_thread(self._save, sequence)
 
     def _load(self) -> str | None:
@@ -126,9 +126,9 @@ class FileCheckpoint:
         try:
             sequence = decode(text)["sequence"]
         except (msgspec.DecodeError, KeyError, TypeError):
-            raise InvalidInputError(f"the file {str(self._path)!r} is no checkpoint") from None
+            raise InvalidInputError(f"the file {str(self._path)!r} is not a checkpoint") from None
         if not isinstance(sequence, str | int):
-            raise InvalidInputError(f"the file {str(self._path)!r} is no checkpoint")
+            raise InvalidInputError(f"the file {str(self._path)!r} is not a checkpoint")
         return sequence  # type: ignore[return-value]  # an int of CouchDB 1
 
     def _save(self, sequence: str) -> None:
@@ -169,19 +169,19 @@ class CallbackCheckpoint:
         self._save = save
 
     async def load(self) -> str | None:
-        """What the function returns."""
+        """Return what the function returns."""
         found = self._load()
         return await found if inspect.isawaitable(found) else found
 
     async def save(self, sequence: str) -> None:
-        """Give it to the function."""
+        """Call the function with it."""
         done = self._save(sequence)
         if inspect.isawaitable(done):
             await done
 
 
 def checkpoint_of(option: CheckpointOption, database: Any) -> Checkpoint | None:
-    """The checkpoint that an option stands for: a name of one in the database, or a path."""
+    """Return the checkpoint that an option stands for: a name of one in the database, or a path."""
     if option is None:
         return None
     if isinstance(option, str):
@@ -200,7 +200,7 @@ def checkpoint_of(option: CheckpointOption, database: Any) -> Checkpoint | None:
 
 
 def sequence_in(answer: JsonDict, what: str) -> str:
-    """The sequence at which an answer ends. Raises `UnexpectedAnswerError`."""
+    """Return the sequence at which an answer ends. Raise `UnexpectedAnswerError`."""
     try:
         found: str = answer["last_seq"]
     except KeyError:

@@ -28,7 +28,7 @@ class Acknowledged(Protocol):
         ...
 
     def ack(self) -> None:
-        """It is handled."""
+        """Note that it is handled."""
         ...
 
 
@@ -101,7 +101,7 @@ class Crew(Generic[E]):
             LOGGER.warning("the event of %r was skipped after %d tries", event.id, tries)
 
     async def _verdict(self, event: E, tries: int) -> Verdict | None:
-        """What is to be done after one more try; None: it was handled."""
+        """Return what is to be done after one more try; None: it was handled."""
         try:
             done = self._handler(event)
             if inspect.isawaitable(done):

@@ -63,10 +63,10 @@ class ChangedEvent(BaseChangeEvent):
     database: Database
 
     async def doc(self) -> Document:
-        """The document after the change.
+        """Return the document after the change.
 
         With `include_docs` it is what came in the event; else it is fetched, in the revision of the
-        event while the server still has it, and otherwise as it is now. Raises `NotFoundError`.
+        event while the server still has it, and otherwise as it is now. Raise `NotFoundError`.
         """
         included = self.json.get("doc")
         if included is not None:
@@ -84,7 +84,7 @@ class FollowedChange(ChangedEvent):
     place: int
 
     def ack(self) -> None:
-        """It is handled, and need not come again. Sends nothing: checkpoints are written later."""
+        """Note that it is handled, and need not come again. Sends nothing: checkpoints are written later."""
         self.ledger.acknowledge(self.place)
 
 
@@ -95,7 +95,7 @@ class FollowedDeletion(DeletedEvent):
     place: int
 
     def ack(self) -> None:
-        """It is handled, and need not come again. Sends nothing: checkpoints are written later."""
+        """Note that it is handled, and need not come again. Sends nothing: checkpoints are written later."""
         self.ledger.acknowledge(self.place)
 
 
@@ -125,7 +125,7 @@ class DatabaseUpdate(msgspec.Struct, weakref=True, dict=True):
         return found
 
     def ack(self) -> None:
-        """It is handled, and need not come again. Sends nothing: checkpoints are written later."""
+        """Note that it is handled, and need not come again. Sends nothing: checkpoints are written later."""
         self.ledger.acknowledge(self.place)
 
     def __repr__(self) -> str:

@@ -47,7 +47,7 @@ class _Progress:
         self.stream: Stream | None = None
 
     def left(self) -> JsonDict:
-        """The options for what is left of the feed."""
+        """Return the options for what is left of the feed."""
         options = dict(self.options)
         if self.last_sequence is None:
             return options
@@ -81,7 +81,7 @@ class _Progress:
         )
 
     def counted(self, rows: Iterable[JsonDict]) -> Iterator[JsonDict]:
-        """The rows. Only a limit makes them worth counting."""
+        """Yield the rows. Only a limit makes them worth counting."""
         for row in rows:
             self.count += 1
             yield row
@@ -141,11 +141,11 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
         return await anext(self._events())
 
     async def asend(self, value: None) -> ChangedEvent | DeletedEvent:
-        """The next event, as `anext`."""
+        """Return the next event, as `anext`."""
         return await self._events().asend(value)
 
     async def athrow(self, *error: Any) -> ChangedEvent | DeletedEvent:
-        """Raise an error inside of the feed, which ends it."""
+        """Raise an error inside the feed, which ends it."""
         self._progress.is_over = True
         return await self._events().athrow(*error)
 
@@ -179,7 +179,7 @@ async def _follow(progress: _Progress) -> _Events:
                         if "last_seq" not in row:
                             stream.refuse(row)
                         stream.meta = row
-                        progress.count -= 1  # it is no event
+                        progress.count -= 1  # it is not an event
                         break
                     # With seq_interval only some rows have a sequence.
                     progress.in_hand = sequence = row["seq"] or progress.in_hand
@@ -198,7 +198,7 @@ async def _follow(progress: _Progress) -> _Events:
 
 
 async def sequence_now(database: Database) -> str:
-    """The sequence of now, behind which nothing is lost that happens later (`GET /{db}/_changes`)."""
+    """Return the sequence of now, behind which nothing is lost that happens later (`GET /{db}/_changes`)."""
     path = f"{database.endpoint}/_changes?since=now&limit=1"
     return str((await database.remote.json("GET", path, into=_Now)).last_seq)
 
@@ -225,7 +225,7 @@ def _request(progress: _Progress) -> Stream:
 
 
 async def _batch(stream: Stream, continuous: bool) -> Iterable[JsonDict]:
-    """The next rows; none at the end. Those of a continuous feed are decoded one after the other."""
+    """Return the next rows; none at the end. Those of a continuous feed are decoded one after the other."""
     if not continuous:
         return await stream.batch(_ROWS, rescued)
     lines = await stream.lines()

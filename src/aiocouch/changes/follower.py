@@ -211,7 +211,7 @@ class Follower(Generic[E]):
     async def run(
         self, handler: Handler[E], *, workers: int = 1, on_error: OnError[E] = "stop"
     ) -> None:
-        """Give each event to `handler`, a function or coroutine function, until `stop()`.
+        """Call `handler` with each event, a function or coroutine function, until `stop()`.
 
         An event is acknowledged when the handler returns. With several `workers`, events of one
         document are handled one after the other, in their order; those of different documents at the
@@ -228,7 +228,7 @@ class Follower(Generic[E]):
         self._state.stop()
 
     async def close(self) -> None:
-        """Stop, end the request, and write the checkpoint. Raises what goes wrong with it."""
+        """Stop, end the request, and write the checkpoint. Raise what goes wrong with it."""
         self.stop()
         events = self._lent() if self._lent is not None else None
         if events is not None and not getattr(events, "ag_running", False):
@@ -266,7 +266,7 @@ class Follower(Generic[E]):
         return 0.0 if since is None else asyncio.get_running_loop().time() - since
 
     async def pending(self) -> int | None:
-        """How many changes of the database are not acknowledged yet (`GET /{db}/_changes`).
+        """Return how many changes of the database are not acknowledged yet (`GET /{db}/_changes`).
 
         Those that a filter keeps back count as well. None of the updates of all databases, whose
         number CouchDB does not tell.
@@ -311,7 +311,7 @@ async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
 async def _batch(
     state: _State, ledger: Ledger, source: RowReader, explicit: bool
 ) -> list[JsonDict]:
-    """The next rows, when there is room for them."""
+    """Return the next rows, when there is room for them."""
     if explicit and not state.room_in(ledger):
         await _room(state, ledger, source)
     return await source.batch()
@@ -354,7 +354,7 @@ async def _end(state: _State, source: RowReader) -> None:
 
 
 def follow_changes(database: Database, options: JsonDict) -> AnyFollower:
-    """The follower of a database."""
+    """Return the follower of a database."""
     manner, asked = _split(options, "follow()")
     return Follower(
         _State(
@@ -376,7 +376,7 @@ def follow_changes(database: Database, options: JsonDict) -> AnyFollower:
 
 
 def follow_updates(remote: Remote, options: JsonDict) -> Follower[DatabaseUpdate]:
-    """The follower of all databases of a server."""
+    """Return the follower of all databases of a server."""
     manner, asked = _split(options, "follow_updates()")
     if asked:
         raise InvalidTypeError(f"follow_updates() has no option {next(iter(asked))!r}")
@@ -398,7 +398,7 @@ def follow_updates(remote: Remote, options: JsonDict) -> Follower[DatabaseUpdate
 
 
 def _split(options: JsonDict, what: str) -> tuple[Manner, JsonDict]:
-    """How it works, and what the feed is asked for."""
+    """Return how it works, and what the feed is asked for."""
     for name in _REFUSED:
         if options.get(name) is not None:
             raise InvalidInputError(f"{what} takes no {name}=")

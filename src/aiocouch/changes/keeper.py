@@ -34,14 +34,14 @@ class Keeper:
         self._failure: Exception | None = None
 
     async def load(self) -> str | None:
-        """The sequence that was saved last."""
+        """Return the sequence that was saved last."""
         if self._checkpoint is None:
             return None
         self._saved = await self._checkpoint.load()
         return self._saved
 
     async def save(self, position: Callable[[], str | None]) -> None:
-        """Save the sequence of now. Raises whatever goes wrong."""
+        """Save the sequence of now. Raise whatever goes wrong."""
         if self._checkpoint is None:
             return
         async with self._lock:

@@ -49,7 +49,7 @@ class Ledger:
         return next((each.time for each in self._batches if each.end > self.acknowledged), None)
 
     def add(self, rows: list[JsonDict], time: float) -> int:
-        """Take note of rows, in their order. Returns the place before the first of them."""
+        """Take note of rows, in their order. Return the place before the first of them."""
         before = self.received
         self.received += len(rows)
         self._batches.append(_Batch(self.received, rows, None, time))
@@ -68,7 +68,7 @@ class Ledger:
             self._sequence = batch.closing or _last(batch.rows) or self._sequence
 
     def acknowledge(self, place: int) -> None:
-        """The row is done with. Once is enough, more does no harm."""
+        """Note that the row is done with. Once is enough, more does no harm."""
         if place <= self.acknowledged:
             return
         if place > self.acknowledged + 1:
@@ -93,5 +93,5 @@ class Ledger:
 
 
 def _last(rows: list[JsonDict]) -> Any:
-    """The last sequence; with `seq_interval` only some rows have one."""
+    """Return the last sequence; with `seq_interval` only some rows have one."""
     return next((row["seq"] for row in reversed(rows) if row["seq"] is not None), None)

@@ -26,7 +26,7 @@ _UNTIL_NOTHING = 300.0  # seconds; by itself CouchDB waits for 60, and may be to
 
 
 def feed_options(options: JsonDict) -> JsonDict:
-    """The options of a feed that may be sent. Raises `InvalidInputError`, `InvalidTypeError`."""
+    """Return the options of a feed that may be sent. Raise `InvalidInputError`, `InvalidTypeError`."""
     # A filter function of the user reads whatever options it likes.
     known = CHANGES | options.keys() if options.get("filter") else CHANGES
     given = checked(options, known)
@@ -47,14 +47,14 @@ def feed_options(options: JsonDict) -> JsonDict:
 
 
 def span_of(options: JsonDict) -> Span:
-    """Whether the server ends the feed, now or after its timeout, or never."""
+    """Return whether the server ends the feed, now or after its timeout, or never."""
     if not waits(options):
         return Span.ENDS
     return Span.ENDLESS if _beats(options) else Span.WAITS
 
 
 def patience(options: JsonDict) -> Timeout | None:
-    """How long a feed may be silent. None: as other streams.
+    """Return how long a feed may be silent. None: as other streams.
 
     Three heartbeats; without them as long as the server may wait for an event, and some time more.
     """
@@ -68,12 +68,12 @@ def patience(options: JsonDict) -> Timeout | None:
 
 
 def waits(options: JsonDict) -> bool:
-    """Whether the feed waits for what has not happened yet."""
+    """Return whether the feed waits for what has not happened yet."""
     return bool(options.get("feed", "normal") != "normal")
 
 
 def _beats(options: JsonDict) -> bool:
-    """Whether the server sends heartbeats. Then it knows no timeout, even if one is given."""
+    """Return whether the server sends heartbeats. Then it knows no timeout, even if one is given."""
     beat = options.get("heartbeat")
     return bool(beat) and beat != "false"
 
@@ -85,11 +85,11 @@ def _seconds(options: JsonDict, name: str) -> float:
     try:
         return int(given) / 1000
     except (TypeError, ValueError):
-        raise InvalidInputError(f"{name}={given!r} is no number of milliseconds") from None
+        raise InvalidInputError(f"{name}={given!r} is not a number of milliseconds") from None
 
 
 def ask(remote: Remote, path: str, options: JsonDict) -> Stream:
-    """The request of a feed. What does not go into a query goes into a body."""
+    """Return the request of a feed. What does not go into a query goes into a body."""
     query = dict(options)
     body = {name: query.pop(name) for name in ("doc_ids", "selector") if name in query}
     if body:
@@ -105,7 +105,7 @@ def ask(remote: Remote, path: str, options: JsonDict) -> Stream:
 
 
 def rescued(text: bytes) -> JsonDict:
-    """A row without its document, which is too deep; who asks the event for it gets the error."""
+    """Return a row without its document, which is too deep; who asks the event for it gets the error."""
     decodable, deep = shallow(text)
     row: JsonDict = decode(decodable)
     if deep.keys() - {"doc"}:

@@ -24,7 +24,7 @@ _OURS = (InvalidInputError, InvalidTypeError, SessionClosedError)
 
 
 def is_passing(error: CouchDBError, policy: RetryPolicy = RESTARTS) -> bool:
-    """Whether the reason is one that passes, such as a server that is away."""
+    """Return whether the reason is one that passes, such as a server that is away."""
     return isinstance(error, TransportError) or policy.failure(error) is not Failure.FINAL
 
 
@@ -33,7 +33,7 @@ class Patience:
     """How often a feed has failed in a row.
 
     A server that is away is waited for without an end; one that answers with errors of its own (500, or
-    what is no answer of CouchDB) for ten times in a row; one that refuses (400, 401, 403, 404) not at
+    what is not an answer of CouchDB) for ten times in a row; one that refuses (400, 401, 403, 404) not at
     all.
     """
 
@@ -42,11 +42,11 @@ class Patience:
     strange: int = field(default=0, init=False)
 
     def succeed(self) -> None:
-        """Something has come."""
+        """Note that something has come."""
         self.failures = self.strange = 0
 
     def wait(self, error: CouchDBError) -> float:
-        """The seconds to wait. Raises the error when it is not worth it."""
+        """Return the seconds to wait. Raise the error when it is not worth it."""
         self.failures += 1
         if not is_passing(error, self.policy):
             self.strange += 1

@@ -72,7 +72,7 @@ class RowReader:
         self.clock = asyncio.get_running_loop().time
 
     async def batch(self) -> list[JsonDict]:
-        """The next rows; none when it was stopped."""
+        """Return the next rows; none when it was stopped."""
         while not self._stopping.is_set():
             try:
                 stream = self._stream or await self.unless_stopped(self._begin())
@@ -115,7 +115,7 @@ class RowReader:
         return stream
 
     async def _look_at_birth(self, endpoint: str) -> None:
-        """Notice another database of the same name, whose rows are none that came before."""
+        """Notice another database of the same name, whose rows have never come before."""
         info = await self._followed.remote.json("GET", endpoint, into=dict[str, Any])
         birth = info.get("instance_start_time")
         if self._birth not in (None, birth):
@@ -129,7 +129,7 @@ class RowReader:
             await self._presence()
 
     async def _next(self, stream: Stream) -> list[JsonDict]:
-        """The rows of the next piece; none when all of them had come before."""
+        """Return the rows of the next piece; none when all of them had come before."""
         if self._later is not None:
             if self._closing is not None:
                 self.sequence = self._closing
@@ -155,7 +155,7 @@ class RowReader:
         return self._one_by_one(stream, split_lines(text))
 
     def _one_by_one(self, stream: Stream, lines: list[bytes]) -> list[JsonDict]:
-        """The rows up to the first that is none."""
+        """Return the rows up to the first that is not one."""
         rows: list[JsonDict] = []
         try:
             for line in lines:
@@ -170,7 +170,7 @@ class RowReader:
         return rows
 
     def _good(self, stream: Stream, rows: list[JsonDict]) -> list[JsonDict]:
-        """The rows up to a line that is no event: the last one, or nonsense."""
+        """Return the rows up to a line that is no event: the last one, or nonsense."""
         one, two, three = self._followed.members
         for at, row in enumerate(rows):
             if not (one in row and two in row and three in row):
@@ -201,7 +201,7 @@ class RowReader:
             await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def unless_stopped(self, work: Awaitable[T]) -> T | None:
-        """What the work gives; None when it was stopped before."""
+        """Return what the work gives; None when it was stopped before."""
         task = asyncio.ensure_future(work)
         stopped = asyncio.ensure_future(self._stopping.wait())
         try:

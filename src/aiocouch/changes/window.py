@@ -33,7 +33,7 @@ _ONE = msgspec.json.Decoder(_Seen)
 class Window:
     """Remembers the last rows, at most so many and 8 MB of their text, and finds those that come again.
 
-    A row comes again if its sequence is no later than the latest so far, and the last row of the same
+    A row comes again if its sequence is not later than the latest so far, and the last row of the same
     document had the same revisions. A later sequence is never taken for a repeat, and neither is a
     document that has returned to a revision which it had before.
 
@@ -55,7 +55,7 @@ class Window:
         self._last: dict[str, _Seen] | None = None  # by document, while the server is behind
 
     def fresh(self, rows: list[JsonDict], text: bytes) -> list[JsonDict]:
-        """The rows, which are the first of those in a JSON text, without those that come again."""
+        """Return the rows, which are the first of those in a JSON text, without those that come again."""
         if not self._size or not rows:
             return rows
         count = len(rows)
@@ -94,7 +94,7 @@ class Window:
 def _decoded(count: int, text: bytes) -> list[_Seen]:
     try:
         return _SEEN.decode(text)
-    except DECODE_ERRORS:  # there were heartbeats, or a row was none
+    except DECODE_ERRORS:  # there were heartbeats, or what is not a row
         return list(_found(elements(text)))[:count]
 
 
@@ -107,7 +107,7 @@ def _found(rows: Iterable[bytes]) -> Iterator[_Seen]:
 
 
 def _number(sequence: Any) -> int | None:
-    """The number that a sequence begins with. A row without one is never taken for a repeat."""
+    """Return the number that a sequence begins with. A row without one is never taken for a repeat."""
     try:
         return int(str(sequence).partition("-")[0])
     except ValueError:

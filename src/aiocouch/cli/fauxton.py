@@ -1,6 +1,6 @@
 """Where the files of Fauxton, CouchDB's page in the browser, are: in a folder, or fetched by npm.
 
-They are no part of this package. The npm package `fauxton` has them under the Apache License 2.0.
+They are not part of this package. The npm package `fauxton` has them under the Apache License 2.0.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class NoPageError(Exception):
 
 
 def find_page(folder: Path) -> Path:
-    """The folder with the built files: that folder, or where a package in it has them.
+    """Return the folder with the built files: that folder, or where a package in it has them.
 
     `FETCHED` is the one in the user's cache. npm fetches it if it is not there, and says so.
     """
@@ -54,7 +54,7 @@ def find_page(folder: Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where programs of this user keep what they can fetch again."""
+    """Return where programs of this user keep what they can fetch again."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local"
     elif sys.platform == "darwin":
@@ -102,7 +102,7 @@ def _pack(work: Path) -> Path:
 
 
 def _unpack(archive: Path, into: Path) -> None:
-    """Write the built files; nothing else, and nothing outside of the folder."""
+    """Write the built files; nothing else, and nothing outside the folder."""
     content = archive.read_bytes()
     if hashlib.sha512(content).hexdigest() != _SHA512:
         raise NoPageError(f"what npm fetched is not the {_PACKAGE} that is known. {_OTHERWISE}")

@@ -34,7 +34,7 @@ class PlainDocument:
         self.text = text
 
     async def attachments(self) -> AsyncGenerator[AsyncIterable[bytes], None]:
-        """Nothing follows."""
+        """Yield nothing."""
         return
         yield  # that makes it a generator
 
@@ -47,7 +47,7 @@ class DocumentOfParts:
         self._parts = parts
 
     async def attachments(self) -> AsyncGenerator[AsyncIterable[bytes], None]:
-        """The contents, in the order of the text. Raises `MultipartError` for any other order."""
+        """Yield the contents, in the order of the text. Raise `MultipartError` for any other order."""
         for name, stub in following(self.text):
             headers = await self._parts.next_part()
             if headers is None:
@@ -57,7 +57,7 @@ class DocumentOfParts:
 
 
 def following(text: bytes) -> list[tuple[str, Stub]]:
-    """The attachments that are sent behind the text of a document."""
+    """Return the attachments that are sent behind the text of a document."""
     return [(name, stub) for name, stub in attachments_of(text).items() if stub.follows]
 
 
@@ -72,7 +72,7 @@ def _check(name: str, stub: Stub, headers: Mapping[str, str]) -> None:
 
 
 async def document_of(parts: PartReader, content_type: str) -> IncomingDocument:
-    """The document in the current part. Read it before the next part."""
+    """Return the document in the current part. Read it before the next part."""
     inner = boundary_of(content_type)
     if inner is None:
         return PlainDocument(await parts.body(LARGEST_DOCUMENT))
@@ -95,7 +95,7 @@ class Outgoing:
         self._start = opening(self._boundary) + head + document.text
 
     def headers(self) -> dict[str, str]:
-        """The headers of the request; the length is known beforehand."""
+        """Return the headers of the request; the length is known beforehand."""
         size = len(self._start) + len(closing(self._boundary))
         for head, _, length in self._following:
             size += len(separator(self._boundary)) + len(head) + length
@@ -106,7 +106,7 @@ class Outgoing:
         }
 
     async def body(self) -> AsyncGenerator[bytes, None]:
-        """The body. Raises `MultipartError` if an attachment has not the length it should have."""
+        """Yield the body. Raise `MultipartError` if an attachment does not have the length it should."""
         yield self._start
         contents = self._document.attachments()
         for head, name, length in self._following:

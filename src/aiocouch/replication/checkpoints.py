@@ -52,7 +52,7 @@ def _compare(source: Sequence[Mapping[str, Any]], target: Sequence[Mapping[str, 
 def new_log(
     session: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, with_totals: bool
 ) -> dict[str, Any]:
-    """Give the log after a session, to be written to both ends.
+    """Return the log after a session, to be written to both ends.
 
     `with_totals` repeats the numbers of the session on top, as CouchDB does where `doc_ids` are
     given.
@@ -69,7 +69,7 @@ def new_log(
 
 
 def is_same_log(written: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Whether a log that is there is the one we wanted to write, whose answer was lost."""
+    """Return whether a log that is there is the one we wanted to write, whose answer was lost."""
     return _without_names(written) == _without_names(found)
 
 

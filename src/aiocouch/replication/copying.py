@@ -57,12 +57,12 @@ class _Got:
         self._answered: Counter[str] = Counter()
 
     def begin(self) -> None:
-        """A try begins, which gives everything again."""
+        """Note that a try begins, which gives everything again."""
         self._streamed.clear()
         self._answered.clear()
 
     def take(self, found: Sequence[tuple[str, Fetched | str]]) -> list[bytes]:
-        """Give the texts to be written, of what was not written yet."""
+        """Return the texts to be written, of what was not written yet."""
         texts = []
         for doc_id, revision in found:
             self._answered[doc_id] += 1
@@ -82,7 +82,7 @@ class _Got:
         return sum(map(len, self._streamed.values()))
 
     def left(self, asked: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-        """Give what is to be streamed: attachments, what was not found, what was not answered."""
+        """Return what is to be streamed: attachments, what was not found, what was not answered."""
         every: dict[str, list[str]] = {}
         for doc_id, rev in asked:
             every.setdefault(doc_id, []).append(rev)
@@ -298,7 +298,7 @@ def _refusal(text: bytes, error: CouchDBError) -> Refused:
 
 
 def _is_of_the_document(error: CouchDBError) -> bool:
-    """Whether another document may be taken, as in CouchDB's replicator."""
+    """Return whether another document may be taken, as in CouchDB's replicator."""
     if error.status == 400:
         return (error.reason or "").startswith("Attachment name ")
     return error.status in _REFUSALS

@@ -76,7 +76,7 @@ class IncomingDocument(Protocol):
     text: bytes
 
     def attachments(self) -> AsyncGenerator[AsyncIterable[bytes], None]:
-        """The contents of those attachments that follow, in their order, as they are stored."""
+        """Return the contents of those attachments that follow, in their order, as they are stored."""
         ...
 
 
@@ -89,7 +89,7 @@ class Endpoint(Protocol):
         ...
 
     async def info(self) -> Mapping[str, Any]:
-        """Sizes and the like (`GET /{db}`)."""
+        """Return sizes and the like (`GET /{db}`)."""
         ...
 
     async def create(self, options: Mapping[str, Any]) -> None:
@@ -101,7 +101,7 @@ class Endpoint(Protocol):
         ...
 
     async def checkpoint(self, name: str) -> Mapping[str, Any]:
-        """The document `_local/name`, empty when there is none."""
+        """Return the document `_local/name`, empty when there is none."""
         ...
 
     async def save_checkpoint(self, name: str, document: Mapping[str, Any]) -> str | None:
@@ -109,32 +109,32 @@ class Endpoint(Protocol):
         ...
 
     async def filter_code(self, name: str) -> str:
-        """The code of a filter function, named `designdoc/filter`."""
+        """Return the code of a filter function, named `designdoc/filter`."""
         ...
 
     def changes(
         self, query: Mapping[str, Any], body: Mapping[str, Any] | None, *, patience: float
     ) -> AbstractAsyncContextManager[Page]:
-        """One page of changes. It is silent for no longer than `patience` seconds."""
+        """Return one page of changes. It is silent for no longer than `patience` seconds."""
         ...
 
     async def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Mapping[str, Missing]:
-        """Which revisions are missing here."""
+        """Return which revisions are missing here."""
         ...
 
     def bulk_get(
         self, wanted: Sequence[tuple[str, str]]
     ) -> AsyncGenerator[list[tuple[str, Fetched | str]], None]:
-        """Revisions with their histories, attachments as stubs, by document id; a str was not found.
+        """Return revisions with their histories, attachments as stubs, by document id; a str was not found.
 
-        Raises `NoBulkGetError`.
+        Raise `NoBulkGetError`.
         """
         ...
 
     def open_revs(
         self, doc_id: str, revs: Sequence[str], since: Sequence[str]
     ) -> AbstractAsyncContextManager[AsyncGenerator[IncomingDocument | str, None]]:
-        """Revisions with their histories and attachments, one after the other; a str was not found.
+        """Return revisions with their histories and attachments, one after the other; a str was not found.
 
         Of what the ancestors `since` have, only stubs come.
         """
@@ -155,5 +155,5 @@ class Page(Protocol):
     end: PageEnd
 
     async def rows(self) -> Sequence[Change]:
-        """Some more rows; none at the end, and then `end` is known."""
+        """Return some more rows; none at the end, and then `end` is known."""
         ...

@@ -48,7 +48,7 @@ class Choice:
 
 
 def replication_id(uuid: str, source: End, target: End, choice: Choice) -> str:
-    """Give the id, 32 hex digits. `uuid` is that of the server that replicates."""
+    """Return the id, 32 hex digits. `uuid` is that of the server that replicates."""
     terms = [uuid.encode(), _end(source), _end(target), *_chosen(choice)]
     if choice.winning_revs_only:
         terms.append(b"winning_revs_only")
@@ -68,7 +68,7 @@ def _end(end: End) -> tuple[Any, ...]:
 
 
 def _characters(text: str) -> str:
-    """Give the text as CouchDB has it in Erlang: each byte of UTF-8 is a character."""
+    """Return the text as CouchDB has it in Erlang: each byte of UTF-8 is a character."""
     return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
@@ -84,7 +84,7 @@ def _chosen(choice: Choice) -> list[Any]:
 
 
 def _trimmed(code: str) -> str:
-    """Give the code without spaces around it, which CouchDB takes from a single line only."""
+    """Return the code without spaces around it, which CouchDB takes from a single line only."""
     return _ONE_LINE.sub(r"\1", code, count=1)
 
 

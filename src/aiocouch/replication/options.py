@@ -49,7 +49,7 @@ class Options:
     on_refused: Callable[[Refused], None] = _ignore
 
     def query(self, since: Any, *, include_docs: bool, waits: bool) -> dict[str, Any]:
-        """The query of a request for changes, which `waits` for some if there are none."""
+        """Return the query of a request for changes, which `waits` for some if there are none."""
         query = {
             "style": "main_only" if self.winning_revs_only else "all_docs",
             "since": _text(since),
@@ -70,7 +70,7 @@ class Options:
         return query
 
     def body(self) -> Mapping[str, Any] | None:
-        """The body of a request for changes, None for a GET."""
+        """Return the body of a request for changes, None for a GET."""
         if self.doc_ids is not None:
             return {"doc_ids": list(self.doc_ids)}
         return None if self.selector is None else {"selector": self.selector}

@@ -39,7 +39,7 @@ class Patience:
     longest: float = 10.0
 
     def longest_pause(self, failures: int) -> float:
-        """How long the pause after so many failures in a row may be."""
+        """Return how long the pause after so many failures in a row may be."""
         return min(self.first * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.longest)
 
     async def wait(self, failures: int, error: BaseException) -> None:
@@ -65,7 +65,7 @@ DEFAULT_PATIENCE = Patience()
 
 
 def may_pass(error: BaseException) -> bool:
-    """Whether an error says nothing of what was asked, but of the moment."""
+    """Return whether an error says nothing of what was asked, but of the moment."""
     if isinstance(error, TransportError):
         return True
     if isinstance(error, UnexpectedAnswerError | MissingRevisionError):
@@ -76,7 +76,7 @@ def may_pass(error: BaseException) -> bool:
 
 
 def _asked_by(error: BaseException) -> float:
-    """The seconds that a server asks for, within reason."""
+    """Return the seconds that a server asks for, within reason."""
     if not isinstance(error, RemoteResponseError):
         return 0.0
     return min(seconds_asked(error.headers or {}), _LONGEST_ASKED)

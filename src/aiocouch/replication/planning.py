@@ -31,7 +31,7 @@ class Wanted(NamedTuple):
 
 
 def leaves_of(changes: Iterable[Change]) -> dict[str, list[str]]:
-    """The leaves by document id. A document that comes twice is asked for once."""
+    """Return the leaves by document id. A document that comes twice is asked for once."""
     leaves: dict[str, dict[str, None]] = {}
     for change in changes:
         leaves.setdefault(change.id, {}).update((leaf.rev, None) for leaf in change.changes)
@@ -39,7 +39,7 @@ def leaves_of(changes: Iterable[Change]) -> dict[str, list[str]]:
 
 
 def wanted_of(missing: Mapping[str, Missing]) -> dict[str, Wanted]:
-    """What the answer of `_revs_diff` makes us fetch."""
+    """Return what the answer of `_revs_diff` makes us fetch."""
     return {
         doc_id: Wanted(found.missing, youngest(found.possible_ancestors))
         for doc_id, found in missing.items()
@@ -48,24 +48,24 @@ def wanted_of(missing: Mapping[str, Missing]) -> dict[str, Wanted]:
 
 
 def youngest(revs: Sequence[str]) -> list[str]:
-    """Those revisions of the highest generations that fit into a URL."""
+    """Return those revisions of the highest generations that fit into a URL."""
     return sorted(revs, key=generation, reverse=True)[:MOST_ANCESTORS]
 
 
 def generation(rev: str) -> int:
-    """The number before the dash of a revision id, 0 where there is none."""
+    """Return the number before the dash of a revision id, 0 where there is none."""
     number = rev.partition("-")[0]
     return int(number) if number.isdecimal() else 0
 
 
 def groups(items: Iterable[T], size: int) -> list[list[T]]:
-    """The items in groups of a size, the last one of what is left."""
+    """Return the items in groups of a size, the last one of what is left."""
     everything = list(items)
     return [everything[at : at + size] for at in range(0, len(everything), size)]
 
 
 def by_size(texts: Iterable[bytes], most: int) -> list[list[bytes]]:
-    """The texts in groups that have `most` bytes at most, or are of one text."""
+    """Return the texts in groups that have `most` bytes at most, or are of one text."""
     parts: list[list[bytes]] = []
     size = most
     for text in texts:
@@ -92,7 +92,7 @@ class Forecast:
         self._since_fetched = 0
 
     def is_to_compare(self) -> bool:
-        """Whether to ask the target what it misses. If it is nearly everything, only now and then."""
+        """Return whether to ask the target what it misses. If it is nearly everything, only now and then."""
         self._since_asked += 1
         if self.missing < _ALMOST_ALL or self._since_asked >= _ASK_AGAIN:
             self._since_asked = 0
@@ -100,7 +100,7 @@ class Forecast:
         return False
 
     def is_to_bulk_get(self) -> bool:
-        """Whether to ask for documents in bulk: not if most have attachments, which come one by one."""
+        """Return whether to ask for documents in bulk: not if most have attachments, which come singly."""
         self._since_fetched += 1
         if self.attached < _HALF or self._since_fetched >= _ASK_AGAIN:
             self._since_fetched = 0
@@ -108,7 +108,7 @@ class Forecast:
         return False
 
     def is_to_include(self) -> bool:
-        """Whether the documents should come with the changes."""
+        """Return whether the documents should come with the changes."""
         return self.missing * self.whole >= _MOST
 
     def compared(self, checked: int, missing: int) -> None:
@@ -143,13 +143,13 @@ class InOrder:
         self._count = 0
 
     def begin(self, seq: Any) -> int:
-        """Note a batch; gives its number."""
+        """Note a batch; return its number."""
         self._count += 1
         self._open.append((self._count, seq))
         return self._count
 
     def end(self, number: int) -> Any:
-        """Note that a batch is done; gives the sequence that is reached now, None if that is as before."""
+        """Note that a batch is done; return the sequence that is reached now, None if that is as before."""
         self._ended.add(number)
         reached = None
         while self._open and self._open[0][0] in self._ended:

@@ -37,7 +37,7 @@ class Counts:
         return Counts(**{name: number - theirs[name] for name, number in self.for_log().items()})
 
     def for_log(self) -> dict[str, int]:
-        """Give the members of a session in a replication log."""
+        """Return the members of a session in a replication log."""
         return asdict(self)
 
 
@@ -51,12 +51,12 @@ class Progress:
     pending: int | None = None
 
     def places(self) -> dict[str, Any]:
-        """Give how far it has read the source, and how far it has copied."""
+        """Return how far it has read the source, and how far it has copied."""
         through = self.through_seq or "0"
         return {"source_seq": through, "through_seq": through}
 
     def info(self) -> dict[str, Any]:
-        """Give `info` as `_scheduler/docs` and `_replication_stats` show it."""
+        """Return `info` as `_scheduler/docs` and `_replication_stats` show it."""
         counts = self.counts
         return {
             "revisions_checked": counts.missing_checked,

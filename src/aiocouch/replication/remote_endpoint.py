@@ -73,13 +73,13 @@ class RemoteEndpoint:
         return f"{self._remote.url}{self._path}/"
 
     def has(self, path: str) -> bool:
-        """Whether a path of the server is that of the database, or below it."""
+        """Return whether a path of the server is that of the database, or below it."""
         return path == self._path or path.startswith(f"{self._path}/")
 
     # the database
 
     async def info(self) -> Mapping[str, Any]:
-        """Sizes and the like (`GET /{db}`)."""
+        """Return sizes and the like (`GET /{db}`)."""
         return self._object(await self._ask("GET", ""))
 
     async def create(self, options: Mapping[str, Any]) -> None:
@@ -104,14 +104,14 @@ class RemoteEndpoint:
     # documents that are not replicated
 
     async def checkpoint(self, name: str) -> Mapping[str, Any]:
-        """The document `_local/name` (`GET /{db}/_local/{docid}`)."""
+        """Return the document `_local/name` (`GET /{db}/_local/{docid}`)."""
         try:
             return self._object(await self._ask("GET", f"/_local/{quote_name(name)}"))
         except NotFoundError:
             return {}
 
     async def save_checkpoint(self, name: str, document: Mapping[str, Any]) -> str | None:
-        """Write `_local/name` (`PUT /{db}/_local/{docid}`). Raises `ConflictError`."""
+        """Write `_local/name` (`PUT /{db}/_local/{docid}`). Raise `ConflictError`."""
         path = f"/_local/{quote_name(name)}"
         try:
             answer = self._object(await self._ask("PUT", path, encode(dict(document))))
@@ -126,7 +126,7 @@ class RemoteEndpoint:
         return rev if isinstance(rev, str) else None
 
     async def filter_code(self, name: str) -> str:
-        """The code of a filter function (`GET /{db}/_design/{ddoc}`). Raises `NotFoundError`."""
+        """Return the code of a filter function (`GET /{db}/_design/{ddoc}`). Raise `NotFoundError`."""
         design, _, function = name.partition("/")
         path = f"/{quote_document_id(design_document_id(design))}"
         filters = self._object(await self._ask("GET", path)).get("filters")
@@ -141,7 +141,7 @@ class RemoteEndpoint:
     async def changes(
         self, query: Mapping[str, Any], body: Mapping[str, Any] | None, *, patience: float
     ) -> AsyncIterator[RemotePage]:
-        """One page of changes (`/{db}/_changes`)."""
+        """Yield one page of changes (`/{db}/_changes`)."""
         stream = self._remote.stream(
             "GET" if body is None else "POST",
             self._path + with_query("/_changes", query),
@@ -154,14 +154,14 @@ class RemoteEndpoint:
             yield RemotePage(stream)
 
     async def revs_diff(self, revs: Mapping[str, Sequence[str]]) -> Mapping[str, Missing]:
-        """Which revisions are missing here (`POST /{db}/_revs_diff`)."""
+        """Return which revisions are missing here (`POST /{db}/_revs_diff`)."""
         answer = await self._ask("POST", "/_revs_diff", _encode(revs))
         return self._decoded(_missing, answer)
 
     async def bulk_get(
         self, wanted: Sequence[tuple[str, str]]
     ) -> AsyncGenerator[list[tuple[str, Fetched | str]], None]:
-        """Revisions with their histories (`POST /{db}/_bulk_get`)."""
+        """Yield revisions with their histories (`POST /{db}/_bulk_get`)."""
         docs = [{"id": doc_id, "rev": rev} for doc_id, rev in wanted]
         path = f"{self._path}/_bulk_get?revs=true&latest=true"
         body = _encode({"docs": docs})
@@ -184,7 +184,7 @@ class RemoteEndpoint:
     async def open_revs(
         self, doc_id: str, revs: Sequence[str], since: Sequence[str]
     ) -> AsyncIterator[AsyncGenerator[IncomingDocument | str, None]]:
-        """Revisions with attachments (`GET /{db}/{docid}?open_revs=…`)."""
+        """Yield revisions with attachments (`GET /{db}/{docid}?open_revs=…`)."""
         query = {"open_revs": list(revs), "revs": True, "latest": True, "attachments": True}
         if since:
             query["atts_since"] = list(since)
@@ -264,7 +264,7 @@ class RemotePage:
         self.end = PageEnd(None, None)
 
     async def rows(self) -> Sequence[Change]:
-        """The next rows; none at the end. Raises `TruncatedError` when the page ends before that."""
+        """Return the next rows; none at the end. Raise `TruncatedError` when the page ends before that."""
         found = await self._stream.batch(_rows, deep_change)
         if not found:
             meta = self._stream.meta
@@ -287,7 +287,7 @@ async def _bulk_get_of(stream: Stream) -> AsyncIterator[None]:
 
 
 async def _beginning(stream: Stream) -> tuple[bytes, bool]:
-    """Some megabytes of an answer, and whether that is all of it."""
+    """Return some megabytes of an answer, and whether that is all of it."""
     pieces: list[bytes] = []
     size = 0
     while size < _AT_ONCE:
@@ -305,7 +305,7 @@ async def _pieces(stream: Stream) -> AsyncGenerator[bytes, None]:
 
 
 def _missing_rev(item: Mapping[str, msgspec.Raw]) -> str:
-    """The revision that a server says it has not; empty where it does not say which."""
+    """Return the revision that a server says it has not; empty where it does not say which."""
     named = item.get("missing")
     return "" if named is None else str(msgspec.json.decode(named))
 

@@ -140,7 +140,7 @@ class Replication:
         return self.run().__await__()
 
     async def __aiter__(self) -> AsyncGenerator[ReplicationProgress, None]:
-        """The progress, whenever it has changed."""
+        """Yield the progress, whenever it has changed."""
         running = asyncio.ensure_future(self.run())
         running.add_done_callback(lambda _: self._news.set())
         try:
@@ -209,7 +209,7 @@ class Replication:
         )
 
     async def _identify(self) -> str:
-        """The id that CouchDB would give. Fetches the code of the filter, as it does."""
+        """Return the id that CouchDB would give. Fetch the code of the filter, as it does."""
         options, (source, target) = self._options, self._ends()
         again = options.patience.again
         code = None
@@ -243,7 +243,7 @@ class Replication:
 
 
 def _read(given: Mapping[str, Any]) -> Options:
-    """The options, checked. Raises `InvalidTypeError` and `InvalidInputError`."""
+    """Return the options, checked. Raise `InvalidTypeError` and `InvalidInputError`."""
     known = ReplicationOptions.__annotations__
     for name in given:
         if name not in known:
@@ -255,10 +255,10 @@ def _read(given: Mapping[str, Any]) -> Options:
         raise InvalidInputError(f"one of {' and '.join(choosing)} chooses documents, not both")
     for name in ("batch_size", "window", "streams"):
         if not isinstance(kept.get(name, 1), int) or kept.get(name, 1) < 1:
-            raise InvalidInputError(f"{name}={kept[name]!r} is no number of one or more")
+            raise InvalidInputError(f"{name}={kept[name]!r} is not a number of one or more")
     for name in ("checkpoint_interval", "heartbeat"):
         if not kept.get(name, 1) > 0:
-            raise InvalidInputError(f"{name}={kept[name]!r} is no time in seconds")
+            raise InvalidInputError(f"{name}={kept[name]!r} is not a time in seconds")
     return Options(**_checked_choice(kept))
 
 
@@ -286,6 +286,6 @@ def _choice(options: Options, code: str | None) -> Choice:
 
 
 def _user(database: Database) -> str | None:
-    """The user as CouchDB names it in ids: that of basic authentication, which it does by itself."""
+    """Return the user as CouchDB names it in ids: that of basic authentication, which it does by itself."""
     given = database.remote.credentials
     return given.user if isinstance(given, BasicAuth) else None

@@ -67,7 +67,7 @@ _results = msgspec.json.Decoder(list[_BulkResult]).decode
 
 
 def glance(text: bytes) -> Fetched:
-    """Look at a document's text. Raises `msgspec.DecodeError` for what is no document."""
+    """Look at a document's text. Raise `msgspec.DecodeError` for what is not a document."""
     try:
         seen = _glance(text)
     except RecursionError:
@@ -82,7 +82,7 @@ def _deep_glance(text: bytes) -> Fetched:
 
 
 def whole_first(change: Change) -> Fetched | None:
-    """Give the only revision of a document, if the row of changes has all of it.
+    """Return the only revision of a document, if the row of changes has all of it.
 
     That is so where the document has one leaf, of the first generation, and no attachments: then its
     revision is its history.
@@ -98,14 +98,14 @@ def whole_first(change: Change) -> Fetched | None:
 
 
 def deep_change(row: bytes) -> Change:
-    """Give a row whose document is too deep for the decoder, without the document."""
+    """Return a row whose document is too deep for the decoder, without the document."""
     found = members(row)
     leaves = [Leaf(leaf["rev"]) for leaf in decode(found["changes"])]
     return Change(decode(found["id"]), leaves, decode(found.get("seq", b"null")))
 
 
 def attachments_of(text: bytes) -> dict[str, Stub]:
-    """Give the attachments of a document, in their order."""
+    """Return the attachments of a document, in their order."""
     try:
         return _attached(text).attachments
     except RecursionError:
@@ -113,7 +113,7 @@ def attachments_of(text: bytes) -> dict[str, Stub]:
 
 
 def bulk_answer(text: bytes) -> list[tuple[str, Fetched | str]]:
-    """Give the revisions of a whole `_bulk_get` answer by document id; a str is one not found."""
+    """Return the revisions of a whole `_bulk_get` answer by document id; a str is one not found."""
     try:
         return list(_revisions(_answer(text).results))
     except RecursionError:
@@ -121,7 +121,7 @@ def bulk_answer(text: bytes) -> list[tuple[str, Fetched | str]]:
 
 
 def bulk_results(text: bytes) -> list[tuple[str, Fetched | str]]:
-    """Give the revisions of some results of `_bulk_get`, as an array."""
+    """Return the revisions of some results of `_bulk_get`, as an array."""
     try:
         return list(_revisions(_results(text)))
     except RecursionError:

@@ -32,7 +32,7 @@ class Crew:
         return task
 
     async def until(self, task: asyncio.Task[Any]) -> None:
-        """Wait for the end of one of them; raises the error of any that has failed."""
+        """Wait for the end of one of them; raise the error of any that has failed."""
         while not task.done():
             working = [other for other in self._tasks if not other.done()]
             await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
@@ -41,7 +41,7 @@ class Crew:
 
 
 async def together(jobs: Iterable[Callable[[], Awaitable[Any]]]) -> None:
-    """Run jobs at the same time; raises the first error, as it was raised."""
+    """Run jobs at the same time; raise the first error, as it was raised."""
     waiting = list(jobs)
     if len(waiting) < 2:
         for job in waiting:

@@ -110,7 +110,7 @@ class Configuration:
     async def set(self, section: str, key: str, value: str, *, persist: bool = True) -> str:
         """Set a setting, and return what it was, "" if nothing (`PUT …/_config/{section}/{key}`).
 
-        Raises `InvalidTypeError` for a value that is not text, since CouchDB takes no other;
+        Raise `InvalidTypeError` for a value that is not text, since CouchDB takes no other;
         `ForbiddenError` for the few that must not be changed over HTTP.
         """
         if not isinstance(value, str):
@@ -120,7 +120,7 @@ class Configuration:
     async def delete(self, section: str, key: str, *, persist: bool = True) -> str:
         """Remove a setting, and return what it was (`DELETE …/_config/{section}/{key}`).
 
-        Its default comes back into force. Raises `NotFoundError` when it was not set.
+        Its default comes back into force. Raise `NotFoundError` when it was not set.
         """
         return await self._change("DELETE", section, key, None, persist)
 

@@ -91,7 +91,7 @@ class Replications:
     ) -> Document:
         """Let the server replicate, and go on after a restart (`PUT /_replicator/{id}`).
 
-        Deleting the document that is returned ends it. Raises `ConflictError` when there is one.
+        Deleting the document that is returned ends it. Raise `ConflictError` when there is one.
         """
         document = Document(
             Database(self._couchdb, database), id, _specification(source, target, options)
@@ -105,7 +105,7 @@ class Replications:
         return await self._remote.json("GET", path, into=JsonDict)
 
     async def job(self, id: str) -> JsonDict:
-        """Return one job (`GET /_scheduler/jobs/{id}`). Raises `NotFoundError`."""
+        """Return one job (`GET /_scheduler/jobs/{id}`). Raise `NotFoundError`."""
         path = f"/_scheduler/jobs/{quote_name(id, 'id of the job')}"
         return await self._remote.json("GET", path, into=JsonDict)
 
@@ -131,7 +131,7 @@ class Replications:
     async def doc(self, id: str, database: str = "_replicator") -> JsonDict:
         """Return `state` and `info` of one document (`GET /_scheduler/docs/{replicator_db}/{docid}`).
 
-        Raises `NotFoundError`, for a moment also after `create`: the server looks at it a little later.
+        Raise `NotFoundError`, for a moment also after `create`: the server looks at it a little later.
         """
         path = f"{_docs(database)}/{quote_name(id, 'document id')}"
         return await self._remote.json("GET", path, into=JsonDict)
@@ -147,9 +147,9 @@ class Replications:
     ) -> JsonDict:
         """Wait until a replication is over, and return its state (as `doc`).
 
-        Asked `every` so many seconds; each answer goes to `progress`. Raises `CouchDBError` with the
+        Asked `every` so many seconds; each answer goes to `progress`. Raise `CouchDBError` with the
         server's words when it has failed; `NotFoundError` when the server does not know it for
-        `patience` seconds. A crash is no end: the server tries again.
+        `patience` seconds. A crash is not the end: the server tries again.
         """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + patience

@@ -44,7 +44,7 @@ class Reshard:
         return found.jobs
 
     async def job(self, id: str) -> JsonDict:
-        """Return a job (`GET /_reshard/jobs/{jobid}`). Raises `NotFoundError`."""
+        """Return a job (`GET /_reshard/jobs/{jobid}`). Raise `NotFoundError`."""
         return await self._remote.json("GET", _path(id), into=JsonDict)
 
     async def split(

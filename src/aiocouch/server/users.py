@@ -31,7 +31,7 @@ class Users:
         return f"<{type(self).__name__} of {self.database!r}>"
 
     async def names(self) -> AsyncGenerator[str, None]:
-        """Give the names of all users (`GET /_users/_all_docs`)."""
+        """Yield the names of all users (`GET /_users/_all_docs`)."""
         ids = self.database.all_docs.ids(startkey=f'"{_PREFIX}"', endkey=f'"{_PREFIX}\ufff0"')
         async for id in ids:
             yield id.removeprefix(_PREFIX)
@@ -39,7 +39,7 @@ class Users:
     async def get(self, name: str) -> Document:
         """Return the document of a user (`GET /_users/org.couchdb.user:{name}`).
 
-        Raises `NotFoundError`, also for who may not see it.
+        Raise `NotFoundError`, also for who may not see it.
         """
         return await self.database.get(_id(name))
 
@@ -52,7 +52,7 @@ class Users:
     ) -> Document:
         """Create a user, with `data` beside name and roles (`PUT /_users/org.couchdb.user:{name}`).
 
-        The document that is returned has no password. Raises `ConflictError` when there is one of
+        The document that is returned has no password. Raise `ConflictError` when there is one of
         that name, `BadRequestError` for a password that the server's rules refuse.
         """
         own = {"name": name, "roles": _roles(roles), "type": "user"}
@@ -63,9 +63,9 @@ class Users:
         return user
 
     async def set_password(self, name: str, password: str) -> None:
-        """Give a user another password. Sessions that have begun end by it.
+        """Set another password for a user, which ends the sessions that have begun.
 
-        Raises `NotFoundError`; `ConflictError` when somebody changes the user meanwhile.
+        Raise `NotFoundError`; `ConflictError` when somebody changes the user meanwhile.
         """
         wanted = _password(password)
         user = await self.get(name)
@@ -73,14 +73,14 @@ class Users:
         await user.save()
 
     async def set_roles(self, name: str, roles: Iterable[str]) -> None:
-        """Give a user these roles and no others. Raises as `set_password`."""
+        """Set the roles of a user, all of them. Raise as `set_password`."""
         wanted = _roles(roles)
         user = await self.get(name)
         user["roles"] = wanted
         await user.save()
 
     async def delete(self, name: str) -> None:
-        """Delete a user. Raises as `set_password`."""
+        """Delete a user. Raise as `set_password`."""
         user = await self.get(name)
         await user.delete()
 

@@ -83,7 +83,7 @@ class Rule:
     met: Counter[SeenRequest] = field(default_factory=Counter, repr=False)
 
     def takes(self, request: SeenRequest) -> bool:
-        """Say whether the rule breaks this request, and count it."""
+        """Return whether the rule breaks this request, and count it."""
         if not self._is_for(request):
             return False
         if self.after:
@@ -116,8 +116,8 @@ class Faults:
     server's. Each method that makes a rule takes the keywords of :class:`Which`; of several rules
     for a request the oldest that is not used up wins.
 
-    :param server: the server behind the proxy, or its URL
-    :param seed: what decides where a rule has a ``chance`` or a ``range`` to draw from
+    ``server`` is the server behind the proxy, or its URL; ``seed`` decides where a rule has a
+    ``chance`` or a ``range`` to draw from.
     """
 
     def __init__(self, server: CouchDBServer | str, *, seed: int = 0) -> None:
@@ -171,8 +171,8 @@ class Faults:
     ) -> Rule:
         """Answer with this status; the server does not see the request.
 
-        :param headers: more header fields, such as ``{"Retry-After": "1"}``
-        :param body: the body, encoded as JSON; by default an error as CouchDB writes it
+        ``headers`` are more header fields, such as ``{"Retry-After": "1"}``; ``body`` is encoded as
+        JSON, and by default is an error as CouchDB writes it.
         """
         return self._add("answer", _canned(status, headers or {}, body), which)
 
@@ -199,16 +199,16 @@ class Faults:
     def stall(self, count: int | None = None, **which: Unpack[Which]) -> Rule:
         """Go silent and stay so, for as long as the program keeps the connection.
 
-        :param count: after how many bytes of the answer's body; None: at once, so that the server
-            does not see the request
+        It happens after ``count`` bytes of the answer's body; None is at once, so that the server
+        does not see the request.
         """
         return self._add("stall", _stall if count is None else _stalled_after(count), which)
 
     def cut(self, count: int | range, *, head: bool = False, **which: Unpack[Which]) -> Rule:
-        """Close the connection after that many bytes of the answer's body.
+        """Close the connection after ``count`` bytes of the answer's body.
 
-        :param count: how many, or a range from which each time another number is drawn
-        :param head: count from the first byte of the whole answer, its head included
+        From a range another number is drawn each time. With ``head`` the bytes are counted from the
+        first of the whole answer, its head included.
         """
         numbers = range(count, count + 1) if isinstance(count, int) else count
         chance = random.Random(f"{self.seed} {len(self._made)}")  # noqa: S311 - no secret
@@ -219,14 +219,14 @@ class Faults:
         return self._add("hush", _hush, which)
 
     def down(self, seconds: float, **which: Unpack[Which]) -> Rule:
-        """When the request comes, be down for some seconds, as :meth:`refusing` is.
+        """Be down for some seconds when the request comes, as :meth:`refusing` is.
 
         The server does not see the request.
         """
         return self._add("down", _down_for(seconds), which)
 
     def expire_cookies(self, **which: Unpack[Which]) -> Rule:
-        """When the request comes, let all sessions that have begun so far have expired.
+        """Let all sessions that have begun so far expire when the request comes.
 
         As with CouchDB, requests with such a cookie are then requests of nobody. New sessions can
         be begun.
@@ -529,7 +529,7 @@ def _cut_after(numbers: range, chance: random.Random, head: bool) -> _Fault:
 
 
 async def _whole(answer: Head, body: AsyncIterator[bytes], head: bool) -> AsyncIterator[bytes]:
-    """Give the pieces of a body; with `head`, that of the answer before them."""
+    """Yield the pieces of a body; with `head`, that of the answer before them."""
     if head:
         yield answer.encode()
     async for piece in body:

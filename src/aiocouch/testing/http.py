@@ -41,7 +41,7 @@ class Head:
         return int(self.first.split(" ", 2)[1])
 
     def get(self, name: str) -> str:
-        """Give the value of a field, or an empty text."""
+        """Return the value of a field, or an empty text."""
         return next((value for key, value in self.fields if key.lower() == name), "")
 
     def set(self, name: str, value: str) -> None:
@@ -51,7 +51,7 @@ class Head:
             self.fields.append((name, value))
 
     def encode(self) -> bytes:
-        """Give the head as bytes, with the empty line that ends it."""
+        """Return the head as bytes, with the empty line that ends it."""
         lines = [self.first, *(f"{name}: {value}" for name, value in self.fields), "", ""]
         return "\r\n".join(lines).encode("latin-1")
 
@@ -59,7 +59,7 @@ class Head:
 async def read_head(reader: asyncio.StreamReader, begun: bytes = b"") -> Head:
     """Read a head, of which ``begun`` has been read already.
 
-    Raises asyncio.IncompleteReadError when the connection ends before the head does.
+    Raise asyncio.IncompleteReadError when the connection ends before the head does.
     """
     text = (begun + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = text[:-4].split("\r\n")

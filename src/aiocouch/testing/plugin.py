@@ -1,4 +1,4 @@
-"""The pytest plugin under the name of old, for ``pytest_plugins = ["aiocouch.testing.plugin"]``.
+"""The pytest plugin under its older name, for ``pytest_plugins = ["aiocouch.testing.plugin"]``.
 
 pytest finds it by itself, but where plugins are loaded by name only.
 """

@@ -62,11 +62,9 @@ class BackgroundCouchDB:
     For tests and programs without an event loop, and for fixtures that outlive one. A context
     manager; entering gives a :class:`CouchDBServer` that answers already.
 
-    :param path: a folder that keeps the data, or None to keep them in memory
-    :param host: the address to listen on
-    :param port: the port to listen on, 0 for any free one
-    :param admin: name and password of the server admin
-    :param settings: sections of CouchDB's configuration
+    ``path`` is a folder that keeps the data, None keeps it in memory. The server listens on ``host``
+    and ``port``, 0 for any free one. ``admin`` is name and password of the server admin, and
+    ``settings`` are sections of CouchDB's configuration.
     """
 
     def __init__(

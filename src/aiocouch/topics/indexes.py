@@ -35,7 +35,7 @@ class Indexes:
         return (await self._remote.json("GET", path, into=IndexList)).indexes
 
     async def delete(self, design_doc: str, name: str, type: str = "json") -> None:
-        """Delete an index (`DELETE /{db}/_index/{ddoc}/{type}/{name}`). Raises `NotFoundError`."""
+        """Delete an index (`DELETE /{db}/_index/{ddoc}/{type}/{name}`). Raise `NotFoundError`."""
         ddoc = quote_name(design_doc.removeprefix("_design/"), "name of the design document")
         rest = f"{quote_name(type, 'type')}/{quote_name(name, 'name of the index')}"
         await self._remote.json("DELETE", f"{self._endpoint}/{ddoc}/{rest}", into=JsonDict)

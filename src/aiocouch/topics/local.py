@@ -39,18 +39,18 @@ class LocalDocuments:
         return LocalDocsView(self._database)
 
     async def ids(self) -> AsyncGenerator[str, None]:
-        """Give the ids of all, with `_local/` (`GET /{db}/_local_docs`)."""
+        """Yield the ids of all, with `_local/` (`GET /{db}/_local_docs`)."""
         async for id in self.all_docs.ids():
             yield id
 
     async def get(self, id: str) -> Document:
-        """Return a document (`GET /{db}/_local/{docid}`). Raises `NotFoundError`."""
+        """Return a document (`GET /{db}/_local/{docid}`). Raise `NotFoundError`."""
         return await self._database.get(_full(id))
 
     async def create(self, id: str, exists_ok: bool = False) -> Document:
         """Return a new document, not saved yet, or with `exists_ok` the one of that id.
 
-        Raises `ConflictError` when there is one, unless `exists_ok`.
+        Raise `ConflictError` when there is one, unless `exists_ok`.
         """
         return await self._database.create(_full(id), exists_ok)
 

@@ -33,7 +33,7 @@ class Maintenance:
     async def compact_views(self, design_doc: str) -> None:
         """Begin to compact the indexes of a design document (`POST /{db}/_compact/{ddoc}`).
 
-        Raises `NotFoundError` when there is none of that name.
+        Raise `NotFoundError` when there is none of that name.
         """
         name = quote_name(design_doc.removeprefix("_design/"), "name of the design document")
         await self._post(f"_compact/{name}")
@@ -45,7 +45,7 @@ class Maintenance:
     async def clean_search(self, *, nouveau: bool = False) -> None:
         """Remove the files of search indexes that no design document has.
 
-        `POST /{db}/_search_cleanup`, or `_nouveau_cleanup`. Raises `NotFoundError` where there is no
+        `POST /{db}/_search_cleanup`, or `_nouveau_cleanup`. Raise `NotFoundError` where there is no
         search service.
         """
         await self._post("_nouveau_cleanup" if nouveau else "_search_cleanup")

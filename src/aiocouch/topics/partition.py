@@ -53,7 +53,7 @@ class Partition:
         return view
 
     def view(self, design_doc: str, view: str) -> View:
-        """The rows of a view that come from the partition. Sends no request."""
+        """Return the rows of a view that come from the partition. Sends no request."""
         found = View(self.database, design_doc, view)
         found.endpoint = self.endpoint + found.endpoint.removeprefix(self.database.endpoint)
         return found
@@ -61,7 +61,7 @@ class Partition:
     def docs(
         self, ids: Iterable[str] | None = None, **params: Unpack[ViewOptions]
     ) -> AsyncGenerator[Document, None]:
-        """The documents of the partition, or some by their whole ids, as `Database.docs` gives them."""
+        """Return the documents of the partition, or some by their whole ids, as `Database.docs` does."""
         return self.all_docs.docs(ids, **params)
 
     def find(
@@ -70,7 +70,7 @@ class Partition:
         limit: int | None = None,
         **params: Unpack[FindOptions],
     ) -> AsyncGenerator[Document, None]:
-        """The documents of the partition that match (`POST /{db}/_partition/{partition}/_find`)."""
+        """Return the documents of the partition that match (`POST /{db}/_partition/{partition}/_find`)."""
         return found_documents(self.database, self.endpoint, selector, limit, params)
 
     async def explain(

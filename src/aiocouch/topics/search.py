@@ -22,8 +22,10 @@ __all__ = ["SearchIndex", "SearchOptions", "SearchPage"]
 
 
 class SearchOptions(TypedDict, total=False):
-    """Members of the body of a search. Those of groups and highlights are Clouseau's only,
-    `locale`, `top_n` and `update` Nouveau's."""
+    """Members of the body of a search.
+
+    Those of groups and highlights are Clouseau's only, `locale`, `top_n` and `update` Nouveau's.
+    """
 
     bookmark: str | None
     counts: Sequence[str] | None
@@ -124,7 +126,7 @@ class SearchIndex:
     async def page(self, query: str, **options: Unpack[SearchOptions]) -> SearchPage:
         """Return what a query finds: `limit` rows (25), from `bookmark` on.
 
-        `POST /{db}/_design/{ddoc}/_search/{index}`, or `_nouveau`. Raises `BadRequestError` for a query
+        `POST /{db}/_design/{ddoc}/_search/{index}`, or `_nouveau`. Raise `BadRequestError` for a query
         or an option that the service does not understand.
         """
         given = checked(options, _OPTIONS)
@@ -138,7 +140,7 @@ class SearchIndex:
     async def rows(
         self, query: str, **options: Unpack[SearchOptions]
     ) -> AsyncGenerator[JsonDict, None]:
-        """Give all rows that a query finds, page after page; `limit` is the size of a page.
+        """Yield all rows that a query finds, page after page; `limit` is the size of a page.
 
         Rows that come or go meanwhile may be missed or come twice, as the service pages by rank.
         """

@@ -48,12 +48,12 @@ _NO_ANSWER = (502, 503, 504)
 
 
 def waiting_time(attempt: int) -> float:
-    """Seconds before the next attempt: up to twice as long each time, by chance, that not all meet again."""
+    """Return the seconds before the next attempt, at random, up to twice as long each time."""
     return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))  # noqa: S311
 
 
 def _refusal(item: Item, row: BulkRow) -> BulkRow | None:
-    """The row, if it tells of an error. The revision of an equal change by another is a conflict."""
+    """Return the row, if it tells of an error. The revision of an equal change by another is a conflict."""
     if "error" in row:
         return row
     is_ours = item.made is None or item.made.take(row.get("rev"))
@@ -80,7 +80,7 @@ class Carrier:
     async def carry_out(self, portion: Portion) -> None:
         """Write all items of the portion, and put their outcomes in their places.
 
-        Raises `ConflictError`, when all is written, if that is what conflicts are to do.
+        Raise `ConflictError`, when all is written, if that is what conflicts are to do.
         """
         conflicts = await self._write(portion, dict(enumerate(portion.items)))
         for attempt in range(1, self._attempts):
@@ -95,7 +95,7 @@ class Carrier:
             raise self._conflict(portion.items[next(iter(open_ones))], len(open_ones))
 
     async def _write(self, portion: Portion, todo: dict[int, Item]) -> dict[int, BulkRow]:
-        """Write items. Gives the rows of those that have met a conflict."""
+        """Write items. Return the rows of those that have met a conflict."""
         conflicts: dict[int, BulkRow] = {}
         for at in [at for at, item in todo.items() if item.text is None]:
             item = todo.pop(at)
@@ -149,7 +149,7 @@ class Carrier:
         return await self._settled(texts)
 
     async def _settled(self, texts: list[bytes]) -> list[BulkRow]:
-        """The rows of documents some of which may be written already."""
+        """Return the rows of documents some of which may be written already."""
         settle = WriteTogether(self._database.endpoint, texts)
         answer = await settle(self._ask)
         rows: list[BulkRow] = [] if answer is None else answer.json()
@@ -192,7 +192,7 @@ class Carrier:
     async def _decided(
         self, portion: Portion, conflicts: Mapping[int, BulkRow], attempt: int
     ) -> dict[int, Item]:
-        """What is to be written in place of items that have met a conflict; the others are skipped."""
+        """Return what is to be written in place of items that have met a conflict; the others are skipped."""
         how = self._on_conflict
         if how in ("report", "raise"):
             return {}
@@ -212,12 +212,12 @@ class Carrier:
         return todo
 
     async def _theirs(self, ids: list[str]) -> dict[str, Document]:
-        """What the server has, new documents where it has nothing."""
+        """Return what the server has, new documents where it has nothing."""
         docs = self._database.all_docs.docs(ids, True, None, True)
         return {doc.full_id: doc async for doc in docs}
 
     async def _made(self, item: Item, theirs: Document) -> Item | None:
-        """The item in place of one that has met a conflict with `theirs`; None: theirs stays."""
+        """Return the item in place of one that has met a conflict with `theirs`; None: theirs stays."""
         how, content = self._on_conflict, item.doc
         if callable(how):
             mine = decode(content) if isinstance(content, str | bytes) else content

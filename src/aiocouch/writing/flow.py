@@ -56,7 +56,7 @@ class Portion:
         self.size += len(item.text or b"")
 
     def left(self) -> Iterator[WriteOutcome]:
-        """What has not been handed out, with what is known about it."""
+        """Yield what has not been handed out, with what is known about it."""
         sent = self.task is not None
         refused = self.error is not None and not _is_unclear(self.error)
         for item, outcome in zip(self.items, self.outcomes, strict=True):
@@ -67,7 +67,7 @@ class Portion:
                 yield WriteOutcome(item.doc, item.id, state)
 
     def hand_out(self) -> Iterator[WriteOutcome]:
-        """The outcomes that are known, each forgotten here before the loop has it."""
+        """Yield the outcomes that are known, each forgotten here before the loop has it."""
         for at, outcome in enumerate(self.outcomes):
             if outcome is not None:
                 self.outcomes[at], self.items[at] = None, _HANDED_OUT
@@ -78,7 +78,7 @@ _HANDED_OUT: Any = object()
 
 
 def _is_unclear(error: Exception) -> bool:
-    """Whether the server may have done what it was asked for. 412 comes when some is done already."""
+    """Return whether the server may have done what it was asked for. 412 comes when some is done already."""
     if not isinstance(error, CouchDBError):
         return False  # of a function for conflicts
     refused = error.status is not None and 400 <= error.status < 500 and error.status != 412
@@ -114,7 +114,7 @@ class Flow:
         self._room = asyncio.Event()  # for the pump: a place is free, or an id
 
     async def outcomes(self) -> AsyncGenerator[WriteOutcome, None]:
-        """What became of each document. Raises, in the end, what has ended the stream."""
+        """Yield what became of each document. Raise, at the end, what has ended the stream."""
         self._pump = asyncio.get_running_loop().create_task(self._read())
         try:
             while (portion := await self._next()) is not None:
@@ -182,7 +182,7 @@ class Flow:
             self._timer = loop.call_later(limits.delay, self._time_is_up)
 
     async def _wait_for(self, item: Item) -> None:
-        """Two edits of one document keep their order: the second waits until the first is done."""
+        """Wait until an edit of the same document is done, so that the two keep their order."""
         self._held = item
         if self._gathered.items:
             await self._send()
@@ -244,7 +244,7 @@ class Flow:
             self._error = error
 
     async def _next(self) -> Portion | None:
-        """The next portion that is done, None at the end."""
+        """Return the next portion that is done, None at the end."""
         while True:
             for portion in self._portions:
                 if portion.is_done:

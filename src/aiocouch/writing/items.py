@@ -65,9 +65,9 @@ class Items:
         self._new_id = new_id
 
     def of(self, doc: Given, number: int) -> Item:
-        """The item of the document with that number in the stream, from 1.
+        """Return the item of the document with that number in the stream, from 1.
 
-        Raises `InvalidTypeError` or `InvalidInputError`, which names the number.
+        Raise `InvalidTypeError` or `InvalidInputError`, which names the number.
         """
         try:
             if type(doc) is dict:
@@ -108,7 +108,7 @@ class Items:
             text = doc.encode() if isinstance(doc, str) else doc
             id = _IDENTITY.decode(text).id
         except (*DECODE_ERRORS, UnicodeEncodeError) as error:
-            raise InvalidInputError(f"the text is no document: {error}") from None
+            raise InvalidInputError(f"the text is not a document: {error}") from None
         text = text.strip()
         if id is None:
             return self._with_new_id(doc, b"{" + text[1:].lstrip())
@@ -116,7 +116,7 @@ class Items:
         return Item(doc, id, text)
 
     def over(self, item: Item, content: Given, theirs: Document) -> Item:
-        """The item that puts `content` in the place of `theirs`, which may not exist."""
+        """Return the item that puts `content` in the place of `theirs`, which may not exist."""
         if isinstance(content, Document):
             if content is not theirs:
                 _set_revision(content, theirs.rev)
@@ -130,7 +130,7 @@ class Items:
 
 
 def plain_of(doc: Given) -> dict[str, Any]:
-    """The content as a dict of its own."""
+    """Return the content as a dict of its own."""
     content = decode(doc) if isinstance(doc, str | bytes) else doc
     return dict(content)
 

@@ -25,7 +25,7 @@ class Made:
         self._revs: set[str | None] = set()
 
     def take(self, rev: str | None) -> bool:
-        """Whether the revision is the caller's: nobody else has taken it."""
+        """Return whether the revision is the caller's: nobody else has taken it."""
         is_new = rev not in self._revs
         self._revs.add(rev)
         return is_new
@@ -36,7 +36,7 @@ _MADE: WeakValueDictionary[tuple[str, str, str], Made] = WeakValueDictionary()
 
 
 def made_of(database: Database, id: str) -> Made:
-    """What calls have made of a document, as long as one of them holds it."""
+    """Return what calls have made of a document, as long as one of them holds it."""
     key = database.remote.url, database.endpoint, id
     made = _MADE.get(key)
     if made is None:

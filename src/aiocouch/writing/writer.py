@@ -95,7 +95,7 @@ class BulkWriter:
         return f"<{type(self).__name__} of {self.database!r}: {self.progress}>"
 
     async def __aiter__(self) -> AsyncGenerator[WriteOutcome, None]:
-        """What became of each document. Raises `InvalidInputError` the second time."""
+        """Yield what became of each document. Raise `InvalidInputError` the second time."""
         if self._begun:
             raise InvalidInputError(f"{self!r} was begun already: a stream can be written once")
         self._begun = True

@@ -36,7 +36,7 @@ async def test_an_answer_becomes_what_was_asked_for() -> None:
         (b"[]", Written, "Expected `object`, got `array`"),
         (b"{}", Written, "missing required field `id`"),
         (b'{"id":"a","rev":2}', Written, r"Expected `str`, got `int` - at `\$.rev`"),
-        (b'{"id":', Written, "no JSON but application/json"),
+        (b'{"id":', Written, "not JSON but application/json"),
         (b"[" * 5000, list[Any], "nested deeper"),
     ],
 )

@@ -1,8 +1,8 @@
-"""The regular expressions of `$regex`, which CouchDB gives to PCRE, as Python's `re` takes them.
+r"""The regular expressions of `$regex`, which CouchDB gives to PCRE, as Python's `re` takes them.
 
 They work on the bytes of UTF-8 as there: `.` is one byte of `é`. What PCRE writes differently is
-rewritten: `\\z`, `\\Z`, `\\h`, `\\R`, `\\Q…\\E`, `\\x{41}`, `(?<name>…)`, options in the middle
-`a(?i)b`, classes `[[:alpha:]]`, `\\p{L}`. What Python cannot do (recursion, `\\K`, verbs) is refused.
+rewritten: `\z`, `\Z`, `\h`, `\R`, `\Q…\E`, `\x{41}`, `(?<name>…)`, options in the middle
+`a(?i)b`, classes `[[:alpha:]]`, `\p{L}`. What Python cannot do (recursion, `\K`, verbs) is refused.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def first_member(selector: Selector) -> tuple[str, Any]:
 
 
 def parse_field(field: str) -> Sequence[str]:
-    """Split a field name at its dots; `\\.` is a dot in a name."""
+    r"""Split a field name at its dots; `\.` is a dot in a name."""
     parts = _split(field) if "\\" in field else field.split(".")
     if "" in parts:
         raise CouchError(400, "invalid_field_name", f"Invalid field name: {field}")

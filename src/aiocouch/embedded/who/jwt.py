@@ -42,7 +42,7 @@ class InvalidTokenError(ValueError):
 
 
 class ExpiredTokenError(ValueError):
-    """A genuine token outside of its time, or without a user (status 401)."""
+    """A genuine token outside its time, or without a user (status 401)."""
 
 
 class MissingClaimError(ValueError):

@@ -26,8 +26,10 @@ _MOST_KEYS = 100
 
 
 class NameRange(msgspec.Struct, frozen=True):
-    """Which names are wanted. A bound is a rank and a name: other types of JSON than strings
-    stand before (0) or behind (2) all names.
+    """Which names are wanted.
+
+    A bound is a rank and a name: other types of JSON than strings stand before (0) or after (2)
+    all names.
     """
 
     start: tuple[int, str] | None
