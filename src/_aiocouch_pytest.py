@@ -32,7 +32,7 @@ _SETTINGS = {"chttpd_auth": {"iterations": "10"}}
 def pytest_load_initial_conftests(
     parser: pytest.Parser, args: list[str]
 ) -> Generator[None, object, None]:
-    """Add ``--couchdb-url`` behind the options of everybody else, whose name it may be."""
+    """Add ``--couchdb-url`` after the options of everybody else, whose name it may be."""
     yield
     add_option(parser, args)
 

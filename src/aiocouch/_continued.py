@@ -1,4 +1,4 @@
-"""Rows that are read while they come, and go on behind the last one when they break off."""
+"""Rows that are read while they come, and go on after the last one when they break off."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Continued(Generic[T]):
         wait, options = policy.wait(self._breaks, error), self._left.rest()
         if wait is None or options is None:
             raise error
-        LOGGER.warning("%s; it goes on behind the last row in %.2f seconds", error, wait)
+        LOGGER.warning("%s; it goes on after the last row in %.2f seconds", error, wait)
         await self._stream.close()
         await asyncio.sleep(wait)
         self._stream = self._ask(options)

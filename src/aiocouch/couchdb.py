@@ -73,7 +73,7 @@ class CouchDB(Discreet):
     is the value of an `AuthSession` cookie; `auth` is any other way to say who we are, such as
     `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
     (`aiocouch.auth.tls`). `retry` says what is tried again after a failure that may pass; with None
-    nothing is. Rows that break off go on behind the last one, unless `resume` is False. `hooks` are told
+    nothing is. Rows that break off go on after the last one, unless `resume` is False. `hooks` are told
     of each request (`aiocouch.hooks`). Bodies of more bytes than `gzip_above` are compressed, if that
     pays and the server takes it. `max_size` is how many bytes a row, a document, or an answer that is
     held whole may have, decompressed; None: any number. All else goes to `aiohttp.ClientSession`, such

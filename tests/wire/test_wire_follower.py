@@ -168,7 +168,7 @@ async def test_a_silent_connection_is_dead(
         events = await until_not_found(follow(base, heartbeat=1))  # five seconds at least
     assert sequences(events) == ["1-x", "2-x"]
     assert feeds.asked[1]["since"] == "1-x"
-    assert "behind the sequence 1-x" in caplog.text
+    assert "after the sequence 1-x" in caplog.text
 
 
 async def test_now_is_a_sequence_and_in_the_checkpoint_before_the_first_event(

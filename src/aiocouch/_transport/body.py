@@ -21,10 +21,10 @@ _LATER = 1.0  # seconds: aiohttp's own limit comes first, for its words are bett
 
 
 class ResponseBody:
-    """The bytes behind the head of an answer. `close` it.
+    """The bytes after the head of an answer. `close` it.
 
     While its reader is away, and others wait for a connection, it is read on into a `Spool`, from
-    where the reader then gets it. An error that happens meanwhile is raised behind what came before.
+    where the reader then gets it. An error that happens meanwhile is raised after what came before.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ResponseBody:
             transport.resume_reading()
 
     def cut(self, error: Exception) -> None:
-        """End the request where it is, and raise the error behind what has been read."""
+        """End the request where it is, and raise the error after what has been read."""
         if self._cut is None:
             self._cut = error
             self.response.close()

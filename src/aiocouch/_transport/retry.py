@@ -131,7 +131,7 @@ def _end(waiting: asyncio.Future[None]) -> None:
 
 
 class _Tries:
-    """The tries of one request behind the first one."""
+    """The tries of one request after the first one."""
 
     def __init__(
         self, next: Step, policy: RetryPolicy, budget: Budget, pauses: _Pauses, request: Request

@@ -160,7 +160,7 @@ class Stream:
 
         `rescue` gets the text of a row that is nested deeper than the decoder goes, and makes a row
         of it or raises `TooDeepError`. Raise `TruncatedError` when the body ends before the list
-        does, `UnexpectedAnswerError` for a row that was not rescued, behind the rows before it.
+        does, `UnexpectedAnswerError` for a row that was not rescued, after the rows before it.
         """
         self._raise_too_deep()
         text, size = b"", 0
@@ -187,7 +187,7 @@ class Stream:
             self._broken(error, error.answer)
         self.meta = self._rows.meta
         if "error" in self.meta:
-            self._broken(BrokenBodyError("an error behind the rows"), self.meta)
+            self._broken(BrokenBodyError("an error after the rows"), self.meta)
         return []
 
     async def lines(self) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Names as path segments. Ids are data: whatever is in one, it stays one segment.
 
 `/` and `+` and `%` are encoded, `.` and `..` become `%2E` and `%2E%2E` so that nobody on the way
-resolves them into another path. `_design/…` and `_local/…` keep the slash behind the prefix.
+resolves them into another path. `_design/…` and `_local/…` keep the slash after the prefix.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def quote_name(name: str, what: str = "name") -> str:
 
 
 def quote_document_id(doc_id: str) -> str:
-    """Return the path of a document below its database: one segment, or two behind `_design`, `_local`."""
+    """Return the path of a document below its database: one segment, or two after `_design`, `_local`."""
     if isinstance(doc_id, str) and doc_id.startswith(_PREFIXES):
         prefix, _, rest = doc_id.partition("/")
-        return f"{prefix}/{quote_name(rest, f'document id behind {prefix}/')}"
+        return f"{prefix}/{quote_name(rest, f'document id after {prefix}/')}"
     return quote_name(doc_id, "document id")
 
 

@@ -40,7 +40,7 @@ class Inflater:
         while chunk:
             if self._inflater is None or self.is_whole:
                 if self.is_whole and not (self._is_gzip and chunk.startswith(_GZIP_BEGINS)):
-                    return  # what stands behind the end is nothing
+                    return  # what comes after the end is nothing
                 self._inflater = self._begun(chunk)
             yield from self._pieces(self._inflater, chunk)
             chunk = self._inflater.unused_data

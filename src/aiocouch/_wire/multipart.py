@@ -130,7 +130,7 @@ class MultipartParser:
         if end < 0:
             return self._need_more("a boundary line")
         if self._buffer[:end].strip():
-            raise MultipartError("there is text behind a boundary")
+            raise MultipartError("there is text after a boundary")
         del self._buffer[: end + 1]
         self._state = _State.HEADERS
         return True

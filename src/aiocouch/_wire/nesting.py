@@ -38,7 +38,7 @@ class _Reader:
     """Puts a value together from its tokens.
 
     `_wants` says what may come: a value, a value or the end of an array (`]`), a name, a name or
-    the end of an object (`}`), a colon, or what stands behind a value (`,`).
+    the end of an object (`}`), a colon, or what comes after a value (`,`).
     """
 
     def __init__(self, scalar: Callable[[bytes], Any]) -> None:
@@ -55,7 +55,7 @@ class _Reader:
             self._expect(",")
             self._wants = "name" if isinstance(self._open[-1], dict) else "value"
             if len(self._open) == 1:
-                raise ValueError("a comma behind all")
+                raise ValueError("a comma after everything")
         elif token == b":":
             self._expect(":")
             self._wants = "value"

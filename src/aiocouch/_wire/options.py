@@ -70,7 +70,7 @@ def json_keys(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_query(path: str, options: Mapping[str, Any]) -> str:
-    """Return the path with the options behind it: None is left out, str goes as it is, the rest as JSON."""
+    """Return the path with the options after it: None is left out, str goes as it is, the rest as JSON."""
     pairs = [
         f"{_quote(name)}={_quote(_text(value))}"
         for name, value in options.items()

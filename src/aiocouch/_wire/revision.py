@@ -1,7 +1,7 @@
 r"""Revisions: how they are written, and how CouchDB computes them.
 
 A revision is a generation (1, 2, …) and a hash. In here it is a `Rev`, the tuple
-`(generation, hash)` with the hash as bytes: the 16 bytes behind CouchDB's 32 hex digits, or the
+`(generation, hash)` with the hash as bytes: the 16 bytes of CouchDB's 32 hex digits, or the
 bytes of any other text that a replicator may send. Tuples and bytes compare as CouchDB compares.
 
     parse_revision("2-7051cbe5c8faecd085a3fa619e6e6337")  # (2, b"pQ\xcb…"), ValueError if bad
@@ -80,7 +80,7 @@ def check_generation(number: int) -> int:
 
 
 def parse_hash(generation: int, digest: bytes) -> bytes:
-    """Read what stands behind the dash, or is a member of `_revisions.ids`.
+    """Read what comes after the dash, or is a member of `_revisions.ids`.
 
     Raise ValueError for 32 bytes that are not hex digits; generation 0 takes them as they are.
     """

@@ -232,7 +232,7 @@ def _decoded_id(text: bytes) -> Any:
 
 
 def error_at_end(text: bytes) -> dict[str, Any] | None:
-    """Return the error object that a server writes behind the rows when it cannot go on, if there is one."""
+    """Return the error object that a server writes after the rows when it cannot go on, if there is one."""
     try:
         answer = decode(text.strip(_SPACE + b"]").rpartition(b"\n")[2])
     except DECODE_ERRORS:

@@ -90,11 +90,11 @@ class _Progress:
 class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
     """The events of one `_changes` request, an async iterator.
 
-    `last_sequence` is where a next feed goes on: behind the last event that was handled, which is one
-    whose next was asked for, and behind the closing line once the feed has ended. `pending` is the
+    `last_sequence` is where a next feed goes on: after the last event that was handled, which is one
+    whose next was asked for, and after the closing line once the feed has ended. `pending` is the
     number of events that the server held back, None until then.
 
-    Leaving a loop over it ends the request. Another loop over the same feed goes on behind the last
+    Leaving a loop over it ends the request. Another loop over the same feed goes on after the last
     event, by a new request. A feed that waits raises `NotFoundError` when its database is deleted,
     `TruncatedError` when it is cut or silent for too long: when three heartbeats are missing, or 30
     seconds after its `timeout`.
@@ -198,7 +198,7 @@ async def _follow(progress: _Progress) -> _Events:
 
 
 async def sequence_now(database: Database) -> str:
-    """Return the sequence of now, behind which nothing is lost that happens later (`GET /{db}/_changes`)."""
+    """Return the sequence of now, after which nothing is lost that happens later (`GET /{db}/_changes`)."""
     path = f"{database.endpoint}/_changes?since=now&limit=1"
     return str((await database.remote.json("GET", path, into=_Now)).last_seq)
 

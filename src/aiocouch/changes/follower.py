@@ -145,7 +145,7 @@ class _State:
         return None if self.ledger is None else self.ledger.sequence
 
     async def begin(self) -> tuple[Ledger, RowReader]:
-        """Go on behind what is acknowledged, here or in the checkpoint."""
+        """Go on after what is acknowledged, here or in the checkpoint."""
         sequence = self.sequence()
         if self.ledger is None:
             sequence = await self.keeper.load()
@@ -168,7 +168,7 @@ class _State:
 class Follower(Generic[E]):
     """The events of a feed for as long as you like: `async for event in follower`.
 
-    It connects again when the connection breaks, or three heartbeats are missing, and goes on behind the
+    It connects again when the connection breaks, or three heartbeats are missing, and goes on after the
     last event. Each event comes at least once: it comes again after a restart unless it was acknowledged,
     which it is when the next one is asked for, or with `explicit_acks` by its `ack()`. What is
     acknowledged without a gap goes into the checkpoint. Rows that a cluster sends again come once, as
@@ -176,7 +176,7 @@ class Follower(Generic[E]):
 
     The loop ends by `stop()`, or by an error: what the server refuses, such as `UnauthorizedError`,
     `ForbiddenError`, or `NotFoundError` when the database is deleted. An event whose loop is left is not
-    acknowledged. Another loop over the same follower goes on behind what is. Use it with `async with`, so
+    acknowledged. Another loop over the same follower goes on after what is. Use it with `async with`, so
     that the last checkpoint is written when it is left.
     """
 
@@ -254,7 +254,7 @@ class Follower(Generic[E]):
 
     @property
     def unacknowledged(self) -> int:
-        """How many events came and are not acknowledged, or stand behind one that is not."""
+        """How many events came and are not acknowledged, or come after one that is not."""
         ledger = self._state.ledger
         return 0 if ledger is None else ledger.outstanding
 

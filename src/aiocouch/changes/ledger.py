@@ -16,7 +16,7 @@ __all__ = ["Ledger"]
 class _Batch(NamedTuple):
     end: int  # the place of its last row
     rows: list[JsonDict]
-    closing: Any  # a sequence behind the rows, or None
+    closing: Any  # a sequence after the rows, or None
     time: float
 
 
@@ -58,7 +58,7 @@ class Ledger:
         return before
 
     def close(self, sequence: str) -> None:
-        """Take note of a sequence that stands behind all rows."""
+        """Take note of a sequence that comes after all rows."""
         self._batches.append(_Batch(self.received, [], sequence, 0))
 
     def _forget(self) -> None:

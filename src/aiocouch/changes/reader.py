@@ -46,7 +46,7 @@ class Followed:
 
 
 class RowReader:
-    """Reads the rows behind a sequence, connects again when that breaks, and goes on behind the last.
+    """Reads the rows after a sequence, connects again when that breaks, and goes on after the last.
 
     `at_end` gets the sequence of a closing line. Raises what `Patience` does not wait for.
     """
@@ -192,7 +192,7 @@ class RowReader:
         seconds = self._followed.patience.wait(error)
         self.breaks += 1
         LOGGER.warning(
-            "the feed %s broke: %s; it goes on in %.1f seconds behind the sequence %s",
+            "the feed %s broke: %s; it goes on in %.1f seconds after the sequence %s",
             *(self._followed.path, error, seconds, self.sequence),
         )
         if self._followed.at_break is not None:

@@ -57,7 +57,7 @@ class DocumentOfParts:
 
 
 def following(text: bytes) -> list[tuple[str, Stub]]:
-    """Return the attachments that are sent behind the text of a document."""
+    """Return the attachments that are sent after the text of a document."""
     return [(name, stub) for name, stub in attachments_of(text).items() if stub.follows]
 
 

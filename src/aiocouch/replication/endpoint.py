@@ -31,7 +31,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class PageEnd(NamedTuple):
-    """What stands behind the rows of a page. Sequences are the source's own."""
+    """What comes after the rows of a page. Sequences are the source's own."""
 
     last_seq: Any
     pending: int | None

@@ -24,7 +24,7 @@ class Options:
 
     `window` is the number of batches of `batch_size` changes that are under way at once, `streams` that
     of documents with attachments. `include_docs` lets documents come with the changes where that is all
-    there is of them. `record_skipped` notes sequences behind which a filter let nothing through.
+    there is of them. `record_skipped` notes sequences after which a filter let nothing through.
     """
 
     continuous: bool = False

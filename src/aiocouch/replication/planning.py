@@ -134,7 +134,7 @@ def _blend(before: float, latest: float) -> float:
 class InOrder:
     """Batches that end in any order, and how far all of them have ended.
 
-    `begin` each with the sequence behind it (None: it has none), `end` it by the number that this gave.
+    `begin` each with the sequence after it (None: it has none), `end` it by the number that this gave.
     """
 
     def __init__(self) -> None:

@@ -257,7 +257,7 @@ _json_object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class RemotePage:
-    """A page of changes while it comes. `end` is known behind the last row."""
+    """A page of changes while it comes. `end` is known after the last row."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream

@@ -173,7 +173,7 @@ class Session:
             since = await self._options.patience.again(partial(self._page, since, batches))
 
     async def _page(self, since: Any, batches: asyncio.Queue[tuple[int, Sequence[Change]]]) -> Any:
-        """Hand on the changes behind a sequence; give where the next ones begin, None at the end."""
+        """Hand on the changes after a sequence; return where the next ones begin, None at the end."""
         options = self._options
         include_docs = options.include_docs and self._forecast.is_to_include()
         waits = options.continuous and self._has_caught_up

@@ -93,7 +93,7 @@ def _read_special(
     has_path = False
     for name in special:
         if name == "_rev":
-            # behind `_revisions` it says nothing new
+            # after `_revisions` it says nothing new
             if not has_path:
                 edit.revs = (read_rev(value[name]),)
         elif name == "_id":

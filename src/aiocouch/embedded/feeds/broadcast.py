@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("aiocouch.embedded")
 
 _Place = tuple[int, "Hashable"]
-"""The sequence behind which a follower waits, and the key of its feed."""
+"""The sequence after which a follower waits, and the key of its feed."""
 
 _AT_ONCE = 50
 """Followers that are served before others in the event loop get their turn."""

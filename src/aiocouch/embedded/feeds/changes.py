@@ -177,7 +177,7 @@ async def walk(
 
 
 def _begin(feed: Feed, cursor: Cursor, until: int) -> int:
-    """Return the sequence behind which a pass looks for changes."""
+    """Return the sequence after which a pass looks for changes."""
     cursor.seen = until
     if not feed.descending:
         return cursor.last

@@ -117,7 +117,7 @@ def _would_cover(index: JsonIndex, options: FindOptions) -> bool | None:
 
 
 def _verdicts(plan: Plan) -> dict[JsonIndex, _Verdict]:
-    """Group the others by why they lost; each group ranks behind the next."""
+    """Group the others by why they lost; each group ranks after the next."""
     of_type = [each.index for each in plan.ranked]
     groups = [
         (_without(plan.filtered, of_type), True, "unfavored_type"),

@@ -119,7 +119,7 @@ def _places(ranges: Sequence[ValueRange], options: FindOptions) -> tuple[Place, 
 
 
 def _end(key: Sequence[Any]) -> bytes:
-    """Return the place behind all arrays that begin so; the key ends with MAX."""
+    """Return the place after all arrays that begin so; the key ends with MAX."""
     return sort_key(list(key[:-1]))[:-1] + MAX.key
 
 

@@ -176,7 +176,7 @@ def are_there(connection: sqlite3.Connection, blobs: Iterable[int]) -> bool:
 
 
 def read_chunk(connection: sqlite3.Connection, blob: int, number: int) -> bytes:
-    """Return one chunk of content, b"" behind its end."""
+    """Return one chunk of content, b"" after its end."""
     row = connection.execute(
         "SELECT data FROM attachment_chunks WHERE id = ?", (blob * _SPAN + number,)
     ).fetchone()

@@ -27,7 +27,7 @@ class Span(msgspec.Struct, frozen=True):
     high_open: bool = False
 
     def after(self, doc_id: str) -> Span:
-        """Return what is left of the range behind an id, in its direction."""
+        """Return what is left of the range after an id, in its direction."""
         if self.descending:
             return replace(self, high=doc_id, high_open=True)
         return replace(self, low=doc_id, low_open=True)

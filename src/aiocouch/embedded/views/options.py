@@ -207,7 +207,7 @@ class ViewOptions(msgspec.Struct):
 
 
 def _after(key: bytes, id_: str | None) -> tuple[bytes, str, int]:
-    """Return the place behind a document with a key, or behind all documents with it."""
+    """Return the place after a document with a key, or after all documents with it."""
     if id_ is None:
         return key + b"\x00", "", 0
     return key, id_, LAST_NUMBER

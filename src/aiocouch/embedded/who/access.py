@@ -160,7 +160,7 @@ def _check_users_request(segments: Sequence[str], user: User, security: Security
 def check_design_request(segments: Sequence[str], user: User, security: SecurityObject) -> None:
     """Raise 403 for what users may not ask of a design document that is there.
 
-    `segments` go on behind its id.
+    `segments` go on after its id.
     """
     if not _is_of_users(segments[0]) or segments[3] in _FUNCTIONS:
         return

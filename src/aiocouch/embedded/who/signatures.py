@@ -70,7 +70,7 @@ def _ecdsa(key: PublicKeyTypes, size: str, text: bytes, signature: bytes) -> Non
 
     if not isinstance(key, EllipticCurvePublicKey):
         raise BadKeyError("not an EC public key")
-    # two numbers of one size, one behind the other
+    # two numbers of one size, one after the other
     half = len(signature) // 2
     pair = (int.from_bytes(part, "big") for part in (signature[:half], signature[half:]))
     key.verify(encode_dss_signature(*pair), text, ECDSA(getattr(hashes, f"SHA{size}")()))

@@ -262,7 +262,7 @@ class _Feed:
 
     async def _news(self) -> bool:
         if self._shown.descending:
-            # Such a feed goes back once; nothing new is ever behind the place that it has reached.
+            # Such a feed goes back once; nothing new is ever after the place that it has reached.
             await asyncio.Event().wait()
         return await self._database.changed_since(self._cursor.seen)
 

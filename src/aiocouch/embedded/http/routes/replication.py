@@ -81,7 +81,7 @@ def _documents(exchange: Exchange) -> web.StreamResponse:
 
 
 def _split(path: Sequence[str]) -> tuple[str, Sequence[str]]:
-    """Return the name of a replicator database, which may have slashes, and one id behind it."""
+    """Return the name of a replicator database, which may have slashes, and one id after it."""
     if not path:
         return DATABASE, ()
     for end in range(1, len(path) + 1):

@@ -46,7 +46,7 @@ async def view(exchange: Exchange) -> web.StreamResponse:
 
 
 async def answer_view(exchange: Exchange, design: str, rest: list[str]) -> web.StreamResponse:
-    """Answer a query of a view; `rest` is the path behind `_view`."""
+    """Answer a query of a view; `rest` is the path after `_view`."""
     if len(rest) == 2 and rest[1] == "queries":
         return await _answer_queries(exchange, design, rest[0])
     if len(rest) != 1 or exchange.method not in _METHODS:
