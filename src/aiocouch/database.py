@@ -404,7 +404,7 @@ class Database(RemoteDatabase):
 
         `change`, which may be async, changes the document in place, or gives its new content, or
         `Edit.LEAVE` or `Edit.DELETE`. It is called anew on what others have saved, after a random wait.
-        Return the document. Raise `NotFoundError`, and `ConflictError` after so many attempts.
+        Return the document. Raise `NotFoundError`, and `ConflictError` after `attempts` of them.
         """
         return await changed_one(self, id, change, None, attempts)
 
@@ -456,7 +456,7 @@ class Database(RemoteDatabase):
         `merge(base, versions)`, which may be async, gets the common ancestor, where the server has it
         still, and the versions, the winner first; it gives the content, or changes the winner and gives
         None. That is written, and the others are deleted, in one request, which loses nothing that somebody
-        saves meanwhile: then it begins anew, and raises `ConflictError` after so many attempts. Without
+        saves meanwhile: then it begins anew, and raises `ConflictError` after `attempts` of them. Without
         conflicts nothing is written.
         """
         return await resolved(self, id, merge, attempts)

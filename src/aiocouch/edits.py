@@ -1,4 +1,4 @@
-"""Read, change, save; and again when somebody else was quicker."""
+"""Read, change, save; and again when somebody else was faster."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ class Field:
         return self._is("$all", _listed(values))
 
     def has_size(self, size: int) -> Selector:
-        """Return the condition that an array has so many elements (`$size`)."""
+        """Return the condition that an array has that many elements (`$size`)."""
         return self._is("$size", size)
 
     def mod(self, divisor: int, remainder: int) -> Selector:

@@ -1,4 +1,4 @@
-"""What is tried again, how often, and how soon. Pure: no clock and no network in here."""
+"""What is tried again, how often, and how soon. Pure: no clock and no network here."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Session:
         self.identity: Mapping[str, str] | None = _NOBODY
 
     def be(self, identity: Mapping[str, str] | None) -> None:
-        """Send these headers by default, which is quicker than with each request.
+        """Send these headers by default, which is faster than with each request.
 
         Those that the program has given to the session stay.
         """

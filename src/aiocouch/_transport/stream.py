@@ -102,7 +102,7 @@ class Stream:
             await self._body.close()
 
     def cut(self, why: str) -> None:
-        """End the request; who waits for its next piece gets `TruncatedError`."""
+        """End the request; whoever waits for its next piece gets `TruncatedError`."""
         if self._body is not None:
             self._body.cut(aiohttp.ClientPayloadError(why))
 

@@ -15,7 +15,7 @@ _PIECE = 1 << 17  # bytes of a piece, at most
 class Texts:
     """The body `{"docs": […]}` of texts that exist already, put together piece by piece while it is sent.
 
-    That is quicker than one large copy of them, and takes no memory.
+    That is faster than one large copy of them, and takes no memory.
     """
 
     def __init__(self, texts: Sequence[bytes]) -> None:

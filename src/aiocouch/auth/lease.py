@@ -109,7 +109,7 @@ class Leased(Auth):
         return self._lease is not None and self._lease.headers is sent
 
     async def renew(self, ask: Ask) -> None:
-        """Fetch a new lease, or wait for who is about it."""
+        """Fetch a new lease, or wait for whoever is doing so."""
         await self._once(partial(self._renew, ask))
 
     async def _renew(self, ask: Ask) -> None:

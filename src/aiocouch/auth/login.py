@@ -122,7 +122,7 @@ class LoginAuth(Leased):
     async def still_holds(self, current: Lease, ask: Ask) -> bool:
         """Return whether the server knows us by the cookie (`GET /_session`).
 
-        It answers 401 also to who is known, but no admin.
+        It answers 401 also to those who are known, but are not admins.
         """
         if self._clock() >= current.ends:
             return False

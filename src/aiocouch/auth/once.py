@@ -15,7 +15,7 @@ __all__ = ["Once"]
 
 
 class Once:
-    """Runs one piece of work at a time; who comes meanwhile shares what comes of it.
+    """Runs one piece of work at a time; whoever comes meanwhile shares what comes of it.
 
     The first does it, in its own task. When that is cancelled, the next one begins anew.
     """
@@ -24,7 +24,7 @@ class Once:
         self._flight: asyncio.Future[None] | None = None
 
     async def __call__(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work, or wait for who does it. Raise what the work raised, for all."""
+        """Do the work, or wait for whoever does it. Raise what the work raised, for all."""
         while (flight := self._flight) is not None:
             await asyncio.wait([flight])  # which, unlike `await`, a waiter's end does not cancel
             if not flight.cancelled():

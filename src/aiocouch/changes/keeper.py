@@ -45,7 +45,7 @@ class Keeper:
         if self._checkpoint is None:
             return
         async with self._lock:
-            # Looked up in here: one from before the wait would take the checkpoint back.
+            # Looked up here: one from before the wait would take the checkpoint back.
             sequence = position()
             if sequence is not None and sequence != self._saved:
                 await self._checkpoint.save(sequence)

@@ -105,7 +105,7 @@ def ask(remote: Remote, path: str, options: JsonDict) -> Stream:
 
 
 def rescued(text: bytes) -> JsonDict:
-    """Return a row without its document, which is too deep; who asks the event for it gets the error."""
+    """Return a row without its document, which is too deep: asking the event for it raises the error."""
     decodable, deep = shallow(text)
     row: JsonDict = decode(decodable)
     if deep.keys() - {"doc"}:

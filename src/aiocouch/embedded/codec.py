@@ -15,7 +15,7 @@ _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 encode_text = _encoder.encode
-"""Encode a value without floats and of no great depth: ids, rows of names; quicker than `encode`."""
+"""Encode a value without floats and of no great depth: ids, rows of names; faster than `encode`."""
 
 
 def decode(text: bytes | str) -> Any:

@@ -147,9 +147,9 @@ class Replications:
     ) -> JsonDict:
         """Wait until a replication is over, and return its state (as `doc`).
 
-        Asked `every` so many seconds; each answer goes to `progress`. Raise `CouchDBError` with the
-        server's words when it has failed; `NotFoundError` when the server does not know it for
-        `patience` seconds. A crash is not the end: the server tries again.
+        The server is asked at intervals of `every` seconds; each answer goes to `progress`. Raise
+        `CouchDBError` with the server's words when it has failed; `NotFoundError` when the server does
+        not know it for `patience` seconds. A crash is not the end: the server tries again.
         """
         loop = asyncio.get_running_loop()
         give_up = loop.time() + patience

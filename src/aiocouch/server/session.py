@@ -24,7 +24,7 @@ class Session:
         return await self._remote.json("GET", "/_session", into=JsonDict)
 
     async def name(self) -> str | None:
-        """Return the name that the server knows us by, None for anybody (`GET /_session`)."""
+        """Return the name that the server knows us by, None without a login (`GET /_session`)."""
         found = await self._remote.json("GET", "/_session", into=Who)
         return found.user.name
 

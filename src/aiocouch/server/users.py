@@ -39,7 +39,7 @@ class Users:
     async def get(self, name: str) -> Document:
         """Return the document of a user (`GET /_users/org.couchdb.user:{name}`).
 
-        Raise `NotFoundError`, also for who may not see it.
+        Raise `NotFoundError`, also to those who may not see it.
         """
         return await self.database.get(_id(name))
 

@@ -277,7 +277,7 @@ class Faults:
             self._cookies.update(value.split(";")[0] for value in given)
 
     def go_down(self, seconds: float) -> None:
-        """Be down for some seconds from now on; nothing changes for who is down already."""
+        """Be down for some seconds from now on; nothing changes if it is down already."""
         if self._away is None or self._away.done():
             self._away = asyncio.create_task(self._stay_away(seconds))
 

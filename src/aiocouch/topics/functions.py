@@ -91,7 +91,7 @@ class DesignFunctions:
         """Let an update function make or change a document, and answer.
 
         `POST …/_update/{func}`, or `PUT …/_update/{func}/{docid}`. The revision that it has made is in
-        the header `X-Couch-Update-NewRev`. Raise `ConflictError` when somebody else was quicker.
+        the header `X-Couch-Update-NewRev`. Raise `ConflictError` when somebody else was faster.
         """
         path = self._path("_update", function, id)
         content = self._body(json, body)

@@ -219,7 +219,7 @@ class Flow:
         portion, self._gathered = self._gathered, Portion()
         self._cancel_timer()
         self._overdue = False
-        if not portion.items:  # the timer was quicker
+        if not portion.items:  # the timer was faster
             return
         self._free -= 1
         self._portions.append(portion)

@@ -224,7 +224,7 @@ class Worker:
 
 
 def read_exactly(source: socket.socket, size: int) -> bytes:
-    """Read so many bytes; fewer only at the end of the stream."""
+    """Read that many bytes; fewer only at the end of the stream."""
     buffer = bytearray(size)
     view = memoryview(buffer)
     got = 0

@@ -166,7 +166,7 @@ class Writer:
         commit.answer()
 
     # These are callbacks of the loop, not a task: nobody can cancel them, and each step less is
-    # felt by who writes one document after the other.
+    # felt by those who write one document after the other.
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._is_busy:

@@ -1,6 +1,6 @@
 """An index that follows a database: built in chunks from the change sequence, never all at once.
 
-One task at a time brings an index up to date; who needs it waits for that task. A mapper turns
+One task at a time brings an index up to date; whoever needs it waits for that task. A mapper turns
 documents into rows: JavaScript in worker processes for views, Python for Mango.
 """
 
