@@ -38,6 +38,7 @@ __all__ = [
     "moved",
     "of_text",
     "saved",
+    "text_of",
     "to_send",
 ]
 
@@ -249,6 +250,13 @@ def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
 def content_of(document: Tracked) -> JsonDict:
     """Return the content, itself, with everything that CouchDB keeps beside it."""
     return document._loaded()  # noqa: SLF001
+
+
+def text_of(document: Tracked) -> bytes:
+    """Return the JSON of the content as it is: the text that came, if nobody has looked at it."""
+    if document._content is None:  # noqa: SLF001
+        return document._text  # noqa: SLF001
+    return document.database.remote.encode(document._content)  # noqa: SLF001
 
 
 def to_send(document: Tracked) -> bytes | None:

@@ -25,7 +25,7 @@ from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
-from aiocouch.mango import explained, found
+from aiocouch.mango import explained, found_documents
 from aiocouch.replication.replication import Replication
 from aiocouch.slices import sliced_docs
 from aiocouch.topics.answers import Saved
@@ -43,12 +43,14 @@ from aiocouch.view import AllDocsView, DesignDocsView, View
 from aiocouch.writing import BulkWriter
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from types import UnionType
+    from typing import TypeVar, Unpack
 
     from aiocouch.changes import FollowedChange, FollowedDeletion, Follower, FollowOptions
     from aiocouch.conflicts import MergeVersions
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
+    from aiocouch.models import Collection
     from aiocouch.remote import Remote
     from aiocouch.replication.replication import ReplicationOptions
     from aiocouch.typing import (
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     )
     from aiocouch.writing import StreamOptions, WriteOptions
     from aiocouch.writing.items import Given
+
+    T = TypeVar("T")
 
 __all__ = ["Database"]
 
@@ -254,6 +258,29 @@ class Database(RemoteDatabase):
         """Return the ids of all documents, design documents among them (`GET /{db}/_all_docs`)."""
         return self.all_docs.ids(**params)
 
+    @overload
+    def collection(
+        self, model: type[T], *, type: str | None = None, type_field: str = "type"
+    ) -> Collection[T]: ...
+
+    @overload
+    def collection(
+        self, model: UnionType, *, type: str | None = None, type_field: str = "type"
+    ) -> Collection[Any]: ...
+
+    def collection(
+        self, model: Any, *, type: str | None = None, type_field: str = "type"
+    ) -> Collection[Any]:
+        """Return the documents of one model: a Struct, dataclass, pydantic model or TypedDict.
+
+        With a `type`, the member `type_field` of each document has it: it is written, and chosen by, whether
+        the model has that member or not. Tagged Structs of msgspec bring theirs; a union of them is a model,
+        too. Sends no request. Raise `InvalidTypeError` for what is no model.
+        """
+        from aiocouch.models.collection import Collection
+
+        return Collection(self, model, type=type, type_field=type_field)
+
     def docs(
         self,
         ids: Iterable[str] | None = None,
@@ -296,7 +323,7 @@ class Database(RemoteDatabase):
         Without `limit` all of them, by pages. Raise `InvalidInputError` for `fields`, since a
         document holds everything; `BadRequestError` for a selector that CouchDB does not understand.
         """
-        return found(self, self.endpoint, selector, limit, params)
+        return found_documents(self, self.endpoint, selector, limit, params)
 
     async def explain(
         self,

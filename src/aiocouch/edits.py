@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aiocouch.writing import StreamOptions
     from aiocouch.writing.made import Made
 
-__all__ = ["Change", "Changed", "Edit", "changed_many", "changed_one"]
+__all__ = ["Change", "Changed", "Edit", "changed_many", "changed_one", "replace_content"]
 
 _READ_TOGETHER = 500
 _IDENTITY = ("_id", "_rev")
@@ -111,11 +111,11 @@ async def _apply(function: Change, document: Document) -> Edit | None:
     if isinstance(changed, Edit):
         return changed
     if changed is not None and changed is not document:
-        _replace(document, changed)
+        replace_content(document, changed)
     return None
 
 
-def _replace(document: Document, content: Mapping[str, Any]) -> None:
+def replace_content(document: Document, content: Mapping[str, Any]) -> None:
     """Replace the content of the document. It keeps its id, its revision, and attachments not mentioned."""
     if not isinstance(content, Mapping):
         what = type(content).__name__

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -18,26 +19,32 @@ from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from aiocouch.database import Database
     from aiocouch.remote import Remote, Stream
     from aiocouch.typing import FindOptions
 
-__all__ = ["explained", "found"]
+__all__ = ["explained", "found", "found_documents"]
+
+M = TypeVar("M")
 
 _PAGE = 10_000
 _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-async def found(
+async def found(  # noqa: PLR0917 - as `found_documents`
     database: Database,
     endpoint: str,
     selector: Mapping[str, Any],
     limit: int | None,
     params: FindOptions,
-) -> AsyncGenerator[Document, None]:
-    """Yield the documents that match, in the database or partition whose path `endpoint` is."""
+    make: Callable[[Database, str, bytes], M],
+) -> AsyncGenerator[M, None]:
+    """Yield what `make` makes of the id and the text of each document that matches.
+
+    They are those of the database or partition whose path `endpoint` is.
+    """
     query = _query(selector, limit, params)
     remote = database.remote
 
@@ -55,11 +62,23 @@ async def found(
                         id = document_id(text)
                     except ValueError:
                         id = stream.document_id(text)  # which tells what is wrong
-                    yield of_text(Document, database, id, text)
+                    yield make(database, id, text)
         if limit is not None or left.count < query["limit"]:
             return
         query["bookmark"] = stream.member("bookmark")
         query.pop("skip", None)
+
+
+def found_documents(
+    database: Database,
+    endpoint: str,
+    selector: Mapping[str, Any],
+    limit: int | None,
+    params: FindOptions,
+) -> AsyncGenerator[Document, None]:
+    """Yield the documents that match, in the database or partition whose path `endpoint` is."""
+    make = partial(of_text, Document)
+    return found(database, endpoint, selector, limit, params, make)
 
 
 async def explained(

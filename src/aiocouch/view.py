@@ -38,14 +38,22 @@ from aiocouch.exception import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        Callable,
+        Collection,
+        Generator,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
     from typing import Unpack
 
     from aiocouch.database import Database
     from aiocouch.remote import Remote, Stream
     from aiocouch.typing import JsonDict, ViewOptions
 
-__all__ = ["AllDocsView", "DesignDocsView", "View", "ViewResponse", "ViewRow"]
+__all__ = ["AllDocsView", "DesignDocsView", "View", "ViewResponse", "ViewRow", "read_documents"]
 
 
 class ViewRow(msgspec.Struct, frozen=True):
@@ -75,6 +83,19 @@ class _DocumentRow(msgspec.Struct):
     id: str | None = None
     error: str | None = None
     doc: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _TextRow(msgspec.Struct):
+    """A row of `_all_docs` with its document."""
+
+    id: str | None = None
+    error: str | None = None
+    doc: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def key(self) -> str | None:
+        """The key, which is the id."""
+        return self.id
 
 
 class _LinkRow(msgspec.Struct):
@@ -124,11 +145,13 @@ class _Results(msgspec.Struct):
 
 _ROWS = msgspec.json.Decoder(list[_Row])
 _DOCUMENT_ROWS = msgspec.json.Decoder(list[_DocumentRow])
+_TEXT_ROWS = msgspec.json.Decoder(list[_TextRow])
 _LINK_ROWS = msgspec.json.Decoder(list[_LinkRow])
 _ID_ROWS = msgspec.json.Decoder(list[_IdRow])
 _ID_AND_KEY_ROWS = msgspec.json.Decoder(list[_IdAndKeyRow])
 _NULL = b"null"
-_R = TypeVar("_R", _Row, _DocumentRow, _LinkRow, _IdAndKeyRow)
+M = TypeVar("M")
+_R = TypeVar("_R", _Row, _DocumentRow, _TextRow, _LinkRow, _IdAndKeyRow)
 
 
 def _rescued_row(text: bytes) -> _Row:
@@ -138,6 +161,10 @@ def _rescued_row(text: bytes) -> _Row:
 
 def _rescued_document(text: bytes) -> _DocumentRow:
     return _rescued(_DOCUMENT_ROWS, text)
+
+
+def _rescued_text(text: bytes) -> _TextRow:
+    return _rescued(_TEXT_ROWS, text)
 
 
 def _rescued_link(text: bytes) -> _LinkRow:
@@ -159,7 +186,7 @@ def _rescued(
     (row,) = decoder.decode(b"[%b]" % decodable)
     if "doc" in deep and not isinstance(row, _IdAndKeyRow):
         row.doc = msgspec.Raw(deep["doc"])
-    if "key" in deep:
+    if "key" in deep and not isinstance(row, _TextRow):
         row.key = msgspec.Raw(deep["key"])
     for name in deep:
         if name in needed:
@@ -477,6 +504,22 @@ class DesignDocsView(AllDocsView):
         super().__init__(database)
         self.id = "_design_docs"
         self.endpoint = f"{database.endpoint}/_design_docs"
+
+
+async def read_documents(
+    view: AllDocsView, make: Callable[[Database, str, bytes], M]
+) -> AsyncGenerator[M, None]:
+    """Yield what `make` makes of the id and the text of each document but design documents."""
+    database = view.database
+    async with view._stream(None, None, {"include_docs": True}) as stream:  # noqa: SLF001
+        while batch := await stream.batch(_TEXT_ROWS, _rescued_text):
+            for row in batch:
+                text = bytes(row.doc)
+                if row.id is None or text == _NULL:
+                    # which tells what is wrong
+                    _document(database, _DocumentRow(row.key, row.id, row.error), create=False)
+                elif not row.id.startswith("_design/"):
+                    yield make(database, row.id, text)
 
 
 def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) -> Document:

@@ -1,5 +1,7 @@
 """Mistakes that the type checkers must find: in each line that ends with `# error`. Never run."""
 
+import msgspec
+
 from aiocouch import CouchDB, Database, Document, F
 from aiocouch.document import SecurityDocument
 from aiocouch.view import View
@@ -53,6 +55,29 @@ async def database(db: Database) -> None:
     await db.index({"fields": ["a"]}, partitoned=True)  # error
     for key in db.akeys():  # error
         len(key)
+
+
+class Book(msgspec.Struct):
+    title: str
+
+
+async def models(db: Database) -> None:
+    db.collection(5)  # error
+    db.collection("Book")  # error
+    db.collection(Book, "book")  # error
+    db.collection(Book, type=5)  # error
+    db.collection(Book, kind="book")  # error
+    books = db.collection(Book)
+    await books.get(5)  # error
+    await books.create({"title": "Emma"})  # error
+    await books.save(Book("Emma"))  # error
+    book = await books["a"]
+    len(book.value.titel)  # error
+    book.value = "Emma"  # error
+    books.find("title")  # error
+    books.find({}, limt=5)  # error
+    books.all(on_misfit="skip")  # error
+    await books.update("a", lambda book: 5)  # error
 
 
 async def document(db: Database, doc: Document) -> None:

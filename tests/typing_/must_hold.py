@@ -3,10 +3,12 @@
 import io
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, TypedDict, assert_type
 
 import aiohttp
+import msgspec
 
 import aiocouch
 from aiocouch import CouchDB, Database, Document, HTTPResponse, View
@@ -18,6 +20,7 @@ from aiocouch.document import SecurityDocument
 from aiocouch.edits import Edit
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
+from aiocouch.models import Collection, Stored
 from aiocouch.view import AllDocsView, ViewResponse, ViewRow
 from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 
@@ -75,6 +78,47 @@ async def database(db: Database) -> None:
         assert_type(found.conflicts, list[str])
     db.write([{}], on_conflict=lambda mine, theirs: {**theirs, **mine})
     assert_type(await anext(db.docs()), Document)
+
+
+class Book(msgspec.Struct, frozen=True):
+    title: str
+
+
+@dataclass
+class Film:
+    title: str
+
+
+class Song(TypedDict):
+    title: str
+
+
+async def models(db: Database) -> None:
+    books = db.collection(Book, type="book", type_field="kind")
+    assert_type(books, Collection[Book])
+    book = await books["a"]
+    assert_type(book, Stored[Book])
+    assert_type(book.id, str)
+    assert_type(book.rev, str | None)
+    assert_type(book.value, Book)
+    assert_type(book.value.title, str)
+    assert_type(book.document, Document)
+    book.value = Book("new")
+    assert_type(await books.save(book), Stored[Book])
+    assert_type(await books.create(Book("Emma"), id="a"), Stored[Book])
+    assert_type(await books.update("a", lambda book: Book(book.title.upper())), Stored[Book])
+    assert_type(await books.update("a", lambda book: Edit.LEAVE), Stored[Book])
+    assert_type(books.save_many([book, Book("new")], window=2), BulkWriter)
+    async for one in books.all(on_misfit=print):
+        assert_type(one.value.title, str)
+    async for one in books.find({"title": "Emma"}, 5, on_misfit="raise"):
+        assert_type(one, Stored[Book])
+    async for one in books.view("d", "v", limit=1):
+        assert_type(one, Stored[Book])
+    assert_type(db.collection(Film), Collection[Film])
+    assert_type(db.collection(Song), Collection[Song])
+    assert_type((await db.collection(Song).get("a")).value["title"], str)
+    assert_type(books.of(await db["a"]), Stored[Book])
 
 
 async def document(db: Database) -> None:

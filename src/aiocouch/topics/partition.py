@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.ids import quote_name
-from aiocouch.mango import explained
-from aiocouch.mango import found as found_documents
+from aiocouch.mango import explained, found_documents
 from aiocouch.topics.search import SearchIndex
 from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, View
