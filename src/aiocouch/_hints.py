@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import importlib
 import os
 import ssl
 import sys
@@ -18,7 +19,7 @@ import typing
 import aiohttp
 from yarl import URL
 
-__all__ = ["complete"]
+__all__ = ["Later", "complete"]
 
 _ABSTRACT = (
     *("AsyncGenerator", "AsyncIterable", "AsyncIterator", "Awaitable", "Callable", "Generator"),
@@ -36,6 +37,17 @@ _STANDARD: dict[str, object] = {
         "URL": URL,
     },
 }
+
+
+class Later:
+    """A generic class in annotations that is loaded when somebody looks them up."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
+
+    def __getitem__(self, argument: object) -> object:
+        return getattr(importlib.import_module(self._module), self._name)[argument]
 
 
 def complete(package: str, *others: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from aiocouch._bulk_docs import write
 from aiocouch._former.resources import RemoteDatabase
+from aiocouch._hints import Later
 from aiocouch._tracked import saved, to_send
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.settle import DeleteDatabase, Purge, of_document
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
     from aiocouch.writing.items import Given
 
     T = TypeVar("T")
+else:
+    Collection = Later("aiocouch.models", "Collection")
 
 __all__ = ["Database"]
 

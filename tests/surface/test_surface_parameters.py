@@ -173,6 +173,7 @@ def public_methods() -> set[str]:
 
 # Those that neither 3.0.0 nor 4.0.1 had.
 NEWER = """
+database.Database.collection
 database.Database.follow couchdb.CouchDB.follow_updates
 database.Database.replicate_to
 database.Database.add database.Database.explain database.Database.partition view.View.queries

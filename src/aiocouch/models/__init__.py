@@ -10,4 +10,8 @@ from aiocouch.models.stored import Stored
 
 __all__ = ["Collection", "MisfitError", "OnMisfit", "Stored", "ValueChange"]
 
-_complete("aiocouch.models", "aiocouch.document", "aiocouch.database", "aiocouch.edits")
+_complete(
+    "aiocouch.models",
+    *("aiocouch.typing", "aiocouch.document", "aiocouch.database"),
+    *("aiocouch.edits", "aiocouch.writing", "aiocouch.writing.writer"),
+)

@@ -50,7 +50,7 @@ def _members(stored: dict[str, Any], before: dict[str, Any], now: dict[str, Any]
 
 
 def _is_default(name: str, before: dict[str, Any], value: Any) -> bool:
-    """Whether the model has added it by itself: then it stays away, as nobody has changed it."""
+    """Return whether the model has added it by itself: then it stays away, as nobody has changed it."""
     return name in before and encode_sorted(before[name]) == encode_sorted(value)
 
 

@@ -115,7 +115,7 @@ class Shape(Generic[T]):
             raise _misfit(id, f"it is not of the type {wanted}", f"$.{self.type_field}")
 
     def selects(self, text: bytes) -> bool:
-        """Whether the document has one of the types."""
+        """Return whether the document has one of the types."""
         if not self.types:
             return True
         try:
