@@ -19,7 +19,9 @@ from aiocouch import (
 from aiocouch.models import MisfitError
 
 if TYPE_CHECKING:
-    from aiocouch.models import Collection
+    from collections.abc import AsyncGenerator
+
+    from aiocouch.models import Collection, Stored
 
 HUGE = 12345678901234567890123
 
@@ -267,7 +269,7 @@ async def test_many_are_saved(db: Database, books: Collection[Book]) -> None:
     old.value.pages = 8
     await books.save(old)
 
-    async def stream() -> Any:
+    async def stream() -> AsyncGenerator[Stored[Book], None]:
         async for book in books.all():
             book.value.pages += 1
             yield book

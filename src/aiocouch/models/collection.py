@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from aiocouch._tracked import text_of
 from aiocouch._wire.uuids import SequentialIds
@@ -120,7 +120,7 @@ class Collection(Generic[T]):
             if isinstance(given, Edit):
                 return given
             if given is not None:
-                stored.value = given
+                stored.value = cast("T", given)
             put_value(stored)
             return None
 
