@@ -73,9 +73,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[CouchDBServer]:
 class Person:
     """An ordinary user, and a database that only this one may enter."""
 
-    def __init__(self, admin: CouchDB) -> None:
+    def __init__(self, admin: CouchDB, url: str) -> None:
         self.name, self.password = f"user-{uuid.uuid4().hex}", "pä:ss wörd"
-        self.admin = admin
+        self.admin, self.url = admin, url
         self.changing = asyncio.Lock()
         self.db = Database(admin, f"test-{uuid.uuid4().hex}")
 
@@ -95,6 +95,23 @@ class Person:
             await self.document.save()
             await self.document.fetch(discard_changes=True)
             self.password = password
+            await self._until_known()
+
+    async def _until_known(self) -> None:
+        """Wait until the server has heard of the password: CouchDB keeps users in a cache.
+
+        What it refuses until then counts for the old password, whose salt is another.
+        """
+        async with CouchDB(self.url, *self.pair()) as asking:
+            while not await self._is_known(asking):
+                pass
+
+    async def _is_known(self, asking: CouchDB) -> bool:
+        try:
+            await asking.check_credentials()
+        except (UnauthorizedError, AccountLockedError):
+            return False
+        return True
 
     async def disappear(self) -> None:
         await self.document.delete()
@@ -118,7 +135,7 @@ class Person:
 async def person(server: CouchDBServer) -> AsyncIterator[Person]:
     """A user with a database."""
     async with server.connect() as admin:
-        found = Person(admin)
+        found = Person(admin, server.url)
         await found.appear()
         yield found
         await found.disappear()

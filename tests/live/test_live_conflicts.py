@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from aiocouch import (
     InvalidTypeError,
     NotFoundError,
 )
+from tests.support.validation import refuses, until_validated, validating
 
 OLD = "1-00000000000000000000000000000000"
 A, B, C, D = ("2-" + digit * 32 for digit in "abcd")
@@ -282,8 +284,9 @@ async def test_what_is_refused_takes_no_version_along(db: Database) -> None:
     attachment = {"content_type": "text/plain", "data": "YQ=="}
     await replicate(db, A[:-1] + "b", OLD, n=4, who=["d"], _attachments={"a": attachment})
     before = {doc["n"]: dict(doc) for doc in (await db.leaves("x")).conflicts}
-    function = "function(doc) { if (doc.n === 99) throw({forbidden: 'never 99'}); }"
-    await db.upsert("_design/v", {"validate_doc_update": function})
+    rule = validating("if (doc.n === 99) throw({forbidden: 'never 99'});")
+    await db.upsert("_design/v", {"validate_doc_update": rule})
+    await until_validated(partial(refuses, db))
     with pytest.raises(ForbiddenError, match="never 99"):
         await db.resolve("x", lambda base, versions: {"n": 99})
     leaves = await db.leaves("x")

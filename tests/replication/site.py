@@ -15,6 +15,7 @@ from yarl import URL
 
 from aiocouch.embedded.server import EmbeddedCouchDB
 from aiocouch.testing import CouchDBServer
+from tests.support.validation import until_validated, validating
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,6 +91,15 @@ class Site:
                 return dict(document)
             query = f"feed=longpoll&heartbeat=5000&since={quote(str(since))}"
             since = (await self.get(f"_replicator/_changes?{query}"))["last_seq"]
+
+    async def validate(self, name: str, body: str) -> None:
+        """Have a database validate what is written, and wait until it does."""
+        await self.must("PUT", f"{name}/_design/v", {"validate_doc_update": validating(body)})
+
+        async def refuses(id: str) -> bool:
+            return (await self.ask("PUT", f"{name}/{id}", {"_deleted": True}))[0] == 403
+
+        await until_validated(refuses)
 
     # what is there
 

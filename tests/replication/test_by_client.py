@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from aiocouch import CouchDB, Database, InvalidInputError, InvalidTypeError, NotFoundError
 from tests.replication.site import fresh_database
+from tests.support.validation import refuses, until_validated, validating
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from tests.replication.site import Site
 
 FILTER = "function (doc, req) { return doc.n % 2 == (req.query.r || 1) }"
-REFUSES = "function (doc) { if (doc.n == 1) { throw({forbidden: 'not one'}) } }"
+REFUSES = validating("if (doc.n == 1) { throw({forbidden: 'not one'}) }")
 
 
 def session_with(site: Site) -> CouchDB:
@@ -192,6 +194,7 @@ async def test_a_target_is_created(source: Database, there: Site) -> None:
 
 async def test_what_the_target_refuses_is_told(source: Database, target: Database) -> None:
     await target.bulk_docs([{"_id": "_design/v", "validate_doc_update": REFUSES}])
+    await until_validated(partial(refuses, target))
     inline = {"x": {"content_type": "x/y", "data": "AAEC"}}
     await source.bulk_docs(
         [{"_id": "a", "n": 1}, {"_id": "b"}, {"_id": "c", "n": 1, "_attachments": inline}]

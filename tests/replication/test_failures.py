@@ -151,8 +151,7 @@ async def test_a_source_that_keeps_no_log(
     await here.must("PUT", "_users/org.couchdb.user:reader", reader)
     members = {"members": {"names": ["reader"]}, "admins": {"roles": ["_admin"]}}
     await here.must("PUT", f"{near}/_security", members)
-    rule = "function (doc, old, user) { if (user.name == 'reader') { throw({forbidden: 'no'}) } }"
-    await here.must("PUT", f"{near}/_design/r", {"validate_doc_update": rule})
+    await here.validate(near, "if (user.name == 'reader') { throw({forbidden: 'no'}) }")
     async with embedded_site(session) as other:
         source = here.end(near).replace("admin:admin", "reader:x")
         body = {"source": source, "target": "copy", "create_target": True}

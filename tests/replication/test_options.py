@@ -114,8 +114,7 @@ async def test_nothing_to_do(here: Site, near: str, target: str) -> None:
 
 
 async def test_what_the_target_refuses_is_counted(here: Site, near: str, target: str) -> None:
-    rule = "function (doc) { if (doc.n == 1) { throw({forbidden: 'no'}) } }"
-    await here.must("PUT", f"{target}/_design/v", {"validate_doc_update": rule})
+    await here.validate(target, "if (doc.n == 1) { throw({forbidden: 'no'}) }")
     inline = {"x": {"data": "AAEC"}}
     docs = [
         {"_id": "a", "n": 1},

@@ -1,0 +1,44 @@
+"""Functions that validate documents, and the moment from which a server asks them.
+
+CouchDB learns of a new function a moment after it has acknowledged the design document, so what is
+written at once may not be validated.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from aiocouch import ForbiddenError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiocouch import Database
+
+_PROBE = "is-it-validated-"
+
+
+def validating(body: str) -> str:
+    """Return a `validate_doc_update` whose `body` sees `doc`, `old` and `user`.
+
+    It also refuses the documents that `until_validated` writes.
+    """
+    refusal = f"if (doc._id.indexOf('{_PROBE}') === 0) {{ throw {{forbidden: 'yes'}}; }}"
+    return f"function (doc, old, user) {{ {refusal} {body} }}"
+
+
+async def until_validated(refuses: Callable[[str], Awaitable[bool]]) -> None:
+    """Wait until a document of the given id is refused; what gets in before that is another one."""
+    for number in itertools.count():
+        if await refuses(f"{_PROBE}{number}"):
+            return
+
+
+async def refuses(db: Database, id: str) -> bool:
+    """Write a tombstone, which is in nobody's way, and say whether it was refused."""
+    try:
+        await db.remote.request("PUT", f"{db.endpoint}/{id}", body=b'{"_deleted":true}')
+    except ForbiddenError:
+        return True
+    return False
