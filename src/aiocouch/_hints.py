@@ -27,7 +27,7 @@ _ABSTRACT = (
 )
 _STANDARD: dict[str, object] = {
     **{name: getattr(collections.abc, name) for name in _ABSTRACT},
-    **{name: getattr(typing, name) for name in ("Any", "Self", "Unpack")},
+    **{name: getattr(typing, name) for name in ("IO", "Any", "Self", "Unpack")},
     **{
         "TracebackType": types.TracebackType,
         "aiohttp": aiohttp,

@@ -34,11 +34,13 @@ __all__ = [
     "Snapshot",
     "Tracked",
     "Written",
+    "came",
     "content_of",
     "moved",
     "of_text",
     "saved",
     "text_of",
+    "text_with",
     "to_send",
 ]
 
@@ -262,6 +264,17 @@ def text_of(document: Tracked) -> bytes:
 def to_send(document: Tracked) -> bytes | None:
     """Return the JSON text of the content with id and revision; None when there is nothing to save."""
     return document._to_send()  # noqa: SLF001
+
+
+def text_with(document: Tracked, members: JsonDict) -> bytes:
+    """Return the JSON text of the content with id and revision, changed or not, and with these members."""
+    body = document._body_of({**document._loaded(), **members})  # noqa: SLF001
+    return document._with_identity(body)  # noqa: SLF001
+
+
+def came(document: Tracked, text: bytes) -> None:
+    """Take over a text of the document that the server has sent."""
+    document._take_text(text)  # noqa: SLF001
 
 
 def saved(document: Tracked, text: bytes, rev: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import os
+import tempfile
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -34,9 +35,10 @@ from aiocouch.exception import (
 if TYPE_CHECKING:
     from aiocouch.remote import HTTPResponse
 
-__all__ = ["Attachment", "Content"]
+__all__ = ["Attachment", "Content", "LastingContent", "check_content_type"]
 
 _PIECE = 1 << 18
+_MOST_IN_MEMORY = 1 << 20
 
 Content: TypeAlias = (
     "bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | AsyncIterable[bytes]"
@@ -117,8 +119,7 @@ class Attachment(RemoteAttachment):
         unsaved changes, `ValueError` when it was never saved; both before anything is sent.
         """
         path = self._guarded_path()
-        if not isinstance(content_type, str) or not content_type or not content_type.isprintable():
-            raise InvalidInputError(f"{content_type!r} is not a content type")
+        check_content_type(content_type)
         content = _Content(data)
         await content.begin()
         response = await self.document.remote.request(
@@ -155,6 +156,66 @@ class Attachment(RemoteAttachment):
                 f"{self.document!r} has unsaved changes: save or fetch it before its attachments"
             )
         return with_query(self.endpoint, {"rev": self.document.rev})
+
+
+def check_content_type(content_type: object) -> None:
+    """Raise `InvalidInputError` for what is not a content type."""
+    if not isinstance(content_type, str) or not content_type or not content_type.isprintable():
+        raise InvalidInputError(f"{content_type!r} is not a content type")
+
+
+class LastingContent:
+    """What is to be saved, with its length, and as often as it must be sent.
+
+    Files and iterators are read once and kept: little of it in memory, more in a temporary file.
+    """
+
+    def __init__(self, data: Content) -> None:
+        self._content = _Content(data)
+        self._kept: IO[bytes] | None = None
+        self.length = 0
+
+    async def begin(self) -> None:
+        """Find the length, and read what can be read only once."""
+        body = self._content.body()
+        if isinstance(body, bytes):
+            self.length = len(body)
+        elif self._content.is_lasting:
+            self.length = int(self._content.length()["Content-Length"])
+        else:
+            self._kept = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 - see close
+            async for piece in body:
+                self.length += await asyncio.to_thread(self._kept.write, piece)
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the content, from its beginning."""
+        body = self._content.body() if self._kept is None else self._from_start(self._kept)
+        if isinstance(body, bytes):
+            for start in range(0, len(body), _PIECE):
+                yield body[start : start + _PIECE]
+            return
+        async for piece in body:
+            yield piece
+
+    async def digest(self) -> bytes:
+        """Return the MD5 of the content."""
+        if self._kept is None:
+            return await self._content.digest()
+        digest = _md5()
+        async for piece in self._from_start(self._kept):
+            digest.update(piece)
+        return digest.digest()
+
+    def close(self) -> None:
+        """Forget what was kept."""
+        if self._kept is not None:
+            self._kept.close()
+
+    @staticmethod
+    async def _from_start(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+        file.seek(0)
+        async for piece in _read(file):
+            yield piece
 
 
 class _Content:

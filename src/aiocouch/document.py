@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import (
+    AsyncGenerator,
     ItemsView,
     Iterable,
     Iterator,
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 import msgspec
 
+from aiocouch._related import read_related, save_related
 from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, to_send
 from aiocouch._transport.settle import Copy, Register, of_deletion, of_document
 from aiocouch._wire.ids import check_document_id, quote_document_id
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Unpack
 
+    from aiocouch.attachment import Content
     from aiocouch.conflicts import Leaves
     from aiocouch.database import Database
     from aiocouch.remote import HTTPResponse, Remote
@@ -176,6 +179,30 @@ class Document(Tracked, MutableMapping[str, Any]):
         response = await self.database.remote.request("PUT", path, body=sent, settle=settle)
         saved(self, sent, response.json(Written).rev)
         return response
+
+    async def save_with(
+        self, attachments: Mapping[str, tuple[Content, str]], *, w: int | None = None
+    ) -> HTTPResponse:
+        """Store the document, changed or not, and attachments in one request (`PUT /{db}/{docid}`).
+
+        `attachments` are contents and content types by name: `{"a.png": (Path("a.png"), "image/png")}`. Other
+        attachments of the document stay. Contents are streamed; files and iterators are read first, into a
+        temporary file where they are large, for their length must be known. Errors and `w` as `save`.
+        """
+        return await save_related(self, attachments, w)
+
+    def fetch_with_attachments(
+        self, discard_changes: bool = False
+    ) -> AsyncGenerator[tuple[Attachment, AsyncGenerator[bytes, None]], None]:
+        """Get the content, and yield all attachments, by one request (`GET /{db}/{docid}`).
+
+        Each attachment comes with its content, as it arrives; what is not read is skipped. Raise as
+        `fetch`, `DigestError` for a content that is not what was stored, `TruncatedError` when it
+        breaks off. The document has its new content before the first attachment.
+        """
+        if not discard_changes:
+            self._refuse_dirty()
+        return read_related(self)
 
     async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> HTTPResponse:
         """Delete the document (`DELETE /{db}/{docid}`). A tombstone stays; see `Database.purge`.
@@ -392,6 +419,12 @@ class SecurityDocument(Document):
         response.json(_Done)
         saved(self, sent, "")
         return response
+
+    async def save_with(
+        self, attachments: Mapping[str, tuple[Content, str]], *, w: int | None = None
+    ) -> NoReturn:
+        """Not possible: a security document has no attachments."""
+        raise ForbiddenError(f"{self!r} has no attachments")
 
     async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> NoReturn:
         """Raise: every database has its security document."""

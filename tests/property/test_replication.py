@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aiocouch._wire.erlang_terms import Atom, of_json, term_to_binary
 from aiocouch._wire.multipart import boundary_of, part_head
 from aiocouch._wire.part_reader import PartReader
-from aiocouch.replication.attachments import Outgoing, document_of
+from aiocouch._wire.related import Outgoing, document_of
 from aiocouch.replication.checkpoints import Start, common_start, is_same_log, new_log
 from aiocouch.replication.endpoint import Change, Leaf
 from aiocouch.replication.planning import (

@@ -49,6 +49,7 @@ __all__ = [
     "UnsettledError",
     "WriteAttachment",
     "WriteDocument",
+    "WriteRelated",
     "asked",
     "database_of",
     "decided",
@@ -126,6 +127,28 @@ class WriteDocument:
         if rev is None:
             return None
         return told({"ok": True, "id": written.id, "rev": rev}, self._status, ETag=f'"{rev}"')
+
+
+class WriteRelated:
+    """A document that was saved with contents of attachments behind its text.
+
+    `digests` gives the MD5 of each content by the name of its attachment.
+    """
+
+    def __init__(
+        self, path: str, text: bytes, digests: Callable[[], Awaitable[Mapping[str, bytes]]]
+    ) -> None:
+        self._path = path
+        self._text = text
+        self._digests = digests
+
+    async def __call__(self, ask: Ask) -> HTTPResponse | None:
+        """See the module."""
+        written = read_written(self._text, database_of(self._path))
+        for name, digest in (await self._digests()).items():
+            content_type = written.attachments[name].content_type
+            written.attachments[name] = AttachmentWritten(content_type, content=digest)
+        return await WriteDocument(self._path, written)(ask)
 
 
 class Copy:

@@ -25,7 +25,8 @@ from aiocouch.replication.together import together
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aiocouch.replication.endpoint import Change, Endpoint, Fetched, IncomingDocument
+    from aiocouch._wire.related import IncomingDocument
+    from aiocouch.replication.endpoint import Change, Endpoint, Fetched
     from aiocouch.replication.options import Options
     from aiocouch.replication.planning import Forecast
     from aiocouch.replication.progress import Counts

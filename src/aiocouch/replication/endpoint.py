@@ -9,8 +9,10 @@ import msgspec
 from aiocouch.exception import CouchDBError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
+
+    from aiocouch._wire.related import IncomingDocument
 
 NO_TEXT = msgspec.Raw(b"")
 
@@ -68,16 +70,6 @@ class NoBulkGetError(CouchDBError):
 
 class MissingRevisionError(NotFoundError):
     """The source lists revisions in its changes that it does not give. Another node may have them."""
-
-
-class IncomingDocument(Protocol):
-    """A revision that is still coming: its text is here, its attachments follow."""
-
-    text: bytes
-
-    def attachments(self) -> AsyncGenerator[AsyncIterable[bytes], None]:
-        """Return the contents of those attachments that follow, in their order, as they are stored."""
-        ...
 
 
 class Endpoint(Protocol):

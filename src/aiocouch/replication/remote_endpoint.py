@@ -13,6 +13,7 @@ from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.multipart import boundary_of
 from aiocouch._wire.options import with_query
 from aiocouch._wire.part_reader import PartReader
+from aiocouch._wire.related import Outgoing, PlainDocument, document_of, following
 from aiocouch._wire.rows import BrokenBodyError, RowSplitter
 from aiocouch.exception import (
     ConflictError,
@@ -23,7 +24,6 @@ from aiocouch.exception import (
     UnexpectedAnswerError,
 )
 from aiocouch.remote import Span, silent_for
-from aiocouch.replication.attachments import Outgoing, PlainDocument, document_of, following
 from aiocouch.replication.checkpoints import is_same_log
 from aiocouch.replication.endpoint import (
     Change,
@@ -38,8 +38,8 @@ from aiocouch.replication.texts import bulk_answer, bulk_results, deep_change
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
+    from aiocouch._wire.related import IncomingDocument
     from aiocouch.remote import Remote, Stream
-    from aiocouch.replication.endpoint import IncomingDocument
 
 T = TypeVar("T")
 

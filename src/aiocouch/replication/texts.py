@@ -40,28 +40,7 @@ class _BulkAnswer(msgspec.Struct):
     results: list[_BulkResult]
 
 
-class Stub(msgspec.Struct):
-    """A member of `_attachments`. Lengths are in bytes."""
-
-    content_type: str = "application/octet-stream"
-    length: int = 0
-    encoded_length: int | None = None
-    encoding: str | None = None
-    follows: bool = False
-
-    @property
-    def stored_length(self) -> int:
-        """How many bytes are sent, encoded as they are stored."""
-        return self.length if self.encoded_length is None else self.encoded_length
-
-
-class _Attached(msgspec.Struct):
-    attachments: dict[str, Stub] = msgspec.field(name="_attachments", default_factory=dict)
-
-
 _glance = msgspec.json.Decoder(_Glance).decode
-_attached = msgspec.json.Decoder(_Attached).decode
-_stubs = msgspec.json.Decoder(dict[str, Stub]).decode
 _answer = msgspec.json.Decoder(_BulkAnswer).decode
 _results = msgspec.json.Decoder(list[_BulkResult]).decode
 
@@ -102,14 +81,6 @@ def deep_change(row: bytes) -> Change:
     found = members(row)
     leaves = [Leaf(leaf["rev"]) for leaf in decode(found["changes"])]
     return Change(decode(found["id"]), leaves, decode(found.get("seq", b"null")))
-
-
-def attachments_of(text: bytes) -> dict[str, Stub]:
-    """Return the attachments of a document, in their order."""
-    try:
-        return _attached(text).attachments
-    except RecursionError:
-        return _stubs(members(text).get("_attachments", _NO_ATTACHMENTS))
 
 
 def bulk_answer(text: bytes) -> list[tuple[str, Fetched | str]]:

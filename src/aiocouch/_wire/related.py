@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
+from aiocouch._wire.codec import decode, encode
+from aiocouch._wire.deep import members
 from aiocouch._wire.multipart import (
     MultipartError,
     boundary_of,
@@ -15,16 +19,69 @@ from aiocouch._wire.multipart import (
     separator,
 )
 from aiocouch._wire.part_reader import PartReader
-from aiocouch.replication.texts import attachments_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 
-    from aiocouch.replication.endpoint import IncomingDocument
-    from aiocouch.replication.texts import Stub
-
 LARGEST_DOCUMENT = 256 << 20
 """The longest text of one document that is read, in bytes; its attachments have no limit."""
+
+
+class Stub(msgspec.Struct):
+    """A member of `_attachments`. Lengths are in bytes."""
+
+    content_type: str = "application/octet-stream"
+    length: int = 0
+    encoded_length: int | None = None
+    encoding: str | None = None
+    follows: bool = False
+    digest: str = ""
+
+    @property
+    def stored_length(self) -> int:
+        """How many bytes are sent, encoded as they are stored."""
+        return self.length if self.encoded_length is None else self.encoded_length
+
+
+class _Attached(msgspec.Struct):
+    attachments: dict[str, Stub] = msgspec.field(name="_attachments", default_factory=dict)
+
+
+_attached = msgspec.json.Decoder(_Attached).decode
+_stubs = msgspec.json.Decoder(dict[str, Stub]).decode
+
+
+def attachments_of(text: bytes) -> dict[str, Stub]:
+    """Return the attachments of a document, in their order."""
+    try:
+        return _attached(text).attachments
+    except RecursionError:
+        return _stubs(members(text).get("_attachments", b"{}"))
+
+
+def with_stubs(text: bytes) -> bytes:
+    """Return the text of a document with stubs for the attachments that follow it."""
+    found = members(text)
+    attached = decode(found.get("_attachments", b"{}"))
+    for each in attached.values():
+        if each.pop("follows", False):
+            each["stub"] = True
+    found["_attachments"] = encode(attached)
+    pairs = [encode(name) + b":" + value for name, value in found.items()]
+    return b"{" + b",".join(pairs) + b"}"
+
+
+class IncomingDocument(Protocol):
+    """The text of a document, and the contents of those of its attachments that follow it."""
+
+    @property
+    def text(self) -> bytes:
+        """Its JSON."""
+        ...
+
+    def attachments(self) -> AsyncGenerator[AsyncIterable[bytes], None]:
+        """Return the contents, in the order of the text."""
+        ...
 
 
 class PlainDocument:
