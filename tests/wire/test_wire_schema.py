@@ -1,0 +1,85 @@
+"""What goes out when views are built beside those that are in use."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from aiocouch.schema import Progress, Schema, apply
+from tests.wire.canned import Answer, doc_row, error_answer, json_answer, rows_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aiocouch import Database
+    from tests.wire.canned import CannedServer, Request
+
+WANTED = Schema(designs={"d": {"views": {"lib": {"x": "1"}, "v": {"map": "new"}}}})
+BESIDE = "/db/_design/d~next"
+
+
+class Server:
+    """Has an old design document, and is not done with the new view before it was asked how far it is."""
+
+    def __init__(self) -> None:
+        self.beside = False
+        self.asked = asyncio.Event()
+
+    def answer(self, request: Request) -> Answer:
+        if request.path == "/db/_design_docs":
+            return Answer(body=rows_text([doc_row("_design/d", views={"v": {"map": "old"}})], 1))
+        if request.path == f"{BESIDE}/_view/v":
+            return Answer(pieces=self._built())
+        if request.path == "/_active_tasks":
+            self.asked.set()
+            task = {"design_document": "_design/d~next", "changes_done": 3, "total_changes": 4}
+            return json_answer([task, {"type": "replication"}])
+        if request.method == "GET" and request.path == BESIDE:
+            return self._next()
+        if request.method == "GET" and request.path == "/db/_design/d":
+            return json_answer({"_id": "_design/d", "_rev": "1-a", "views": {}})
+        return json_answer(FIXED[request.path], 201 if request.method == "PUT" else 200)
+
+    def _next(self) -> Answer:
+        if self.beside:
+            return json_answer({"_id": "_design/d~next", "_rev": "1-b"})
+        self.beside = True
+        return error_answer(404, "not_found", "missing")
+
+    async def _built(self) -> AsyncGenerator[bytes, None]:
+        await self.asked.wait()
+        yield rows_text([])
+
+
+FIXED = {
+    "/db": {"db_name": "db", "props": {}},
+    "/db/_security": {},
+    "/db/_index": {"total_rows": 0, "indexes": []},
+    BESIDE: {"ok": True, "id": "_design/d~next", "rev": "1-b"},
+    "/db/_design/d": {"ok": True, "id": "_design/d", "rev": "2-a"},
+    "/db/_view_cleanup": {"ok": True},
+}
+
+
+async def test_the_old_views_stay_until_the_new_ones_are_built(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.handler = Server().answer
+    told: list[Progress] = []
+    (change,) = await apply(base, WANTED, progress=told.append)
+    assert canned.lines[-9:] == [
+        "GET /db/_design/d~next",
+        "PUT /db/_design/d~next",
+        "GET /db/_design/d~next/_view/v?limit=0&reduce=false",
+        "GET /_active_tasks",
+        "GET /db/_design/d",
+        "PUT /db/_design/d",
+        "GET /db/_design/d~next",
+        "DELETE /db/_design/d~next?rev=1-b",
+        "POST /db/_view_cleanup",
+    ]
+    states = [(one.state, one.percent) for one in told]
+    assert states == [("begun", None), ("building", 75), ("done", None)]
+    assert {one.change for one in told} == {change}
+    puts = [request.json() for request in canned.requests if request.method == "PUT"]
+    assert [put["views"] for put in puts] == [WANTED.designs["d"]["views"]] * 2
