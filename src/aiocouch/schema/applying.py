@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiocouch.edits import Edit
 from aiocouch.exception import CouchDBError, NotFoundError, TransportError
@@ -12,12 +13,10 @@ from aiocouch.schema.differences import Change, diff
 from aiocouch.schema.parts import Index, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from aiocouch.database import Database
     from aiocouch.view import View
-
-    Tell = Callable[["Progress"], object]
 
 __all__ = ["Progress", "apply", "read"]
 
@@ -36,6 +35,9 @@ class Progress:
     change: Change
     state: str
     percent: int | None = None
+
+
+Tell: TypeAlias = Callable[[Progress], object]
 
 
 async def read(database: Database) -> Schema | None:

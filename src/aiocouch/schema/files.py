@@ -19,7 +19,7 @@ def designs_in(folder: str | Path) -> dict[str, JsonDict]:
 
     Folders in them are objects, and files are members: `views/by_name/map.js` is text, `options.json` any
     JSON value. Names with a dot in front are passed over. Raise OSError, and
-    `InvalidInputError` for what is no JSON.
+    `InvalidInputError` for what is not JSON.
     """
     return {one.name: _object(one) for one in _entries(Path(folder)) if one.is_dir()}
 
@@ -45,4 +45,4 @@ def _value(file: Path) -> Any:
     try:
         return decode(text)
     except DECODE_ERRORS as error:
-        raise InvalidInputError(f"{file} is no JSON: {error}") from error
+        raise InvalidInputError(f"{file} is not JSON: {error}") from error
