@@ -91,6 +91,9 @@ async def test_a_value_is_created_changed_and_deleted(
     await books.delete(again)
     with pytest.raises(NotFoundError):
         await books.get("emma")
+    again.value.pages = 1
+    await books.save(again)
+    assert (await db["emma"]).json == {"type": "book", "title": "Emma", "pages": 1, "authors": []}
 
 
 async def test_an_id_is_made_and_one_that_is_there_is_a_conflict(books: Collection[Book]) -> None:

@@ -27,6 +27,16 @@ import sys, json
 import aiocouch
 print(json.dumps(sorted(sys.modules)))
 """
+_OF_STRUCTS = """
+import sys, json
+import msgspec
+from aiocouch import CouchDB
+class Book(msgspec.Struct):
+    title: str
+loaded = {name for name in sys.modules if name.startswith("aiocouch.models")}
+CouchDB("http://h").database("db").collection(Book)
+print(json.dumps([sorted(loaded), sorted(sys.modules)]))
+"""
 
 
 def run(code: str) -> str:
@@ -52,6 +62,13 @@ def test_the_client_imports_neither_server_nor_extras() -> None:
     unwanted = {"aiocouch.embedded", "aiocouch.testing", "aiocouch.cli", "rich", "pytest"}
     assert unwanted.isdisjoint(loaded)
     assert not [name for name in loaded if name.split(".")[0] in {"quickjs", "sqlite3"}]
+
+
+def test_models_are_loaded_when_used_and_pydantic_only_for_its_own() -> None:
+    before, after = json.loads(run(_OF_STRUCTS))
+    assert not before
+    assert "aiocouch.models" in after
+    assert "pydantic" not in after
 
 
 def test_imports_quickly() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch._wire.codec import encode_sorted
+from aiocouch.models import MisfitError
 from aiocouch.models.merging import merged
 
 NAMES = st.sampled_from("abcdef")
@@ -76,6 +78,12 @@ def test_one_changed_element_keeps_its_unknown_members() -> None:
         {"a": 2, "f": 2},
         {"a": 3, "f": 1},
     ]
+
+
+def test_a_misfit_travels_to_another_process() -> None:
+    error = MisfitError("it does not fit", document_id="a", place="$.b")
+    found = pickle.loads(pickle.dumps(error))
+    assert (str(found), found.document_id, found.place) == ("it does not fit", "a", "$.b")
 
 
 def test_what_the_model_added_by_itself_stays_away() -> None:

@@ -15,7 +15,7 @@ from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.mango import found
 from aiocouch.models.misfit import MisfitError
 from aiocouch.models.shape import shape_of
-from aiocouch.models.stored import Stored, new_content, put_value, stored_in
+from aiocouch.models.stored import Stored, forget, new_content, put_value, stored_in
 from aiocouch.view import read_documents
 
 if TYPE_CHECKING:
@@ -99,8 +99,12 @@ class Collection(Generic[T]):
         return stored
 
     async def delete(self, stored: Stored[T], *, w: int | None = None) -> None:
-        """Delete the document (`DELETE /{db}/{docid}`). Raise `ConflictError`."""
+        """Delete the document (`DELETE /{db}/{docid}`). Raise `ConflictError`.
+
+        To save it again creates it anew.
+        """
         await _checked(stored).document.delete(discard_changes=True, w=w)
+        forget(stored)
 
     async def update(self, id: str, change: ValueChange[T], *, attempts: int = 20) -> Stored[T]:
         """Change a document: read it, call `change` with its value, save it, and again on a conflict.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aiocouch.models.shape import Shape
     from aiocouch.typing import JsonDict
 
-__all__ = ["Stored", "new_content", "put_value", "stored_in"]
+__all__ = ["Stored", "forget", "new_content", "put_value", "stored_in"]
 
 T = TypeVar("T")
 _UNREAD: Any = object()
@@ -118,6 +118,11 @@ def put_value(stored: Stored[T]) -> Document:
     """Return the document, with the value in it. Raise `InvalidTypeError` or `InvalidInputError`."""
     stored._put()  # noqa: SLF001
     return stored.document
+
+
+def forget(stored: Stored[T]) -> None:
+    """Take note that the document was deleted: a value that is saved then is written whole."""
+    stored._before = b"{}"  # noqa: SLF001
 
 
 def new_content(shape: Shape[T], value: T, id: str | None) -> tuple[str | None, JsonDict]:
