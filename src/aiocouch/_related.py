@@ -18,6 +18,7 @@ from aiocouch.exception import (
     DigestError,
     Facts,
     InvalidInputError,
+    InvalidTypeError,
     TruncatedError,
     UnexpectedAnswerError,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["read_related", "save_related"]
 
 _LARGEST_DOCUMENT = 256 << 20
+_CONTENT_AND_TYPE = 2
 _HEADERS = {"Accept": "multipart/related, application/json", "Accept-Encoding": "identity"}
 
 
@@ -78,8 +80,11 @@ def _checked(
     if not attachments:
         raise InvalidInputError(f"{document!r}: there are no attachments to save it with")
     contents = {}
-    for name, (data, content_type) in attachments.items():
+    for name, given in attachments.items():
         Attachment(document, name)  # which looks at the name
+        if not isinstance(given, tuple) or len(given) != _CONTENT_AND_TYPE:
+            raise InvalidTypeError(f"the attachment {name!r} must be a (content, content_type)")
+        data, content_type = given
         check_content_type(content_type)
         contents[name] = LastingContent(data)
     return contents

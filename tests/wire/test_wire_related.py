@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aiocouch import CouchDB, Database, Document, RetryPolicy
-from aiocouch.exception import CouchDBError, DigestError, TruncatedError
+from aiocouch.exception import CouchDBError, DigestError, InvalidTypeError, TruncatedError
 from tests.multipart_bodies import multipart_body
 from tests.wire.canned import Answer, CannedServer, cut_up, json_answer
 from tests.wire.test_wire_attachments import md5
@@ -133,3 +135,29 @@ async def test_a_cut_raises(canned: CannedServer, doc: Document, cut: bool, left
     canned.say(Answer(headers=whole.headers, pieces=whole.pieces[:-left_out], cut=cut))
     with pytest.raises(TruncatedError):
         await read(doc)
+
+
+@pytest.mark.parametrize("given", [b"12", "12", (b"1",), None])
+async def test_a_content_without_its_type_is_refused(
+    canned: CannedServer, doc: Document, given: Any
+) -> None:
+    with pytest.raises(InvalidTypeError, match="'a'"):
+        await doc.save_with({"a": given})
+    assert canned.requests == []
+
+
+async def test_a_file_that_shrinks_is_an_error(
+    canned: CannedServer, doc: Document, tmp_path: Path
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(CONTENT)
+
+    async def shrinks() -> AsyncIterator[bytes]:
+        path.write_bytes(CONTENT[:-1])  # its length is known by now
+        yield b""
+
+    canned.handler = lambda request: json_answer([])
+    with pytest.raises(CouchDBError):
+        await doc.save_with({"a": (path, "image/png"), "b": (shrinks(), "image/png")})
+    assert doc.rev == "1-a"
+    assert not any(request.method == "PUT" for request in canned.requests)
