@@ -89,7 +89,6 @@ class _TextRow(msgspec.Struct):
     """A row of `_all_docs` with its document."""
 
     id: str | None = None
-    error: str | None = None
     doc: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
@@ -514,12 +513,12 @@ async def read_documents(
     async with view._stream(None, None, {"include_docs": True}) as stream:  # noqa: SLF001
         while batch := await stream.batch(_TEXT_ROWS, _rescued_text):
             for row in batch:
-                text = bytes(row.doc)
-                if row.id is None or text == _NULL:
+                id, text = row.id, bytes(row.doc)
+                if id is None or text == _NULL:
                     # which tells what is wrong
-                    _document(database, _DocumentRow(row.key, row.id, row.error), create=False)
-                elif not row.id.startswith("_design/"):
-                    yield make(database, row.id, text)
+                    _document(database, _DocumentRow(id, id), create=False)
+                elif id[:1] != "_":  # a design document
+                    yield make(database, id, text)
 
 
 def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) -> Document:

@@ -11,6 +11,7 @@ from aiocouch.schema import Index, Progress, Schema, apply, diff, read
 
 if TYPE_CHECKING:
     from aiocouch import CouchDB
+    from aiocouch.typing import DatabaseOptions
 
 MAP = "function (doc) { emit(doc.title); }"
 WANTED = Schema(
@@ -73,6 +74,18 @@ async def test_it_goes_on_where_it_was_interrupted(db: Database) -> None:
     await apply(db, Schema(designs={"shop": shop}))
     assert [id async for id in db.design_docs.ids()] == ["_design/shop"]
     assert (await db["_design/shop"]).json == shop
+
+
+async def test_a_partitioned_database(db: Database) -> None:
+    await db.delete()
+    options: DatabaseOptions = {"partitioned": True}
+    wanted = Schema(designs={"d": {"views": {"v": {"map": MAP}}}}, options=options)
+    assert [change.kind for change in await apply(db, wanted)] == ["database", "design"]
+    assert await apply(db, wanted) == []
+    assert (await db.info())["props"]["partitioned"] is True
+    both = {"d": {"views": {"w": {"map": MAP}}, "options": {"partitioned": False}}}
+    await apply(db, Schema(designs=both))
+    assert [id async for id in db.design_docs.ids()] == ["_design/d"]
 
 
 async def test_an_index_is_changed(db: Database) -> None:

@@ -58,7 +58,8 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
         if value is _UNREAD:
             shape = self._shape
             try:
-                value = self._value = shape.decode(self._read())
+                text = self._text if self._document is None else self._read()
+                value = self._value = shape.decode(text)
             except shape.errors as error:
                 raise shape.misfit(self.id, error) from error
         return value

@@ -84,7 +84,7 @@ async def apply(
 
 async def _carry_out(database: Database, wanted: Schema, change: Change, tell: Tell) -> None:
     if change.kind == "database":
-        await database.couchdb.create(database.id, exists_ok=True)
+        await database.couchdb.create(database.id, exists_ok=True, **wanted.options)
     elif change.kind == "security":
         await _secure(database, wanted.security or {})
     elif change.kind == "index":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.codec import encode
 from aiocouch.exception import InvalidInputError, InvalidTypeError
+from aiocouch.typing import DatabaseOptions
 
 if TYPE_CHECKING:
     from aiocouch.typing import JsonDict
@@ -61,6 +62,8 @@ class Schema:
     designs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     indexes: Sequence[Index] = ()
     security: Mapping[str, Any] | None = None
+    options: DatabaseOptions = field(default_factory=DatabaseOptions)
+    """How the database is created where it does not exist. Later it cannot be changed, nor is it compared."""
 
     def __post_init__(self) -> None:
         for name, content in self.designs.items():
