@@ -1,8 +1,9 @@
 """Names that annotations use, put where `typing.get_type_hints` and msgspec look for them.
 
 Annotations are texts, and are looked up in the module where they stand. Many of their names are imported
-for type checkers only: a child must not import its parent. So when all modules of a package are loaded,
-they are given the names that they lack; nothing is imported for it.
+for type checkers only: a child must not import its parent, and what is rarely used is loaded when it is.
+So when all modules of a package are loaded, they are given the names that they lack; nothing is imported
+for it. A name of a late package is given as a reference that imports it when it is looked up.
 """
 
 from __future__ import annotations
@@ -37,6 +38,33 @@ _STANDARD: dict[str, object] = {
         "URL": URL,
     },
 }
+_LATE = {
+    "aiocouch.couchdb": {
+        "aiocouch.server": ("Cluster", "Node", "Replications", "Reshard", "Session", "Users"),
+    },
+    "aiocouch.database": {
+        "aiocouch.replication": ("Replication", "ReplicationOptions"),
+        "aiocouch.topics": (
+            *("DesignFunctions", "Indexes", "LocalDocuments", "Maintenance", "Partition"),
+            *("Revisions", "SearchIndex"),
+        ),
+    },
+}
+"""What the annotations of a module name of packages that are loaded when they are first used.
+
+Each of these packages calls `complete` itself.
+"""
+_APART = ("aiocouch.cli", "aiocouch.embedded", "aiocouch.testing")
+"""What has a class `Database` or `Session` of its own, and gives and takes nothing of the client's."""
+
+
+def _late(module: str) -> dict[str, object]:
+    """Return references, which `typing.get_type_hints` evaluates in turn."""
+    return {
+        name: typing.ForwardRef(f"__import__({package!r}, fromlist=[{name!r}]).{name}")
+        for package, names in _LATE.get(module, {}).items()
+        for name in names
+    }
 
 
 class Later:
@@ -55,11 +83,15 @@ def complete(package: str, *others: str) -> None:
 
     And those of the other modules, and what the standard library has. No name is replaced.
     """
-    own = [name for name in sys.modules if f"{name}.".startswith(f"{package}.")]
+    own = [
+        name
+        for name in sys.modules
+        if f"{name}.".startswith(f"{package}.")
+        and name.startswith(_APART) == package.startswith(_APART)
+    ]
     names = dict(_STANDARD)
     for module in (sys.modules[name] for name in (*others, *own)):
         names |= {name: getattr(module, name) for name in getattr(module, "__all__", ())}
     for name in own:
         space = vars(sys.modules[name])
-        for missing in names.keys() - space.keys():
-            space[missing] = names[missing]
+        space.update(names | _late(name) | space)

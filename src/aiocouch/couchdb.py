@@ -27,13 +27,6 @@ from aiocouch.exception import (
     UnauthorizedError,
 )
 from aiocouch.remote import Remote
-from aiocouch.server.answers import Ids, Tokens
-from aiocouch.server.cluster import Cluster
-from aiocouch.server.node import Node
-from aiocouch.server.replications import Replications
-from aiocouch.server.reshard import Reshard
-from aiocouch.server.session import Session
-from aiocouch.server.users import Users
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
@@ -49,6 +42,7 @@ if TYPE_CHECKING:
     from aiocouch.changes import DatabaseUpdate, Follower, FollowUpdatesOptions
     from aiocouch.hooks import Hooks
     from aiocouch.remote import HTTPResponse
+    from aiocouch.server import Cluster, Node, Replications, Reshard, Session, Users
     from aiocouch.typing import DatabaseOptions, ListOptions
 
 __all__ = ["CouchDB"]
@@ -63,6 +57,14 @@ class _UserContext(msgspec.Struct):
 
 class _Session(msgspec.Struct):
     userCtx: _UserContext  # noqa: N815 - CouchDB's name
+
+
+class _Ids(msgspec.Struct):
+    uuids: list[str]
+
+
+class _Tokens(msgspec.Struct):
+    tokens: list[str]
 
 
 class CouchDB(Discreet):
@@ -248,30 +250,42 @@ class CouchDB(Discreet):
     @property
     def session(self) -> Session:
         """Return who the server takes us for (`/_session`). Sends no request."""
+        from aiocouch.server import Session
+
         return Session(self.remote)
 
     @property
     def users(self) -> Users:
         """Return the users of the server (`/_users`). Sends no request."""
+        from aiocouch.server import Users
+
         return Users(self)
 
     @property
     def replications(self) -> Replications:
         """Return what the server replicates (`/_replicate`, `/_scheduler`). Sends no request."""
+        from aiocouch.server import Replications
+
         return Replications(self)
 
     @property
     def cluster(self) -> Cluster:
         """Return the cluster (`/_membership`, `/_cluster_setup`). Sends no request."""
+        from aiocouch.server import Cluster
+
         return Cluster(self.remote)
 
     @property
     def reshard(self) -> Reshard:
         """Return what splits shards (`/_reshard`). Sends no request."""
+        from aiocouch.server import Reshard
+
         return Reshard(self.remote)
 
     def node(self, id: str = "_local") -> Node:
         """Return a node of the cluster, `_local` being the one that answers. Sends no request."""
+        from aiocouch.server import Node
+
         return Node(self.remote, id)
 
     def follow_updates(self, **params: Unpack[FollowUpdatesOptions]) -> Follower[DatabaseUpdate]:
@@ -314,7 +328,7 @@ class CouchDB(Discreet):
     async def uuids(self, count: int = 1) -> list[str]:
         """Return new ids that the server has made (`GET /_uuids`), as documents get them."""
         path = with_query("/_uuids", {"count": count})
-        return (await self.remote.json("GET", path, into=Ids)).uuids
+        return (await self.remote.json("GET", path, into=_Ids)).uuids
 
     async def analyze(self, text: str, analyzer: Analyzer, *, nouveau: bool = False) -> list[str]:
         """Return the words that a search index makes of a text (`POST /_search_analyze`).
@@ -324,7 +338,7 @@ class CouchDB(Discreet):
         """
         path = "/_nouveau_analyze" if nouveau else "/_search_analyze"
         body = encode({"analyzer": analyzer, "text": text})
-        found = await self.remote.json("POST", path, into=Tokens, body=body, repeat=Repeat.FREELY)
+        found = await self.remote.json("POST", path, into=_Tokens, body=body, repeat=Repeat.FREELY)
         return found.tokens
 
     async def reload_query_servers(self) -> None:

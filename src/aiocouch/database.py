@@ -27,16 +27,7 @@ from aiocouch.document import Document, SecurityDocument
 from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.mango import explained, found_documents
-from aiocouch.replication.replication import Replication
 from aiocouch.slices import sliced_docs
-from aiocouch.topics.answers import Saved
-from aiocouch.topics.functions import DesignFunctions
-from aiocouch.topics.indexes import Indexes
-from aiocouch.topics.local import LocalDocuments
-from aiocouch.topics.maintenance import Maintenance
-from aiocouch.topics.partition import Partition
-from aiocouch.topics.revisions import Revisions
-from aiocouch.topics.search import SearchIndex
 from aiocouch.typing import (
     JsonDict,
 )
@@ -53,7 +44,16 @@ if TYPE_CHECKING:
     from aiocouch.edits import Change
     from aiocouch.models import Collection
     from aiocouch.remote import Remote
-    from aiocouch.replication.replication import ReplicationOptions
+    from aiocouch.replication import Replication, ReplicationOptions
+    from aiocouch.topics import (
+        DesignFunctions,
+        Indexes,
+        LocalDocuments,
+        Maintenance,
+        Partition,
+        Revisions,
+        SearchIndex,
+    )
     from aiocouch.typing import (
         BulkRow,
         ChangesOptions,
@@ -71,6 +71,10 @@ else:
 __all__ = ["Database"]
 
 _IDS = SequentialIds()
+
+
+class _Saved(msgspec.Struct):
+    rev: str
 
 
 class _BulkGetResult(msgspec.Struct):
@@ -127,37 +131,51 @@ class Database(RemoteDatabase):
     @property
     def maintenance(self) -> Maintenance:
         """Return what admins do: compaction, clean-up, shards. Sends no request."""
+        from aiocouch.topics import Maintenance
+
         return Maintenance(self.remote, self.endpoint)
 
     @property
     def revisions(self) -> Revisions:
         """Return which revisions it has, lacks and keeps. Sends no request."""
+        from aiocouch.topics import Revisions
+
         return Revisions(self.remote, self.endpoint)
 
     @property
     def indexes(self) -> Indexes:
         """Return its Mango indexes (`/{db}/_index`). Sends no request."""
+        from aiocouch.topics import Indexes
+
         return Indexes(self.remote, self.endpoint)
 
     @property
     def local(self) -> LocalDocuments:
         """Return its local documents (`/{db}/_local/…`). Sends no request."""
+        from aiocouch.topics import LocalDocuments
+
         return LocalDocuments(self)
 
     def functions(self, design_doc: str) -> DesignFunctions:
         """Return the shows, lists, updates and rewrites of a design document. Sends no request."""
+        from aiocouch.topics import DesignFunctions
+
         return DesignFunctions(self.remote, self.endpoint, design_doc)
 
     def search(
         self, design_doc: str, index: str, *, nouveau: bool = False, partition: str | None = None
     ) -> SearchIndex:
         """Return a search index of a design document, Clouseau's or Nouveau's. Sends no request."""
+        from aiocouch.topics import SearchIndex
+
         return SearchIndex(
             self.remote, self.endpoint, design_doc, index, nouveau=nouveau, partition=partition
         )
 
     def partition(self, id: str) -> Partition:
         """Return a partition of a partitioned database. Sends no request."""
+        from aiocouch.topics import Partition
+
         return Partition(self, id)
 
     # -- one document -----------------------------------------------------------------------------
@@ -214,7 +232,7 @@ class Database(RemoteDatabase):
         sent = to_send(document) or b"{}"
         settle = of_document(document.endpoint, sent)
         response = await self.remote.json(
-            "POST", self.endpoint, into=Saved, body=sent, settle=settle
+            "POST", self.endpoint, into=_Saved, body=sent, settle=settle
         )
         saved(document, sent, response.rev)
         return document
@@ -402,6 +420,8 @@ class Database(RemoteDatabase):
         documents. Return a `Replication`: `await` it for its result, or loop over it for its progress.
         It goes on where the last one between the two has stopped. `options` are `ReplicationOptions`.
         """
+        from aiocouch.replication import Replication
+
         return Replication(self, target, **options)
 
     # -- in bulk ----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import sys
 import grimp
 import pytest
 
-SHARE = 0.5
+SHARE = 0.25
 """How much CPU time our import may take beside that of aiohttp, in the same process."""
 _MEASURE = """
 import time
@@ -69,6 +69,12 @@ def test_models_are_loaded_when_used_and_pydantic_only_for_its_own() -> None:
     assert not before
     assert "aiocouch.models" in after
     assert "pydantic" not in after
+
+
+def test_what_is_rarely_used_is_loaded_when_it_is() -> None:
+    loaded = json.loads(run(_LOADED))
+    late = {"aiocouch.replication", "aiocouch.server", "aiocouch.topics"}
+    assert late.isdisjoint(loaded)
 
 
 def test_imports_quickly() -> None:

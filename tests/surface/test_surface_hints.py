@@ -1,12 +1,51 @@
 """`inspect.signature`, `help` and `typing.get_type_hints` know every public name."""
 
+import json
+import subprocess
+import sys
 import typing
+
+import pytest
 
 import aiocouch
 from aiocouch.database import Database
 from aiocouch.event import ChangedEvent
 from aiocouch.selector import Field
 from tests.surface import introspection
+
+# In a program that has loaded nothing else.
+_FIRST_THING = """
+import aiocouch, json, typing
+found = {}
+for face in (aiocouch.Database, aiocouch.CouchDB):
+    for name, member in vars(face).items():
+        member = member.fget if isinstance(member, property) else member
+        if callable(member):
+            gives = typing.get_type_hints(member).get("return")
+            path = f"{face.__name__}.{name}"
+            found[path] = [getattr(gives, "__module__", ""), getattr(gives, "__qualname__", "")]
+print(json.dumps(found))
+"""
+_LATE = {
+    "Database.maintenance": ["aiocouch.topics.maintenance", "Maintenance"],
+    "Database.search": ["aiocouch.topics.search", "SearchIndex"],
+    "Database.partition": ["aiocouch.topics.partition", "Partition"],
+    "Database.replicate_to": ["aiocouch.replication.replication", "Replication"],
+    "CouchDB.session": ["aiocouch.server.session", "Session"],
+    "CouchDB.node": ["aiocouch.server.node", "Node"],
+}
+_ROOMS = ("aiocouch.replication", "aiocouch.server", "aiocouch.topics")
+_OF_A_ROOM = """
+import importlib, inspect, sys, typing
+import aiocouch{also}
+room = importlib.import_module({room!r})
+for name in room.__all__:
+    for _, member in inspect.getmembers(getattr(room, name), inspect.isfunction):
+        if member.__name__ == "__new__":  # a tuple's, made by Python
+            continue
+        for hint in typing.get_type_hints(member).values():
+            assert "aiocouch.embedded" not in repr(hint), (name, member, hint)
+"""
 
 
 def test_python_can_tell_of_every_public_name() -> None:
@@ -30,3 +69,22 @@ def test_no_public_name_was_forgotten() -> None:
 def test_hints_are_the_classes_themselves() -> None:
     assert typing.get_type_hints(ChangedEvent)["database"] is Database
     assert typing.get_type_hints(Database.get)["return"] is aiocouch.Document
+
+
+def _run(code: str) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_hints_load_the_classes_that_they_name() -> None:
+    found = json.loads(_run(_FIRST_THING))
+    assert {name: found[name] for name in _LATE} == _LATE
+
+
+@pytest.mark.parametrize("also", ["", ", aiocouch.embedded, aiocouch.testing"])
+@pytest.mark.parametrize("room", _ROOMS)
+def test_what_is_loaded_late_has_hints_of_the_client(room: str, also: str) -> None:
+    _run(_OF_A_ROOM.format(room=room, also=also))

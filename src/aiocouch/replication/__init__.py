@@ -4,6 +4,7 @@
 protocol `Endpoint` only.
 """
 
+from aiocouch._hints import complete as _complete
 from aiocouch.replication.endpoint import Refused
 from aiocouch.replication.replication import (
     Replication,
@@ -21,3 +22,5 @@ __all__ = [
     "ReplicationProgress",
     "ReplicationResult",
 ]
+
+_complete("aiocouch")

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Ids", "Jobs", "State", "Tokens", "Who"]
+__all__ = ["Jobs", "State", "Who"]
 
 
 class State(msgspec.Struct):
@@ -19,18 +19,6 @@ class Jobs(msgspec.Struct):
     """`GET /_reshard/jobs`."""
 
     jobs: list[dict[str, Any]]
-
-
-class Ids(msgspec.Struct):
-    """`GET /_uuids`."""
-
-    uuids: list[str]
-
-
-class Tokens(msgspec.Struct):
-    """`POST /_search_analyze`."""
-
-    tokens: list[str]
 
 
 class User(msgspec.Struct):

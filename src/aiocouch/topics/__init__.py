@@ -1,5 +1,6 @@
 """What hangs from a database: topics that are made without a request."""
 
+from aiocouch._hints import complete as _complete
 from aiocouch.topics.functions import DesignFunctions
 from aiocouch.topics.indexes import Indexes
 from aiocouch.topics.local import LocalDocuments
@@ -18,3 +19,5 @@ __all__ = [
     "SearchIndex",
     "SearchPage",
 ]
+
+_complete("aiocouch")

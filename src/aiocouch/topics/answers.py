@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Difference", "IndexList", "Missing", "PurgedInfos", "Saved", "ShardMap"]
+__all__ = ["Difference", "IndexList", "Missing", "PurgedInfos", "ShardMap"]
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -29,12 +29,6 @@ class PurgedInfos(msgspec.Struct):
     """`GET /{db}/_purged_infos`."""
 
     purged_infos: list[dict[str, Any]]
-
-
-class Saved(msgspec.Struct):
-    """What a document was saved as."""
-
-    rev: str
 
 
 class ShardMap(msgspec.Struct):
