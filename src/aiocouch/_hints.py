@@ -3,7 +3,7 @@
 Annotations are texts, and are looked up in the module where they stand. Many of their names are imported
 for type checkers only: a child must not import its parent, and what is rarely used is loaded when it is.
 So when all modules of a package are loaded, they are given the names that they lack; nothing is imported
-for it. A name of a late package is given as a reference that imports it when it is looked up.
+for it. A name of a late module is given as a reference that imports it when it is looked up.
 """
 
 from __future__ import annotations
@@ -43,16 +43,23 @@ _LATE = {
         "aiocouch.server": ("Cluster", "Node", "Replications", "Reshard", "Session", "Users"),
     },
     "aiocouch.database": {
+        "aiocouch.conflicts": ("Conflicted", "Leaves", "MergeVersions"),
+        "aiocouch.edits": ("Change",),
         "aiocouch.replication": ("Replication", "ReplicationOptions"),
         "aiocouch.topics": (
             *("DesignFunctions", "Indexes", "LocalDocuments", "Maintenance", "Partition"),
             *("Revisions", "SearchIndex"),
         ),
+        "aiocouch.writing": ("BulkWriter", "StreamOptions", "WriteOptions"),
+        "aiocouch.writing.items": ("Given",),
+    },
+    "aiocouch.document": {
+        "aiocouch.conflicts": ("Leaves",),
     },
 }
-"""What the annotations of a module name of packages that are loaded when they are first used.
+"""What the annotations of a module name of modules that are loaded when they are first used.
 
-Each of these packages calls `complete` itself.
+Each of these, or its package, calls `complete` itself.
 """
 _APART = ("aiocouch.cli", "aiocouch.embedded", "aiocouch.testing")
 """What has a class `Database` or `Session` of its own, and gives and takes nothing of the client's."""
@@ -90,8 +97,8 @@ def complete(package: str, *others: str) -> None:
         and name.startswith(_APART) == package.startswith(_APART)
     ]
     names = dict(_STANDARD)
-    for module in (sys.modules[name] for name in (*others, *own)):
-        names |= {name: getattr(module, name) for name in getattr(module, "__all__", ())}
+    for space in (vars(sys.modules[name]) for name in (*others, *own)):
+        names |= {name: space[name] for name in space.get("__all__", ()) if name in space}
     for name in own:
         space = vars(sys.modules[name])
         space.update(names | _late(name) | space)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from aiocouch._hints import complete
 from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.stream import lost
@@ -367,3 +368,6 @@ async def _looked_at(database: Database, ids: list[str]) -> list[Conflicted]:
         for row in answer.rows
         if row.doc is not None and row.doc.conflicts
     ]
+
+
+complete("aiocouch")

@@ -21,25 +21,21 @@ from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import ChangesFeed
 from aiocouch.changes.follower import follow_changes
-from aiocouch.conflicts import Conflicted, Leaves, conflicted, leaves_of, resolved
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
-from aiocouch.edits import changed_many, changed_one
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.mango import explained, found_documents
-from aiocouch.slices import sliced_docs
 from aiocouch.typing import (
     JsonDict,
 )
 from aiocouch.view import AllDocsView, DesignDocsView, View
-from aiocouch.writing import BulkWriter
 
 if TYPE_CHECKING:
     from types import UnionType
     from typing import TypeVar, Unpack
 
     from aiocouch.changes import FollowedChange, FollowedDeletion, Follower, FollowOptions
-    from aiocouch.conflicts import MergeVersions
+    from aiocouch.conflicts import Conflicted, Leaves, MergeVersions
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
     from aiocouch.models import Collection
@@ -61,7 +57,7 @@ if TYPE_CHECKING:
         IndexOptions,
         ViewOptions,
     )
-    from aiocouch.writing import StreamOptions, WriteOptions
+    from aiocouch.writing import BulkWriter, StreamOptions, WriteOptions
     from aiocouch.writing.items import Given
 
     T = TypeVar("T")
@@ -326,6 +322,8 @@ class Database(RemoteDatabase):
         if streams > 1:
             if ids is not None or prefix is not None:
                 raise InvalidInputError("streams= reads a range: no ids= and no prefix=")
+            from aiocouch.slices import sliced_docs
+
             return sliced_docs(self.all_docs, streams, ordered, include_ddocs, dict(params))
         return self.all_docs.docs(ids, create, prefix, include_ddocs, **params)
 
@@ -447,6 +445,8 @@ class Database(RemoteDatabase):
         is sent. Several requests are under way at a time (`POST /{db}/_bulk_docs`), and what is held
         does not grow with the stream.
         """
+        from aiocouch.writing import BulkWriter
+
         return BulkWriter(self, docs, **options)
 
     async def update(self, id: str, change: Change, *, attempts: int = 20) -> Document:
@@ -456,6 +456,8 @@ class Database(RemoteDatabase):
         `Edit.LEAVE` or `Edit.DELETE`. It is called anew on what others have saved, after a random wait.
         Return the document. Raise `NotFoundError`, and `ConflictError` after `attempts` of them.
         """
+        from aiocouch.edits import changed_one
+
         return await changed_one(self, id, change, None, attempts)
 
     async def upsert(
@@ -470,6 +472,8 @@ class Database(RemoteDatabase):
 
         In place of a function, `change` may be the new content, whatever is there.
         """
+        from aiocouch.edits import changed_one
+
         return await changed_one(self, id, change, default or {}, attempts)
 
     def update_many(
@@ -482,6 +486,8 @@ class Database(RemoteDatabase):
 
         They are read and written many at a time. A document that does not exist has failed as "not_found".
         """
+        from aiocouch.edits import changed_many
+
         return changed_many(self, ids, change, None, options)
 
     def upsert_many(
@@ -492,12 +498,16 @@ class Database(RemoteDatabase):
         **options: Unpack[StreamOptions],
     ) -> BulkWriter:
         """Do as `update_many`; a document that does not exist begins as one of the content `default`."""
+        from aiocouch.edits import changed_many
+
         return changed_many(self, ids, change, default or {}, options)
 
     # -- conflicts of replication -----------------------------------------------------------------
 
     async def leaves(self, id: str) -> Leaves:
         """Return all leaves of a document, deleted ones too (`GET /{db}/{docid}?open_revs=all`)."""
+        from aiocouch.conflicts import leaves_of
+
         return await leaves_of(self, id)
 
     async def resolve(self, id: str, merge: MergeVersions, *, attempts: int = 10) -> Document:
@@ -509,10 +519,14 @@ class Database(RemoteDatabase):
         saves meanwhile: then it begins anew, and raises `ConflictError` after `attempts` of them. Without
         conflicts nothing is written.
         """
+        from aiocouch.conflicts import resolved
+
         return await resolved(self, id, merge, attempts)
 
     def conflicts(self) -> AsyncGenerator[Conflicted, None]:
         """Return the documents that have conflicts, with their revisions (`GET /{db}/_changes`)."""
+        from aiocouch.conflicts import conflicted
+
         return conflicted(self)
 
     async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:

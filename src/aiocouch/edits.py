@@ -10,6 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from aiocouch._hints import complete
 from aiocouch._tracked import to_send
 from aiocouch._wire.ids import check_document_id
 from aiocouch.document import Document
@@ -246,3 +247,6 @@ class _Gathered:
         """End the task that reads."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+
+complete("aiocouch")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch._hints import complete
 from aiocouch._wire.codec import encode
 from aiocouch.exception import InvalidInputError
 
@@ -104,3 +105,6 @@ async def _next(slices: _Slices, ordered: bool) -> list[Document]:
     task = done.pop()
     slices.remove(task)
     return task.result()
+
+
+complete("aiocouch")

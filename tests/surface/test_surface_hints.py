@@ -17,7 +17,7 @@ from tests.surface import introspection
 _FIRST_THING = """
 import aiocouch, json, typing
 found = {}
-for face in (aiocouch.Database, aiocouch.CouchDB):
+for face in (aiocouch.Database, aiocouch.Document, aiocouch.CouchDB):
     for name, member in vars(face).items():
         member = member.fget if isinstance(member, property) else member
         if callable(member):
@@ -31,10 +31,16 @@ _LATE = {
     "Database.search": ["aiocouch.topics.search", "SearchIndex"],
     "Database.partition": ["aiocouch.topics.partition", "Partition"],
     "Database.replicate_to": ["aiocouch.replication.replication", "Replication"],
+    "Database.write": ["aiocouch.writing.writer", "BulkWriter"],
+    "Database.leaves": ["aiocouch.conflicts", "Leaves"],
+    "Document.leaves": ["aiocouch.conflicts", "Leaves"],
     "CouchDB.session": ["aiocouch.server.session", "Session"],
     "CouchDB.node": ["aiocouch.server.node", "Node"],
 }
-_ROOMS = ("aiocouch.replication", "aiocouch.server", "aiocouch.topics")
+_ROOMS = [
+    f"aiocouch.{name}"
+    for name in ("conflicts", "edits", "replication", "server", "slices", "topics", "writing")
+]
 _OF_A_ROOM = """
 import importlib, inspect, sys, typing
 import aiocouch{also}
@@ -88,3 +94,14 @@ def test_hints_load_the_classes_that_they_name() -> None:
 @pytest.mark.parametrize("room", _ROOMS)
 def test_what_is_loaded_late_has_hints_of_the_client(room: str, also: str) -> None:
     _run(_OF_A_ROOM.format(room=room, also=also))
+
+
+def test_what_is_loaded_late_is_there_like_the_rest() -> None:
+    _run("""
+import aiocouch, pickle
+assert set(aiocouch.__all__) <= set(dir(aiocouch))
+assert pickle.loads(pickle.dumps(aiocouch.Edit)) is aiocouch.Edit
+from aiocouch import *
+assert BulkWriter is aiocouch.BulkWriter
+assert not hasattr(aiocouch, "BulkReader")
+""")
