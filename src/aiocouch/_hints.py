@@ -38,7 +38,7 @@ _STANDARD: dict[str, object] = {
         "URL": URL,
     },
 }
-_LATE = {
+_LATE: dict[str, dict[str, tuple[str, ...]]] = {
     "aiocouch.couchdb": {
         "aiocouch.server": ("Cluster", "Node", "Replications", "Reshard", "Session", "Users"),
     },
