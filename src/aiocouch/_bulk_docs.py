@@ -58,9 +58,9 @@ def _check(rows: list[BulkRow], ids: Sequence[str], facts: Facts) -> None:
     if len(rows) != len(ids):
         raise _unexpected(f"{len(rows)} rows for {len(ids)} documents", facts)
     for row, id in zip(rows, ids, strict=True):
-        if row.get("id") != id:
+        if "id" not in row or row["id"] != id:
             raise _unexpected(f"a row of {row.get('id')!r} for the document {id!r}", facts)
-        if "error" not in row and not isinstance(row.get("rev"), str):
+        if "error" not in row and ("rev" not in row or type(row["rev"]) is not str):
             raise _unexpected(f"no revision for the document {id!r}", facts)
 
 

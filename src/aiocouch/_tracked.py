@@ -210,7 +210,8 @@ class Tracked(RemoteDocument):
 
     def _saved(self, text: bytes, rev: str) -> None:
         content = self._loaded()
-        content.setdefault("_id", self.full_id)
+        if "_id" not in content:
+            content["_id"] = self.full_id
         content["_rev"] = rev
         self._snapshot = Snapshot(text, rev)
 
