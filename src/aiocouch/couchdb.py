@@ -26,7 +26,7 @@ from aiocouch.exception import (
     PreconditionFailedError,
     UnauthorizedError,
 )
-from aiocouch.remote import Remote
+from aiocouch.remote import NOTHING, Remote
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CouchDB"]
 
-_NOTHING = object()
 Analyzer: TypeAlias = "str | Mapping[str, Any]"
 
 
@@ -350,7 +349,7 @@ class CouchDB(Discreet):
         method: str,
         path: str,
         *,
-        json: object = _NOTHING,
+        json: object = NOTHING,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
@@ -363,9 +362,6 @@ class CouchDB(Discreet):
         """
         if not path.startswith("/"):
             raise InvalidInputError(f"the path must begin with a slash: {path!r}")
-        if json is not _NOTHING:
-            if body is not None:
-                raise InvalidTypeError("request() takes json or body, not both")
-            body = self.remote.encode(json)
-        target = with_query(path, params) if params else path
-        return await self.remote.request(method, target, body=body, headers=headers, html=True)
+        return await self.remote.raw(
+            method, path, json=json, body=body, headers=headers, params=params
+        )

@@ -29,7 +29,9 @@ from aiocouch._transport.stream import Stream
 from aiocouch._transport.trace import Trace
 from aiocouch._transport.url import Servers, split_all
 from aiocouch._wire.codec import encoder
+from aiocouch._wire.options import with_query
 from aiocouch.auth import CookieAuth, LoginAuth, credentials
+from aiocouch.exception import InvalidTypeError
 from aiocouch.hooks import checked_hooks
 
 if TYPE_CHECKING:
@@ -40,9 +42,20 @@ if TYPE_CHECKING:
     from aiocouch.auth import Auth
     from aiocouch.hooks import Hooks
 
-__all__ = ["HTTPResponse", "Remote", "RemoteServer", "Span", "Stream", "Timeout", "silent_for"]
+__all__ = [
+    "NOTHING",
+    "HTTPResponse",
+    "Remote",
+    "RemoteServer",
+    "Span",
+    "Stream",
+    "Timeout",
+    "silent_for",
+]
 
 T = TypeVar("T")
+NOTHING = object()
+"""Stands for JSON that was not given: `None` is JSON as well."""
 
 
 class Remote(RemoteServer):
@@ -143,6 +156,28 @@ class Remote(RemoteServer):
         if having and isinstance(found, dict):
             check_members(method, path, answer, found, having)
         return found
+
+    async def raw(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = NOTHING,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> HTTPResponse:
+        """Send what a user has put together, and read the whole answer, of any kind.
+
+        `json` is encoded, `body` is sent as it is; in `params` text stands as it is and all else as JSON.
+        Raise `InvalidTypeError` for both a `json` and a `body`.
+        """
+        if json is not NOTHING:
+            if body is not None:
+                raise InvalidTypeError("a request has json or body, not both")
+            body = self.encode(json)
+        target = with_query(path, params) if params else path
+        return await self.request(method, target, body=body, headers=headers, html=True)
 
     def stream(
         self,

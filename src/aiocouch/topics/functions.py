@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
-from aiocouch._wire.options import with_query
-from aiocouch.exception import InvalidInputError, InvalidTypeError
+from aiocouch.exception import InvalidInputError
+from aiocouch.remote import NOTHING
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from aiocouch.remote import HTTPResponse, Remote
 
 __all__ = ["DesignFunctions"]
-
-_NOTHING = object()
 
 
 class DesignFunctions:
@@ -41,16 +39,16 @@ class DesignFunctions:
         function: str,
         id: str | None = None,
         *,
-        json: object = _NOTHING,
+        json: object = NOTHING,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> HTTPResponse:
         """Show a document, or none (`GET` or, with a body, `POST …/_show/{func}/{docid}`)."""
         path = self._path("_show", function, id)
-        content = self._body(json, body)
-        return await self._send(
-            "GET" if content is None else "POST", path, content, headers, params
+        method = "GET" if json is NOTHING and body is None else "POST"
+        return await self._remote.raw(
+            method, path, json=json, body=body, headers=headers, params=params
         )
 
     async def list(
@@ -59,7 +57,7 @@ class DesignFunctions:
         view: str,
         design_doc: str | None = None,
         *,
-        json: object = _NOTHING,
+        json: object = NOTHING,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
@@ -73,9 +71,9 @@ class DesignFunctions:
             name = design_doc.removeprefix("_design/")
             path += f"/{quote_name(name, 'name of the design document')}"
         path += f"/{quote_name(view, 'view name')}"
-        content = self._body(json, body)
-        return await self._send(
-            "GET" if content is None else "POST", path, content, headers, params
+        method = "GET" if json is NOTHING and body is None else "POST"
+        return await self._remote.raw(
+            method, path, json=json, body=body, headers=headers, params=params
         )
 
     async def update(
@@ -83,7 +81,7 @@ class DesignFunctions:
         function: str,
         id: str | None = None,
         *,
-        json: object = _NOTHING,
+        json: object = NOTHING,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
@@ -94,23 +92,28 @@ class DesignFunctions:
         the header `X-Couch-Update-NewRev`. Raise `ConflictError` when somebody else was faster.
         """
         path = self._path("_update", function, id)
-        content = self._body(json, body)
         method = "POST" if id is None else "PUT"
-        return await self._send(method, path, b"" if content is None else content, headers, params)
+        if json is NOTHING and body is None:
+            body = b""
+        return await self._remote.raw(
+            method, path, json=json, body=body, headers=headers, params=params
+        )
 
     async def rewrite(
         self,
         method: str,
         path: str,
         *,
-        json: object = _NOTHING,
+        json: object = NOTHING,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
     ) -> HTTPResponse:
         """Send any request through the rewrites (`ANY …/_rewrite/{path}`). `path` is sent as it is."""
         target = f"{self._endpoint}/_rewrite/{path.removeprefix('/')}"
-        return await self._send(method, target, self._body(json, body), headers, params)
+        return await self._remote.raw(
+            method, target, json=json, body=body, headers=headers, params=params
+        )
 
     def _path(self, kind: str, function: str, id: str | None = None) -> str:
         path = f"{self._endpoint}/{kind}/{quote_name(function, 'name of the function')}"
@@ -121,21 +124,3 @@ class DesignFunctions:
                 "the document id must not be empty; None stands for no document"
             )
         return f"{path}/{quote_document_id(id)}"
-
-    def _body(self, json: object, body: bytes | None) -> bytes | None:
-        if json is _NOTHING:
-            return body
-        if body is not None:
-            raise InvalidTypeError("a request has json or body, not both")
-        return self._remote.encode(json)
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str] | None,
-        params: Mapping[str, Any] | None,
-    ) -> HTTPResponse:
-        target = with_query(path, params) if params else path
-        return await self._remote.request(method, target, body=body, headers=headers, html=True)
