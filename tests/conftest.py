@@ -108,3 +108,11 @@ async def fresh_name(couchdb: CouchDB) -> AsyncIterator[str]:
     yield name
     with contextlib.suppress(NotFoundError):
         await (await couchdb[name]).delete()
+
+
+@pytest.fixture
+def missing(couchdb: CouchDB, fresh_name: str) -> Database:
+    """A database that never was: of one just deleted, CouchDB may say 500 for a moment."""
+    from aiocouch import Database
+
+    return Database(couchdb, fresh_name)

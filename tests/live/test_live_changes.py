@@ -150,12 +150,11 @@ async def test_unknown_feed_is_refused(db: Database) -> None:
         await collect(db.changes(feed=kind))
 
 
-async def test_missing_database(db: Database) -> None:
-    await db.delete()
+async def test_missing_database(missing: Database) -> None:
     with pytest.raises(aiocouch.NotFoundError):
-        await collect(db.changes())
+        await collect(missing.changes())
     with pytest.raises(aiocouch.NotFoundError):
-        await collect(db.changes(feed="continuous"))
+        await collect(missing.changes(feed="continuous"))
 
 
 async def test_unknown_filter(db: Database) -> None:

@@ -141,7 +141,7 @@ async def test_programs_that_mend_the_old_server_do_no_harm(
 # -- a database
 
 
-async def test_database(couchdb: CouchDB, db: Database, doc: Document) -> None:
+async def test_database(couchdb: CouchDB, db: Database, doc: Document, missing: Database) -> None:
     old: Any = db
     with warned("couchdb"):
         assert old._couchdb is db.couchdb
@@ -169,8 +169,9 @@ async def test_database(couchdb: CouchDB, db: Database, doc: Document) -> None:
         assert await other._put(q=1) == {"ok": True}
     with warned("delete()"):
         assert await other._delete() is None
+    never: Any = missing
     with warned("couchdb[id]"):
-        assert not await other._exists()
+        assert not await never._exists()
 
 
 # -- a document

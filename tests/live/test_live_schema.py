@@ -27,8 +27,8 @@ WANTED = Schema(
 )
 
 
-async def test_a_new_database_gets_all(couchdb: CouchDB, db: Database) -> None:
-    await db.delete()
+async def test_a_new_database_gets_all(couchdb: CouchDB, missing: Database) -> None:
+    db = missing
     assert await read(db) is None
     done = await apply(db, WANTED)
     assert [str(change) for change in done] == [
@@ -76,8 +76,8 @@ async def test_it_goes_on_where_it_was_interrupted(db: Database) -> None:
     assert (await db["_design/shop"]).json == shop
 
 
-async def test_a_partitioned_database(db: Database) -> None:
-    await db.delete()
+async def test_a_partitioned_database(missing: Database) -> None:
+    db = missing
     options: DatabaseOptions = {"partitioned": True}
     wanted = Schema(designs={"d": {"views": {"v": {"map": MAP}}}}, options=options)
     assert [change.kind for change in await apply(db, wanted)] == ["database", "design"]

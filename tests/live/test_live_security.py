@@ -100,7 +100,6 @@ async def test_own_members_survive(db: Database) -> None:
     assert "_rev" not in read
 
 
-async def test_missing_database(db: Database) -> None:
-    await db.delete()
+async def test_missing_database(missing: Database) -> None:
     with pytest.raises(aiocouch.NotFoundError):
-        await db.security()
+        await missing.security()
