@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from aiocouch._tracked import Written, came, content_of, moved, saved, text_with
 from aiocouch._transport.settle import WriteRelated
+from aiocouch._transport.sizes import too_large
 from aiocouch._wire.content import ContentReader
-from aiocouch._wire.multipart import MultipartError, boundary_of
+from aiocouch._wire.multipart import MultipartError, TooLongError, boundary_of
 from aiocouch._wire.options import with_query
-from aiocouch._wire.part_reader import PartReader
+from aiocouch._wire.part_reader import PartReader, joined
 from aiocouch._wire.related import DocumentOfParts, Outgoing, attachments_of, following, with_stubs
 from aiocouch.attachment import Attachment, LastingContent, check_content_type
 from aiocouch.exception import (
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_related", "save_related"]
 
-_LARGEST_DOCUMENT = 256 << 20
 _CONTENT_AND_TYPE = 2
 _HEADERS = {"Accept": "multipart/related, application/json", "Accept-Encoding": "identity"}
 
@@ -120,24 +121,27 @@ async def read_related(
     """Yield the attachments of a document, after taking over its text (`GET /{db}/{docid}`)."""
     path = with_query(document.endpoint, {"attachments": True})
     asked = document.remote.stream("GET", path, headers=_HEADERS)
+    most = document.remote.max_size or sys.maxsize
     async with asked as stream, aclosing(_pieces(stream)) as pieces:
         try:
-            async for found in _read(document, stream, pieces):
+            async for found in _read(document, stream, pieces, most):
                 yield found
+        except TooLongError as error:
+            raise too_large("GET", document.endpoint, 200, "the document", most) from error
         except MultipartError as error:
             raise TruncatedError(f"{document!r}: {error}", _facts(document)) from error
 
 
 async def _read(
-    document: Tracked, stream: Stream, pieces: AsyncGenerator[bytes, None]
+    document: Tracked, stream: Stream, pieces: AsyncGenerator[bytes, None], most: int
 ) -> AsyncGenerator[tuple[Attachment, AsyncGenerator[bytes, None]], None]:
     boundary = boundary_of(stream.response.headers.get("Content-Type"))
     if boundary is None:  # so it comes where there are no attachments
-        came(document, _without_contents(document, b"".join([piece async for piece in pieces])))
+        came(document, _without_contents(document, await joined(pieces, most)))
         return
     parts = PartReader(pieces, boundary)
     await parts.next_part()
-    text = await parts.body(_LARGEST_DOCUMENT)
+    text = await parts.body(most)
     came(document, with_stubs(text))
     stubs = iter(following(text))
     async for content in DocumentOfParts(text, parts).attachments():
@@ -169,7 +173,7 @@ async def _content(
 
 def _without_contents(document: Tracked, text: bytes) -> bytes:
     if text.startswith(b"{") and attachments_of(text):
-        what = "the attachments came in its text, not behind it"
+        what = "the attachments came in its text, not after it"
         raise UnexpectedAnswerError(f"{document!r}: {what}", _facts(document))
     return text
 

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from aiocouch import CouchDB, Database, Document, RetryPolicy
-from aiocouch.exception import CouchDBError, DigestError, InvalidTypeError, TruncatedError
+from aiocouch.exception import (
+    CouchDBError,
+    DigestError,
+    InvalidTypeError,
+    TruncatedError,
+    UnexpectedAnswerError,
+)
 from tests.multipart_bodies import multipart_body
 from tests.wire.canned import Answer, CannedServer, cut_up, json_answer
 from tests.wire.test_wire_attachments import md5
@@ -135,6 +141,16 @@ async def test_a_cut_raises(canned: CannedServer, doc: Document, cut: bool, left
     canned.say(Answer(headers=whole.headers, pieces=whole.pieces[:-left_out], cut=cut))
     with pytest.raises(TruncatedError):
         await read(doc)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_a_document_that_is_too_large_is_not_said_to_be_cut(
+    canned: CannedServer, inline: bool
+) -> None:
+    canned.say(json_answer({"_id": "x", "_rev": "1-a", "text": "x" * 100}) if inline else related())
+    async with CouchDB(canned.url, max_size=50) as couchdb:
+        with pytest.raises(UnexpectedAnswerError, match="the document has more than max_size=50"):
+            await read(Document(Database(couchdb, "db"), "x"))
 
 
 @pytest.mark.parametrize("given", [b"12", "12", (b"1",), None])

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from aiocouch import Database
     from tests.wire.canned import CannedServer, Request
 
-WANTED = Schema(designs={"d": {"views": {"lib": {"x": "1"}, "v": {"map": "new"}}}})
+VIEWS = {"lib": {"x": "1"}, "v": {"map": "new"}}
+RULE = "function () {}"
+WANTED = Schema(designs={"d": {"views": VIEWS, "validate_doc_update": RULE}})
 BESIDE = "/db/_design/d~next"
 
 
@@ -82,4 +84,6 @@ async def test_the_old_views_stay_until_the_new_ones_are_built(
     assert states == [("begun", None), ("building", 75), ("done", None)]
     assert {one.change for one in told} == {change}
     puts = [request.json() for request in canned.requests if request.method == "PUT"]
-    assert [put["views"] for put in puts] == [WANTED.designs["d"]["views"]] * 2
+    assert [put["views"] for put in puts] == [VIEWS] * 2
+    # Beside the old one only views are built: it validates nothing yet.
+    assert [put.get("validate_doc_update") for put in puts] == [None, RULE]

@@ -33,6 +33,10 @@ class MultipartError(ValueError):
     """The body is not well-formed multipart, or it ended too early."""
 
 
+class TooLongError(MultipartError):
+    """What was to be read whole is longer than it may be."""
+
+
 class PartBegin(msgspec.Struct, frozen=True):
     """A part starts; `headers` have lower-case names."""
 

@@ -6,15 +6,27 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from aiocouch._wire.multipart import (
-    MultipartError,
     MultipartParser,
     PartBegin,
     PartData,
     PartEvent,
+    TooLongError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterable, AsyncIterator, Mapping
+
+__all__ = ["PartReader", "joined"]
+
+
+async def joined(pieces: AsyncIterable[bytes], limit: int) -> bytes:
+    """Read all pieces. Raise `TooLongError` when they have more than `limit` bytes."""
+    data = bytearray()
+    async for piece in pieces:
+        data += piece
+        if len(data) > limit:
+            raise TooLongError(f"a part is longer than {limit} bytes")
+    return bytes(data)
 
 
 class PartReader:
@@ -49,13 +61,8 @@ class PartReader:
                 self._in_part = False
 
     async def body(self, limit: int) -> bytes:
-        """Read the whole current part, which must not be longer than `limit` bytes."""
-        data = bytearray()
-        async for piece in self.pieces():
-            data += piece
-            if len(data) > limit:
-                raise MultipartError(f"a part is longer than {limit} bytes")
-        return bytes(data)
+        """Read the whole current part. Raise `TooLongError` when it has more than `limit` bytes."""
+        return await joined(self.pieces(), limit)
 
     async def drain(self) -> None:
         """Read the source to its end, so that the connection can be used again."""

@@ -134,9 +134,9 @@ class Shape(Generic[T]):
         try:
             dumped = self._kind.dump(value)
         except Exception as error:  # whatever a model raises, its value is wrong
-            raise InvalidInputError(f"the {_name(type(value))} is no JSON: {error}") from error
+            raise InvalidInputError(f"the {_name(type(value))} is not JSON: {error}") from error
         if not isinstance(dumped, dict):
-            raise InvalidTypeError(f"the {_name(type(value))} becomes no JSON object")
+            raise InvalidTypeError(f"the {_name(type(value))} does not become a JSON object")
         members = self._typed(dumped)
         self._check(members)
         members.pop("_rev", None)

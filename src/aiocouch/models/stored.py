@@ -106,7 +106,7 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
         self._before = text
 
 
-# What the collection needs, and nobody else: that is why these are no methods.
+# What the collection needs, and nobody else: that is why these are not methods.
 
 
 def stored_in(document: Document, shape: Shape[T]) -> Stored[T]:

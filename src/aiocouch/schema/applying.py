@@ -22,6 +22,8 @@ __all__ = ["Progress", "apply", "read"]
 
 _DESIGN = "_design/"
 _BESIDE = "~next"
+_OF_INDEX = ("language", "options", "views")
+"""What an index is found by. Other members would act twice: as a function that validates, or too early."""
 _LOOK_AGAIN = 1.0  # seconds between two looks at a view that is built
 
 
@@ -111,7 +113,7 @@ async def _design(
         await database.upsert(id, content)
         return
     beside = id + _BESIDE
-    await database.upsert(beside, content)
+    await database.upsert(beside, {name: content[name] for name in _OF_INDEX if name in content})
     await _build(database.view(beside, view), change, tell)
     await database.upsert(id, content)  # it has the same index, which is found by its content
     await database.update(beside, lambda _: Edit.DELETE)
