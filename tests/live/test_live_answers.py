@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.validation import refuses_by, until_validated, validating
+
 if TYPE_CHECKING:
     from aiocouch import Database
     from tests.support.http import HTTPClient
@@ -94,7 +96,8 @@ async def test_generation_0_is_no_revision_of_what_is_deleted(
         assert (await ask("PUT", f"{path}/a", gone)).status == 409
         assert (await ask("PUT", f"{path}/a", {"n": 2, **said})).json["rev"].startswith("3-")
         assert (await ask("PUT", f"{path}/a", said)).status == 409
-        await ask("PUT", f"{path}/_design/d", {"validate_doc_update": "function () {}"})
+        await ask("PUT", f"{path}/_design/d", {"validate_doc_update": validating("")})
+        await until_validated(refuses_by(ask, path))
         assert (await ask("PUT", f"{path}/b", said)).status == 409
     finally:
         await ask("DELETE", path)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.validation import until_validated, validating
+from tests.support.validation import refuses_by, until_validated, validating
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -308,15 +308,6 @@ async def test_a_filter_that_throws(path: str, ask: HTTPClient, body: str) -> No
 
 
 # -- validation
-
-
-def refuses_by(ask: HTTPClient, path: str) -> Callable[[str], Awaitable[bool]]:
-    """Write a tombstone that leaves nothing in the way, and say whether it was refused."""
-
-    async def refuses(id: str) -> bool:
-        return (await ask("PUT", f"{path}/{id}", {"_deleted": True})).status >= 400
-
-    return refuses
 
 
 @pytest.mark.parametrize(

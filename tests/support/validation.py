@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiocouch import Database
+    from tests.support.http import HTTPClient
 
 _PROBE = "is-it-validated-"
 
@@ -42,3 +43,12 @@ async def refuses(db: Database, id: str) -> bool:
     except ForbiddenError:
         return True
     return False
+
+
+def refuses_by(ask: HTTPClient, path: str) -> Callable[[str], Awaitable[bool]]:
+    """Write a tombstone that leaves nothing in the way, and say whether it was refused."""
+
+    async def refuses(id: str) -> bool:
+        return (await ask("PUT", f"{path}/{id}", {"_deleted": True})).status >= 400
+
+    return refuses
