@@ -8,9 +8,8 @@ POUCHDB := pouchdb@9.0.0
 FAUXTON := fauxton@1.2.6
 WORKERS ?= auto
 TESTS ?= tests
-MEASURED := tests/performance
 
-.PHONY: help demo test check measured lint types layers docs bench pouchdb fauxton clean
+.PHONY: help demo test check lint types layers docs bench pouchdb fauxton clean
 
 help:
 	@echo "make demo    load real cities into a database and play with them (COUCHDB_URL=… for your server)"
@@ -23,16 +22,12 @@ help:
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/demo.py
 
-test: $(VENV)/.dev pouchdb fauxton measured
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore $(MEASURED) -m "not packaging" $(TESTS)
+test: $(VENV)/.dev pouchdb fauxton
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not packaging" $(TESTS)
 
 # The tests come last, so that their summary is the last thing on the screen.
-check: lint types layers docs pouchdb fauxton measured
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore $(MEASURED) $(TESTS)
-
-# What is measured is measured alone: tests beside it would be measured as well.
-measured: $(VENV)/.dev
-	$(BIN)/python -m pytest -q $(MEASURED)
+check: lint types layers docs pouchdb fauxton
+	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -295,7 +295,9 @@ class Document(Tracked, MutableMapping[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         content = self._content
-        return (self._loaded() if content is None else content)[key]
+        if content is None:  # a call less than by _loaded()
+            content = self._content = self._decoded(self._text)
+        return content[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._loaded()[key] = value

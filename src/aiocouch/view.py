@@ -434,11 +434,18 @@ class View(RemoteView):
         if _is_empty(ids):
             return
         options: JsonDict = {**self._unreduced(params), "include_docs": True}
+        # A row of a view may bring another document, which it links to.
+        database, brings_own = self.database, not self._reduces
         async with self._stream(ids, prefix, options) as stream:
             while batch := await self._document_rows(stream):
                 for row in batch:
-                    if include_ddocs or row.id is None or not row.id.startswith("_design/"):
-                        yield _document(self.database, row, create)
+                    id = row.id
+                    if include_ddocs or id is None or id[:8] != "_design/":
+                        text = bytes(row.doc)
+                        if brings_own and id is not None and text != _NULL:
+                            yield of_text(Document, database, id, text)
+                        else:
+                            yield _document(database, row, create)
 
     async def _id_rows(self, stream: Continued[Any]) -> Sequence[_IdRow | _IdAndKeyRow]:
         return await stream.batch(_ID_AND_KEY_ROWS, _rescued_id_and_key)
@@ -524,9 +531,7 @@ async def read_documents(
 def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) -> Document:
     text = bytes(row.doc)
     if text != _NULL:
-        # A row of a view may bring another document, which it links to.
-        own = row.id if isinstance(row, _DocumentRow) else None
-        return _of_text(database, text) if own is None else of_text(Document, database, own, text)
+        return _of_text(database, text)
     missing = _linked_id(row) or (row.key if row.id is None else row.id)
     if not isinstance(missing, str):
         raise _no_row(database.endpoint)

@@ -50,6 +50,7 @@ def ratio(url: str, name: str, times: int) -> float:
     return statistics.median(found)
 
 
+@pytest.mark.xdist_group("performance")
 @pytest.mark.parametrize("name", LIMITS)
 def test_the_client_needs_no_more_cpu_than_its_limit_beside_a_reader_by_hand(
     url: str, name: str
