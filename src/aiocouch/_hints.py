@@ -20,7 +20,7 @@ import typing
 import aiohttp
 from yarl import URL
 
-__all__ = ["Later", "complete"]
+__all__ = ["complete"]
 
 _ABSTRACT = (
     *("AsyncGenerator", "AsyncIterable", "AsyncIterator", "Awaitable", "Callable", "Generator"),
@@ -40,11 +40,14 @@ _STANDARD: dict[str, object] = {
 }
 _LATE: dict[str, dict[str, tuple[str, ...]]] = {
     "aiocouch.couchdb": {
+        "aiocouch.changes": ("FollowUpdatesOptions", "Follower"),
         "aiocouch.server": ("Cluster", "Node", "Replications", "Reshard", "Session", "Users"),
     },
     "aiocouch.database": {
+        "aiocouch.changes": ("FollowOptions", "Follower"),
         "aiocouch.conflicts": ("Conflicted", "Leaves", "MergeVersions"),
         "aiocouch.edits": ("Change",),
+        "aiocouch.models": ("Collection",),
         "aiocouch.replication": ("Replication", "ReplicationOptions"),
         "aiocouch.topics": (
             *("DesignFunctions", "Indexes", "LocalDocuments", "Maintenance", "Partition"),
@@ -61,6 +64,8 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
 
 Each of these, or its package, calls `complete` itself.
 """
+_GENERIC = frozenset({"Collection", "Follower"})
+"""Those of them that annotations give arguments to, which no reference takes."""
 _APART = ("aiocouch.cli", "aiocouch.embedded", "aiocouch.testing")
 """What has a class `Database` or `Session` of its own, and gives and takes nothing of the client's."""
 
@@ -68,14 +73,16 @@ _APART = ("aiocouch.cli", "aiocouch.embedded", "aiocouch.testing")
 def _late(module: str) -> dict[str, object]:
     """Return references, which `typing.get_type_hints` evaluates in turn."""
     return {
-        name: typing.ForwardRef(f"__import__({package!r}, fromlist=[{name!r}]).{name}")
+        name: _Later(package, name)
+        if name in _GENERIC
+        else typing.ForwardRef(f"__import__({package!r}, fromlist=[{name!r}]).{name}")
         for package, names in _LATE.get(module, {}).items()
         for name in names
     }
 
 
-class Later:
-    """A generic class in annotations that is loaded when somebody looks them up."""
+class _Later:
+    """A generic class that is loaded when an annotation with it is looked up."""
 
     def __init__(self, module: str, name: str) -> None:
         self._module = module

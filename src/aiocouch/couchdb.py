@@ -16,7 +16,6 @@ from aiocouch._wire.codec import encode
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.auth import CookieAuth, TokenAuth
 from aiocouch.auth.lease import Leased
-from aiocouch.changes.follower import follow_updates
 from aiocouch.database import Database
 from aiocouch.exception import (
     BadRequestError,
@@ -293,6 +292,8 @@ class CouchDB(Discreet):
         The server needs the database `_global_changes`, and takes admins only. A checkpoint is a path
         or an object, such as a `LocalCheckpoint` of some database. See `Database.follow`.
         """
+        from aiocouch.changes.follower import follow_updates
+
         return follow_updates(self.remote, dict(params))
 
     async def up(self) -> JsonDict:

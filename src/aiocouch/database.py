@@ -9,7 +9,6 @@ import msgspec
 
 from aiocouch._bulk_docs import write
 from aiocouch._former.resources import RemoteDatabase
-from aiocouch._hints import Later
 from aiocouch._tracked import saved, to_send
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.settle import DeleteDatabase, Purge, of_document
@@ -20,14 +19,11 @@ from aiocouch._wire.uuids import SequentialIds
 from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import ChangesFeed
-from aiocouch.changes.follower import follow_changes
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.mango import explained, found_documents
-from aiocouch.typing import (
-    JsonDict,
-)
+from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, DesignDocsView, View
 
 if TYPE_CHECKING:
@@ -61,8 +57,6 @@ if TYPE_CHECKING:
     from aiocouch.writing.items import Given
 
     T = TypeVar("T")
-else:
-    Collection = Later("aiocouch.models", "Collection")
 
 __all__ = ["Database"]
 
@@ -409,6 +403,8 @@ class Database(RemoteDatabase):
         Connects again when the feed breaks, and goes on where it was; with a `checkpoint` also after a
         restart of the program. Each event comes at least once. Sends nothing until it is iterated.
         """
+        from aiocouch.changes.follower import follow_changes
+
         return follow_changes(self, params)
 
     def replicate_to(self, target: Database, **options: Unpack[ReplicationOptions]) -> Replication:

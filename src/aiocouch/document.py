@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 import msgspec
 
-from aiocouch._related import read_related, save_related
 from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, to_send
 from aiocouch._transport.settle import Copy, Register, of_deletion, of_document
 from aiocouch._wire.ids import check_document_id, quote_document_id
@@ -189,6 +188,8 @@ class Document(Tracked, MutableMapping[str, Any]):
         attachments of the document stay. Contents are streamed; files and iterators are read first, into a
         temporary file where they are large, for their length must be known. Errors and `w` as `save`.
         """
+        from aiocouch._related import save_related
+
         return await save_related(self, attachments, w)
 
     def fetch_with_attachments(
@@ -202,6 +203,8 @@ class Document(Tracked, MutableMapping[str, Any]):
         """
         if not discard_changes:
             self._refuse_dirty()
+        from aiocouch._related import read_related
+
         return read_related(self)
 
     async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> HTTPResponse:

@@ -1,11 +1,8 @@
 """What happens to documents: the feed of a database, its events, and followers."""
 
-from aiocouch.changes.checkpoint import (
-    CallbackCheckpoint,
-    Checkpoint,
-    FileCheckpoint,
-    LocalCheckpoint,
-)
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
 from aiocouch.changes.events import (
     BaseChangeEvent,
     ChangedEvent,
@@ -15,7 +12,15 @@ from aiocouch.changes.events import (
     FollowedDeletion,
 )
 from aiocouch.changes.feed import ChangesFeed
-from aiocouch.changes.follower import Follower, FollowOptions, FollowUpdatesOptions
+
+if TYPE_CHECKING:
+    from aiocouch.changes.checkpoint import (
+        CallbackCheckpoint,
+        Checkpoint,
+        FileCheckpoint,
+        LocalCheckpoint,
+    )
+    from aiocouch.changes.follower import Follower, FollowOptions, FollowUpdatesOptions
 
 __all__ = [
     "BaseChangeEvent",
@@ -33,3 +38,21 @@ __all__ = [
     "Follower",
     "LocalCheckpoint",
 ]
+
+if not TYPE_CHECKING:
+    # Loaded when they are first used.
+    _LATE = {
+        **dict.fromkeys(("Follower", "FollowOptions", "FollowUpdatesOptions"), "follower"),
+        **dict.fromkeys(("CallbackCheckpoint", "Checkpoint"), "checkpoint"),
+        **dict.fromkeys(("FileCheckpoint", "LocalCheckpoint"), "checkpoint"),
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = _import_module(f"{__name__}.{_LATE[name]}")
+        found = globals()[name] = getattr(module, name)
+        return found
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATE})

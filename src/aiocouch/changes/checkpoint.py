@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
+from aiocouch._hints import complete
 from aiocouch._wire.codec import decode
 from aiocouch._wire.ids import quote_document_id
 from aiocouch.exception import (
@@ -206,3 +207,6 @@ def sequence_in(answer: JsonDict, what: str) -> str:
     except KeyError:
         raise UnexpectedAnswerError(f"{what}: an answer without last_seq") from None
     return found
+
+
+complete("aiocouch")

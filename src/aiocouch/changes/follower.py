@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, TypeVar
 
+from aiocouch._hints import complete
 from aiocouch._wire.options import with_query
 from aiocouch.changes.checkpoint import checkpoint_of, sequence_in
 from aiocouch.changes.crew import Acknowledged, Crew, Handler, OnError
@@ -410,3 +411,6 @@ def _split(options: JsonDict, what: str) -> tuple[Manner, JsonDict]:
 
 def _patience(manner: Manner) -> Patience:
     return Patience() if manner.retry is None else Patience(manner.retry)
+
+
+complete("aiocouch")
