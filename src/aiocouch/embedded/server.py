@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from aiocouch.embedded.http.app import application
 from aiocouch.embedded.http.listener import Listener
+from aiocouch.embedded.http.over_http import application
 from aiocouch.embedded.state import Server
 
 if TYPE_CHECKING:

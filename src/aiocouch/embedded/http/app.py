@@ -7,22 +7,20 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from aiohttp import HttpVersion11, web
-
 from aiocouch.embedded.errors import CouchError, bad_request, internal, no_database
 from aiocouch.embedded.http import loading
 from aiocouch.embedded.http.challenge import challenged
 from aiocouch.embedded.http.cors import answer_headers, preflight_headers
 from aiocouch.embedded.http.dispatch import dispatch
 from aiocouch.embedded.http.exchange import Exchange
+from aiocouch.embedded.http.message import Answer
 from aiocouch.embedded.http.policies import frame_policy
 from aiocouch.embedded.http.vhosts import at_virtual_host
 from aiocouch.embedded.store.faults import explained
 from aiocouch.embedded.who.auth import authenticate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from aiocouch.embedded.http.message import Incoming, Reply
     from aiocouch.embedded.state import Server
 
 _log = logging.getLogger("aiocouch.embedded")
@@ -34,16 +32,8 @@ _OVERRIDES = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNEC
 loading.load_first()
 
 
-def application(server: Server) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
-    """Return the handler of all requests to a server."""
-
-    async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        return await _handle(server, request)
-
-    return handle
-
-
-async def _handle(server: Server, request: web.BaseRequest) -> web.StreamResponse:
+async def answer(server: Server, request: Incoming) -> Reply:
+    """Answer a request to a server, whatever happens."""
     begun = time.perf_counter()
     exchange = at_virtual_host(Exchange(request, server))
     traffic = server.databases.traffic
@@ -57,9 +47,8 @@ async def _handle(server: Server, request: web.BaseRequest) -> web.StreamRespons
     return response
 
 
-async def _answer(exchange: Exchange) -> web.StreamResponse:
+async def _answer(exchange: Exchange) -> Reply:
     try:
-        await _expected(exchange.request)
         return await _dispatch(exchange)
     except CouchError as error:
         return _error_answer(exchange, error)
@@ -67,46 +56,29 @@ async def _answer(exchange: Exchange) -> web.StreamResponse:
         return _failed(exchange, error)
 
 
-def _failed(exchange: Exchange, error: Exception) -> web.StreamResponse:
-    if _has_gone(exchange.request):
-        _log.debug("the client of %s %s hung up", exchange.method, exchange.request.path)
-        return exchange.response or web.Response()
+def _failed(exchange: Exchange, error: Exception) -> Reply:
+    if exchange.request.is_gone:
+        _log.debug("the client of %s %s hung up", exchange.method, exchange.path)
+        return exchange.response or Answer(200, {})
     if exchange.has_database and exchange.database.closed:
         return _error_answer(exchange, no_database())
-    _log.error("%s %s failed", exchange.method, exchange.request.path, exc_info=error)
+    _log.error("%s %s failed", exchange.method, exchange.path, exc_info=error)
     told = explained(error, exchange.database.name if exchange.has_database else None)
     if isinstance(told, CouchError):
         return _error_answer(exchange, told)
     return _error_answer(exchange, internal(type(error).__name__))
 
 
-def _has_gone(request: web.BaseRequest) -> bool:
-    return request.transport is None or request.transport.is_closing()
-
-
-async def _expected(request: web.BaseRequest) -> None:
-    expectation = request.headers.get("Expect", "")
-    if expectation.lower() == "100-continue" and request.version == HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # the answer proper has not begun: aiohttp looks at the count to know
-        request.writer.output_size = 0
-
-
-def _error_answer(exchange: Exchange, error: CouchError) -> web.StreamResponse:
+def _error_answer(exchange: Exchange, error: CouchError) -> Reply:
     if exchange.response is not None:
         # headers are out: only a broken connection can tell the client
-        _abort(exchange.request)
+        exchange.request.abort()
         return exchange.response
     status, headers = challenged(error, exchange)
     return exchange.answer(error.body(), status, headers)
 
 
-def _abort(request: web.BaseRequest) -> None:
-    if request.transport is not None:
-        request.transport.abort()
-
-
-async def _dispatch(exchange: Exchange) -> web.StreamResponse:
+async def _dispatch(exchange: Exchange) -> Reply:
     _check_url(exchange)
     _use_override(exchange)
     config = exchange.server.config

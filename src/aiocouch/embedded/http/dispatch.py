@@ -19,15 +19,14 @@ from aiocouch.embedded.http.routing import Route, find_database_route, find_serv
 from aiocouch.embedded.who.access import check_design_request, check_request
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _WITH_DOCUMENT = frozenset({"GET", "HEAD", "DELETE", "COPY"})
 _ENCODED = re.compile("_design%2f", re.IGNORECASE)
 
 
-async def dispatch(exchange: Exchange) -> web.StreamResponse:
+async def dispatch(exchange: Exchange) -> Reply:
     """Answer a request whose user is known, if that user may send it."""
     segments = exchange.segments
     route = find_server_route(segments)
@@ -75,7 +74,7 @@ def _hides_design(exchange: Exchange) -> bool:
     return exchange.segments[1].startswith("_design/")
 
 
-def _redirect(exchange: Exchange) -> web.StreamResponse:
+def _redirect(exchange: Exchange) -> Reply:
     path = _ENCODED.sub("_design/", exchange.request.raw_path, count=1)
     return exchange.answer_bytes(b"", None, 301, {"Location": exchange.url(path[1:])})
 

@@ -9,13 +9,11 @@ import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiocouch.embedded.codec import decode, decode_sent, encode
 from aiocouch.embedded.errors import CouchError, bad_content_type, bad_request
-from aiocouch.embedded.http.padded import Padded
-from aiocouch.embedded.http.phrases import NotModified, phrase
+from aiocouch.embedded.http.message import Answer, Padded
 from aiocouch.embedded.http.query import Query, unquote_segment
 from aiocouch.embedded.identity import ANONYMOUS, User
 from aiocouch.embedded.store.records import Entry, Revision
@@ -23,6 +21,7 @@ from aiocouch.embedded.store.records import Entry, Revision
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from aiocouch.embedded.http.message import Incoming, Outgoing
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
 
@@ -65,7 +64,7 @@ class Exchange:
         "user",
     )
 
-    def __init__(self, request: web.BaseRequest, server: Server) -> None:
+    def __init__(self, request: Incoming, server: Server) -> None:
         self.request = request
         self.server = server
         self.raw_path = _origin_form(request.raw_path)
@@ -79,7 +78,7 @@ class Exchange:
         self.set_cookie: str | None = None
         self.request_id = _request_id(request.headers.get("X-Couch-Request-ID"))
         self.added_headers: dict[str, str] = {}
-        self.response: web.StreamResponse | None = None
+        self.response: Outgoing | None = None
         self._refused_callback = False
         self._database: Database | None = None
         self._body: bytes | None = None
@@ -117,7 +116,7 @@ class Exchange:
     @property
     def peer(self) -> str:
         """The address of the client, without its port."""
-        return self.request.remote or ""
+        return self.request.peer
 
     def shown(self, record: R) -> R:
         """Return what the user may see of a document; where he may not, raise 404 or 403.
@@ -166,13 +165,13 @@ class Exchange:
         if self._sent is not None:
             # somebody has read it: the function that sent the request on to here
             return _at_once(self._sent)
-        return self.request.content.iter_any()
+        return self.request.pieces()
 
     @property
     def size(self) -> int:
         """The number of bytes of the body: what was read of it, or what the client says."""
         read = self._sent if self._body is None else self._body
-        return (self.request.content_length or 0) if read is None else len(read)
+        return (self.request.length or 0) if read is None else len(read)
 
     @property
     def written(self) -> int:
@@ -197,11 +196,13 @@ class Exchange:
 
     async def _read(self) -> bytes:
         limit = self._request_limit()
-        length = self.request.content_length
+        length = self.request.length
         if length is not None and length > limit:
             raise CouchError(413, "too_large", "the request entity is too large")
+        if self.request.whole is not None:
+            return self.request.whole
         pieces, size = [], 0
-        async for piece in self.request.content.iter_any():
+        async for piece in self.request.pieces():
             size += len(piece)
             if size > limit:
                 raise CouchError(413, "too_large", "the request entity is too large")
@@ -263,6 +264,11 @@ class Exchange:
         return f"{'https' if is_secure else 'http'}://{host}/{'/'.join(quoted)}"
 
     @property
+    def path(self) -> str:
+        """The path as sent, without its query."""
+        return self.raw_path.partition("?")[0]
+
+    @property
     def host(self) -> str:
         """The host that the client asked, with its port where it told one; "" where none."""
         return self._forwarded("host") or self.headers.get("Host") or ""
@@ -276,21 +282,19 @@ class Exchange:
 
     def answer(
         self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> web.Response:
+    ) -> Answer:
         """Answer with a value as JSON."""
         return self.answer_json(encode(value), status, headers)
 
     def answer_json(
         self, text: bytes, status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> web.Response:
+    ) -> Answer:
         """Answer with JSON text that is encoded already."""
         if "callback" in self.query:
             return self._answer_padded(text, status, headers)
         return self.answer_bytes(text + b"\n", "application/json", status, headers)
 
-    def _answer_padded(
-        self, text: bytes, status: int, headers: Mapping[str, str] | None
-    ) -> web.Response:
+    def _answer_padded(self, text: bytes, status: int, headers: Mapping[str, str] | None) -> Answer:
         opening, closing, content_type = self._padding()
         return self.answer_bytes(
             b"%b%b%b\n" % (opening, text, closing), content_type, status, headers
@@ -318,15 +322,14 @@ class Exchange:
         content_type: str | None,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
-    ) -> web.Response:
+    ) -> Answer:
         """Answer with bytes of any type."""
         sent = self._headers(content_type, headers)
-        return web.Response(body=body, status=status, reason=phrase(status), headers=sent)
+        return Answer(status, sent, body)
 
-    def not_modified(self, etag: str) -> web.Response:
+    def not_modified(self, etag: str) -> Answer:
         """Answer 304; `etag` with its quotes."""
-        sent = self._headers(None, {"ETag": etag})
-        return NotModified(status=304, reason=phrase(304), headers=sent)
+        return Answer(304, self._headers(None, {"ETag": etag, "Content-Length": "0"}))
 
     async def answer_stream(
         self,
@@ -334,7 +337,7 @@ class Exchange:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         content_type: str = "application/json",
-    ) -> web.StreamResponse:
+    ) -> Outgoing:
         """Answer in pieces as they come, chunked; HEAD gets the headers only."""
         if "callback" in self.query and content_type == "application/json":
             pieces, content_type = self._padded(pieces)
@@ -362,28 +365,20 @@ class Exchange:
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         content_type: str | None = "application/json",
-    ) -> web.StreamResponse:
+    ) -> Outgoing:
         """Send the headers of an answer whose body the handler writes itself.
 
-        Without a `Content-Length` among the headers the body is chunked, or, for HTTP/1.0, ends with
-        the connection. The handler ends with
-        `await response.write_eof()` and returns the response.
+        The handler ends with `await response.write_eof()` and returns the response.
         """
         opening = closing = b""
         if "callback" in self.query and content_type == "application/json":
             opening, closing, content_type = self._padding()
         sent = self._headers(content_type, headers)
-        response = Padded(opening, closing, status=status, reason=phrase(status), headers=sent)
-        if "Content-Length" not in sent:
-            if self.request.version >= (1, 1):
-                response.enable_chunked_encoding()
-            else:
-                # nothing else tells an old client where the answer ends
-                response.force_close()
-        await response.prepare(self.request)
-        self.response = response
-        if self.method != "HEAD":
-            await response.open()
+        response = self.response = await self.request.begin(status, sent)
+        if opening and self.method != "HEAD":
+            padded = self.response = Padded(response, opening, closing)
+            await padded.open()
+            return padded
         return response
 
     def _headers(
@@ -432,7 +427,7 @@ class Exchange:
 
 
 def joined_headers(
-    headers: CIMultiDictProxy[str],
+    headers: CIMultiDict[str] | CIMultiDictProxy[str],
 ) -> CIMultiDict[str] | CIMultiDictProxy[str]:
     """Return headers of which each comes once: CouchDB joins the values of one that is repeated."""
     # multidict 7 gives each name once as a key

@@ -10,11 +10,8 @@ from aiocouch.embedded.feeds import feed as feeds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
-
-_MOST_UNSENT = 1 << 16
+    from aiocouch.embedded.http.message import Outgoing, Reply
 
 
 class FeedAnswer:
@@ -29,11 +26,11 @@ class FeedAnswer:
         self._headers = {"Cache-Control": self._framing.cache_control}
         if etag is not None:
             self._headers["ETag"] = etag
-        self._response: web.StreamResponse | None = None
+        self._response: Outgoing | None = None
         self.latest = asyncio.get_running_loop().time()
         """When something was sent, by the clock of the loop; at first, when it was asked for."""
 
-    def without_body(self) -> web.StreamResponse:
+    def without_body(self) -> Reply:
         """Answer HEAD: nothing is looked at, and nobody waits."""
         return self._exchange.answer_bytes(b"", self._framing.content_type, 200, self._headers)
 
@@ -51,27 +48,20 @@ class FeedAnswer:
 
         The headers must be out.
         """
-        transport = self._exchange.request.transport
-        response = self._response
-        if response is None or transport is None or transport.is_closing():
-            return False
-        if transport.get_write_buffer_size() > _MOST_UNSENT:
-            return False
-        transport.write(b"%x\r\n%b\r\n" % (len(data), data) if response.chunked else data)
-        return True
+        return self._response is not None and self._response.push(data)
 
     async def beat(self) -> None:
         """Send a sign of life."""
         await self._write(self._framing.beat)
 
-    async def end(self, facts: Mapping[str, object]) -> web.StreamResponse:
+    async def end(self, facts: Mapping[str, object]) -> Reply:
         """Send what ends the feed: `last_seq` and the like."""
         await self._write(self._framing.tail(facts))
         response = await self.open()
         await response.write_eof()
         return response
 
-    async def open(self) -> web.StreamResponse:
+    async def open(self) -> Outgoing:
         """Send the headers unless they are out."""
         if self._response is None:
             kind = self._framing.content_type

@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
     from typing import Any
 
-    from aiohttp import web
-
     from aiocouch.embedded.documents.attachment import Attachment
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.store.records import Entry, Revision
 
 _JSON = ("Content-Type", "application/json")
@@ -58,11 +57,11 @@ def package(record: Entry | Revision, extra: Iterable[tuple[str, Any]], shown: S
 
 async def answer_related(
     exchange: Exchange, document: Package, headers: Mapping[str, str]
-) -> web.StreamResponse:
+) -> Reply:
     """Answer with one document and its attachments, `multipart/related`."""
     if not document.attachments:
         answer = exchange.answer_json(document.text, 200, headers)
-        answer.headers.popall("Cache-Control", None)  # as the multipart body has none
+        answer.headers.pop("Cache-Control", None)  # as the multipart body has none
         return answer
     boundary = new_boundary()
     sent = {**headers, "Content-Length": str(_length(document, boundary))}
@@ -71,7 +70,7 @@ async def answer_related(
     return await exchange.answer_stream(pieces, 200, sent, kind)
 
 
-async def answer_mixed(exchange: Exchange, parts: Iterable[Part]) -> web.StreamResponse:
+async def answer_mixed(exchange: Exchange, parts: Iterable[Part]) -> Reply:
     """Answer with several revisions, `multipart/mixed` (`open_revs`)."""
     boundary = new_boundary()
     kind = f'multipart/mixed; boundary="{boundary}"'
@@ -79,7 +78,7 @@ async def answer_mixed(exchange: Exchange, parts: Iterable[Part]) -> web.StreamR
     return await exchange.answer_stream(pieces, content_type=kind)
 
 
-async def answer_bulk(exchange: Exchange, kind: str, parts: Iterable[Part]) -> web.StreamResponse:
+async def answer_bulk(exchange: Exchange, kind: str, parts: Iterable[Part]) -> Reply:
     """Answer `_bulk_get` as `multipart/mixed` or `multipart/related` (`kind`).
 
     Each document is a multipart part of its own, with its id and revision in the headers.

@@ -1,10 +1,8 @@
-"""The reason phrases of CouchDB's answers, which are those of Erlang, and how a 304 looks."""
+"""The reason phrases of CouchDB's answers, which are those of Erlang."""
 
 from __future__ import annotations
 
-from aiohttp import web
-
-__all__ = ["NotModified", "phrase"]
+__all__ = ["phrase"]
 
 _UNKNOWN = "Internal Server Error"
 _PHRASES = {
@@ -65,11 +63,3 @@ _PHRASES = {
 def phrase(status: int) -> str:
     """Return the reason phrase; a status that Erlang does not know is a server error to it."""
     return _PHRASES.get(status, _UNKNOWN)
-
-
-class NotModified(web.Response):
-    """304, with the `Content-Length: 0` that aiohttp leaves out and CouchDB sends."""
-
-    async def _write_headers(self) -> None:
-        self.headers["Content-Length"] = "0"
-        await super()._write_headers()

@@ -9,11 +9,10 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
-    Handler = Callable[[Exchange], Awaitable[web.StreamResponse]]
+    Handler = Callable[[Exchange], Awaitable[Reply]]
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -26,9 +26,8 @@ from aiocouch.embedded.store.spans import CHUNK, Span, entries, locals_, revs
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.options import ViewOptions
 
@@ -41,24 +40,24 @@ _DESIGN_END = "_design0"
 
 
 @database_route("_all_docs")
-async def all_docs(exchange: Exchange) -> web.StreamResponse:
+async def all_docs(exchange: Exchange) -> Reply:
     """Answer `/db/_all_docs` and `/db/_all_docs/queries`."""
     return await _answer(exchange, all_docs_rows)
 
 
 @database_route("_design_docs")
-async def design_docs(exchange: Exchange) -> web.StreamResponse:
+async def design_docs(exchange: Exchange) -> Reply:
     """Answer `/db/_design_docs` and `/db/_design_docs/queries`."""
     return await _answer(exchange, _design_rows)
 
 
 @database_route("_local_docs")
-async def local_docs(exchange: Exchange) -> web.StreamResponse:
+async def local_docs(exchange: Exchange) -> Reply:
     """Answer `/db/_local_docs` and `/db/_local_docs/queries`."""
     return await _answer(exchange, _local_rows)
 
 
-async def _answer(exchange: Exchange, rows: Rows) -> web.StreamResponse:
+async def _answer(exchange: Exchange, rows: Rows) -> Reply:
     rest = exchange.segments[2:]
     if rest == ["queries"]:
         return await _answer_queries(exchange, rows)
@@ -75,7 +74,7 @@ async def _answer(exchange: Exchange, rows: Rows) -> web.StreamResponse:
     return await exchange.answer_stream(_ended(rows(exchange.database, options)))
 
 
-async def _answer_attachment(exchange: Exchange) -> web.StreamResponse:
+async def _answer_attachment(exchange: Exchange) -> Reply:
     """Answer a longer path as CouchDB does: like the attachment of a document of that name."""
     route = find_default("attachment")
     if exchange.method not in route.methods:
@@ -83,7 +82,7 @@ async def _answer_attachment(exchange: Exchange) -> web.StreamResponse:
     return await route.handler(exchange)
 
 
-async def _answer_queries(exchange: Exchange, rows: Rows) -> web.StreamResponse:
+async def _answer_queries(exchange: Exchange, rows: Rows) -> Reply:
     if exchange.method != "POST":
         raise method_not_allowed(("POST",))
     body = await exchange.json_object()

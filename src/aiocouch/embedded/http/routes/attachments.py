@@ -51,9 +51,8 @@ from aiocouch.embedded.store.uploads import Uploads
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.store.records import Entry, Revision
 
@@ -62,7 +61,7 @@ _TOO_MANY_RANGES = 10
 
 
 @default_route("attachment", methods=("DELETE", "GET", "HEAD", "PUT"))
-async def attachment(exchange: Exchange) -> web.StreamResponse:
+async def attachment(exchange: Exchange) -> Reply:
     """Answer `/db/doc/name`."""
     doc_id, name = _address(exchange)
     if doc_id.startswith(LOCAL):
@@ -91,14 +90,14 @@ def compression(config: Configuration) -> Compression:
 # reading
 
 
-async def _get(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
+async def _get(exchange: Exchange, doc_id: str, name: str) -> Reply:
     found = _find(_read_revision(exchange, doc_id).attachments, name)
     # a client may take its time: what it reads stays, though it is deleted and compacted away
     with exchange.database.uploads.holding(found.blob):
         return await _answer(exchange, found)
 
 
-async def _answer(exchange: Exchange, found: Attachment) -> web.StreamResponse:
+async def _answer(exchange: Exchange, found: Attachment) -> Reply:
     etag = f'"{found.digest}"'
     if exchange.has_etag(etag):
         return exchange.not_modified(etag)
@@ -144,9 +143,7 @@ def _find(stored: bytes | None, name: str) -> Attachment:
     raise not_found("Document is missing attachment")
 
 
-async def _send_compressed(
-    exchange: Exchange, found: Attachment, headers: dict[str, str]
-) -> web.StreamResponse:
+async def _send_compressed(exchange: Exchange, found: Attachment, headers: dict[str, str]) -> Reply:
     reader = exchange.database.reader
     if accepts_gzip(exchange.headers.get("Accept-Encoding")):
         headers["Content-Encoding"] = found.encoding
@@ -160,7 +157,7 @@ async def _send_compressed(
 
 async def _send(
     exchange: Exchange, found: Attachment, chunks: Iterable[bytes], headers: dict[str, str]
-) -> web.StreamResponse:
+) -> Reply:
     return await exchange.answer_stream(_pieces(chunks), 200, headers, found.content_type)
 
 
@@ -171,7 +168,7 @@ async def _pieces(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 async def _send_range(
     exchange: Exchange, found: Attachment, wanted: tuple[int, int], headers: dict[str, str]
-) -> web.StreamResponse:
+) -> Reply:
     first, last = wanted
     headers["Content-Range"] = f"bytes {first}-{last}/{found.length}"
     headers["Content-Length"] = str(last - first + 1)
@@ -181,7 +178,7 @@ async def _send_range(
 
 async def _send_ranges(
     exchange: Exchange, found: Attachment, ranges: list[tuple[int, int]]
-) -> web.StreamResponse:
+) -> Reply:
     boundary = new_boundary()
     return await exchange.answer_stream(
         _range_parts(exchange, found, ranges, boundary),
@@ -207,7 +204,7 @@ async def _range_parts(
 # writing
 
 
-async def _put(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
+async def _put(exchange: Exchange, doc_id: str, name: str) -> Reply:
     _check_name(name)
     encoding = _content_encoding(exchange)
     if exchange.database.partitioned:
@@ -262,7 +259,7 @@ async def _limited(exchange: Exchange, name: str) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def _delete(exchange: Exchange, doc_id: str, name: str) -> web.StreamResponse:
+async def _delete(exchange: Exchange, doc_id: str, name: str) -> Reply:
     _check_name(name)
     entry = exchange.database.get(doc_id)
     if _stated_rev(exchange) is None and entry is not None:

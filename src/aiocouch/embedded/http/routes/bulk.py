@@ -29,11 +29,10 @@ from aiocouch.embedded.http.routing import database_route
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from aiohttp import web
-
     from aiocouch._wire.revision import Rev
     from aiocouch.embedded.documents.revtree import RevTree
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.store.records import Entry, Revision
     from aiocouch.embedded.writing.update import Outcome
 
@@ -44,7 +43,7 @@ _MULTIPART = ("multipart/mixed", "multipart/related")
 
 
 @database_route("_bulk_docs", methods=("POST",), json_post=True, exact=True)
-async def bulk_docs(exchange: Exchange) -> web.StreamResponse:
+async def bulk_docs(exchange: Exchange) -> Reply:
     """Answer `/db/_bulk_docs`."""
     body = await exchange.json_object()
     docs = _docs(body)
@@ -68,9 +67,7 @@ def _status(exchange: Exchange, body: dict[str, Any]) -> int:
     return 202 if isinstance(wanted, int) and wanted > 1 else 201
 
 
-def _answer_outcomes(
-    exchange: Exchange, outcomes: list[Outcome], status: int
-) -> web.StreamResponse:
+def _answer_outcomes(exchange: Exchange, outcomes: list[Outcome], status: int) -> Reply:
     rows = [*map(_row, outcomes)]
     if status == 201:
         return exchange.answer_json(encode_text(rows), status)
@@ -136,7 +133,7 @@ class _Wish(NamedTuple):
 
 
 @database_route("_bulk_get", methods=("POST",), json_post=True, exact=True)
-async def bulk_get(exchange: Exchange) -> web.StreamResponse:
+async def bulk_get(exchange: Exchange) -> Reply:
     """Answer `/db/_bulk_get`, as JSON or as a multipart body."""
     body = await exchange.json_object()
     if "docs" not in body:
@@ -289,7 +286,7 @@ def _parts(exchange: Exchange, wishes: list[_Wish]) -> Iterator[Part]:
 
 
 @database_route("_revs_diff", methods=("POST",), json_post=True, exact=True)
-async def revs_diff(exchange: Exchange) -> web.StreamResponse:
+async def revs_diff(exchange: Exchange) -> Reply:
     """Answer `/db/_revs_diff`: which of these revisions are missing here."""
     answer = {}
     for doc_id, revs in await _asked(exchange):
@@ -303,7 +300,7 @@ async def revs_diff(exchange: Exchange) -> web.StreamResponse:
 
 
 @database_route("_missing_revs", methods=("POST",), json_post=True, exact=True)
-async def missing_revs(exchange: Exchange) -> web.StreamResponse:
+async def missing_revs(exchange: Exchange) -> Reply:
     """Answer `/db/_missing_revs`."""
     answer = {}
     for doc_id, revs in await _asked(exchange):

@@ -33,11 +33,10 @@ from aiocouch.embedded.store.records import render
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
-    from aiohttp import web
-
     from aiocouch.embedded.feeds.changes import ChangeRow
     from aiocouch.embedded.http.change_filters import Chosen
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
 
@@ -67,7 +66,7 @@ class _Options(msgspec.Struct):
 
 
 @database_route("_changes", methods=("GET", "POST", "HEAD"), json_post=True)
-async def changes(exchange: Exchange) -> web.StreamResponse:
+async def changes(exchange: Exchange) -> Reply:
     """Answer `/db/_changes`."""
     body = await _body(exchange)
     options = _read_options(exchange)
@@ -228,12 +227,12 @@ class _Feed:
         )
         self._beats = _BEATS
 
-    async def once(self) -> web.StreamResponse:
+    async def once(self) -> Reply:
         """Send what there is and end."""
         await self._pass()
         return await self._end()
 
-    async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
+    async def follow(self, patience: feeds.Patience) -> Reply:
         """Send what there is, and what comes, until the feed's end."""
         cursor = self._cursor
         self._beats = max(patience.seconds, _SHORTEST_BEATS)
@@ -290,7 +289,7 @@ class _Feed:
     def _time_to_beat(self) -> float:
         return max(self._answer.latest + self._beats - asyncio.get_running_loop().time(), 0)
 
-    async def _end(self) -> web.StreamResponse:
+    async def _end(self) -> Reply:
         last = self._database.sequence(self._cursor.last)
         return await self._answer.end({"last_seq": last, "pending": self._cursor.pending or 0})
 

@@ -12,9 +12,8 @@ from aiocouch.embedded.http.routing import server_route
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.state import Server
 
 _SYSTEM_DATABASES = ["_users", "_replicator"]
@@ -23,7 +22,7 @@ _ALONE = "This server is a single node: it joins no cluster and takes no other n
 
 
 @server_route("_cluster_setup", methods=("GET", "POST"), json_post=True)
-async def cluster_setup(exchange: Exchange) -> web.StreamResponse:
+async def cluster_setup(exchange: Exchange) -> Reply:
     """Answer GET and POST of `/_cluster_setup`."""
     if exchange.method != "POST":
         names = exchange.query.json("ensure_dbs_exist", _SYSTEM_DATABASES)

@@ -10,14 +10,13 @@ from aiocouch.embedded.node.config import CLOSED_SECTIONS, InvalidSettingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _UNKNOWN = "unknown_config_value"
 
 
-async def config(exchange: Exchange, path: Sequence[str]) -> web.StreamResponse:
+async def config(exchange: Exchange, path: Sequence[str]) -> Reply:
     """Answer a path below `_config`; `path` is what follows it."""
     if len(path) > 2:
         raise not_found()
@@ -33,14 +32,14 @@ async def config(exchange: Exchange, path: Sequence[str]) -> web.StreamResponse:
     return exchange.answer(exchange.server.config.sections())
 
 
-def _reload(exchange: Exchange) -> web.StreamResponse:
+def _reload(exchange: Exchange) -> Reply:
     if exchange.method != "POST":
         raise method_not_allowed(("POST",))
     exchange.server.config.reload()
     return exchange.answer({"ok": True})
 
 
-async def _setting(exchange: Exchange, section: str, key: str) -> web.StreamResponse:
+async def _setting(exchange: Exchange, section: str, key: str) -> Reply:
     if exchange.method in ("GET", "HEAD"):
         return await _read(exchange, section, key)
     if exchange.method == "PUT":
@@ -50,7 +49,7 @@ async def _setting(exchange: Exchange, section: str, key: str) -> web.StreamResp
     raise method_not_allowed(("GET", "PUT", "DELETE"))
 
 
-async def _read(exchange: Exchange, section: str, key: str) -> web.StreamResponse:
+async def _read(exchange: Exchange, section: str, key: str) -> Reply:
     if section == "admins":
         await exchange.server.auth.accounts.hash_admins()
     value = exchange.server.config.shown(section, key)
@@ -59,7 +58,7 @@ async def _read(exchange: Exchange, section: str, key: str) -> web.StreamRespons
     return exchange.answer(value)
 
 
-async def _write(exchange: Exchange, section: str, key: str) -> web.StreamResponse:
+async def _write(exchange: Exchange, section: str, key: str) -> Reply:
     _check_open(section)
     value = await exchange.json()
     if not isinstance(value, str):
@@ -78,7 +77,7 @@ async def _put(exchange: Exchange, section: str, key: str, value: str) -> str:
     return server.config.put(section, key, value, persist=persist)
 
 
-def _delete(exchange: Exchange, section: str, key: str) -> web.StreamResponse:
+def _delete(exchange: Exchange, section: str, key: str) -> Reply:
     _check_open(section)
     try:
         old = exchange.server.config.delete(section, key, persist=_is_kept(exchange))

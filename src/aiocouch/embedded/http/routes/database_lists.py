@@ -17,9 +17,8 @@ from aiocouch.embedded.views.options import ViewOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.http.query import Query
 
 _MOST_KEYS = 100
@@ -85,7 +84,7 @@ def _bound(query: Query, *names: str) -> tuple[int, str] | None:
 
 
 @server_route("_all_dbs", methods=("GET", "HEAD"))
-async def all_dbs(exchange: Exchange) -> web.StreamResponse:
+async def all_dbs(exchange: Exchange) -> Reply:
     """Answer `/_all_dbs`."""
     _allow_no_more(exchange)
     wanted, etag = _wanted(exchange)
@@ -95,7 +94,7 @@ async def all_dbs(exchange: Exchange) -> web.StreamResponse:
 
 
 @server_route("_dbs_info", methods=("GET", "HEAD", "POST"), json_post=True)
-async def dbs_info(exchange: Exchange) -> web.StreamResponse:
+async def dbs_info(exchange: Exchange) -> Reply:
     """Answer `/_dbs_info`: of all databases, or of those in the body."""
     _allow_no_more(exchange)
     if exchange.method == "POST":

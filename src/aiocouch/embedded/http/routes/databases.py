@@ -21,9 +21,8 @@ from aiocouch.embedded.store.registry import check_database_name
 from aiocouch.embedded.store.schema import DEFAULT_Q
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.http.query import Query
     from aiocouch.embedded.node.config import Configuration
 
@@ -36,7 +35,7 @@ _METHODS = ("DELETE", "GET", "HEAD", "POST")
 
 
 @default_route("database")
-async def database(exchange: Exchange) -> web.StreamResponse:
+async def database(exchange: Exchange) -> Reply:
     """Answer `/db`."""
     if exchange.method == "PUT":
         return await _create(exchange)
@@ -51,7 +50,7 @@ async def database(exchange: Exchange) -> web.StreamResponse:
     raise method_not_allowed(_METHODS)
 
 
-async def _create(exchange: Exchange) -> web.StreamResponse:
+async def _create(exchange: Exchange) -> Reply:
     name, server = exchange.segments[0], exchange.server
     _check_options(exchange.query)
     partitioned = exchange.query.is_true("partitioned")
@@ -91,7 +90,7 @@ def _check_options(query: Query) -> None:
         raise bad_request("Invalid `partitioned` parameter")
 
 
-async def _delete(exchange: Exchange) -> web.StreamResponse:
+async def _delete(exchange: Exchange) -> Reply:
     if "rev" in exchange.query:
         raise bad_request(
             "You tried to DELETE a database with a ?=rev parameter. "
@@ -102,7 +101,7 @@ async def _delete(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer({"ok": True})
 
 
-async def _post(exchange: Exchange) -> web.StreamResponse:
+async def _post(exchange: Exchange) -> Reply:
     """Write a document that says its id itself, or gets one."""
     exchange.require_json_type()
     edit = read_edit(await exchange.json(), compression(exchange.server.config))

@@ -13,10 +13,9 @@ from aiocouch.embedded.http.feed_answer import FeedAnswer
 from aiocouch.embedded.http.routing import server_route
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.feeds.db_updates import DatabaseEvent, DatabaseUpdates
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _FEEDS = "Supported `feed` types: normal, continuous, longpoll, eventsource"
 _DATABASE = "_global_changes"
@@ -24,7 +23,7 @@ _BAD_SINCE = "Malformed sequence supplied in 'since' parameter."
 
 
 @server_route("_db_updates", methods=("GET",))
-async def db_updates(exchange: Exchange) -> web.StreamResponse:
+async def db_updates(exchange: Exchange) -> Reply:
     """Answer `/_db_updates`; as in CouchDB, 404 where there is no database `_global_changes`."""
     kind = exchange.query.text("feed", feeds.NORMAL)
     limit, patience = _positive(exchange, "limit"), _patience(exchange)
@@ -98,11 +97,11 @@ class _Feed:
         self._descending = exchange.query.is_true("descending")
         self._sent = 0
 
-    async def once(self) -> web.StreamResponse:
+    async def once(self) -> Reply:
         await self._pass()
         return await self._end()
 
-    async def follow(self, patience: feeds.Patience) -> web.StreamResponse:
+    async def follow(self, patience: feeds.Patience) -> Reply:
         waiting = self._exchange.server.waiting
         while True:
             await self._pass()
@@ -132,5 +131,5 @@ class _Feed:
         row = {"db_name": update.database, "type": update.kind, "seq": seq}
         return encode(row), encode(seq)
 
-    async def _end(self) -> web.StreamResponse:
+    async def _end(self) -> Reply:
         return await self._answer.end({"last_seq": _sequence(self._exchange, self._last)})

@@ -26,9 +26,8 @@ from aiocouch.embedded.views.options import ViewOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.javascript.pool import Unit
     from aiocouch.embedded.store.records import Entry
 
@@ -78,7 +77,7 @@ def _shown(entry: Entry | None) -> bytes:
 
 
 @design_route("_show")
-async def show(exchange: Exchange) -> web.StreamResponse:
+async def show(exchange: Exchange) -> Reply:
     """Answer `/db/_design/ddoc/_show/function/document` with what the function makes of it."""
     rest = exchange.segments[4:]
     if not rest:
@@ -120,7 +119,7 @@ def _etag(exchange: Exchange, design: Entry, entry: Entry | None) -> str:
 
 
 @design_route("_list")
-async def list_function(exchange: Exchange) -> web.StreamResponse:
+async def list_function(exchange: Exchange) -> Reply:
     """Answer `/db/_design/ddoc/_list/function[/other ddoc]/view`; `_all_docs` is a view, too."""
     if exchange.method not in _LIST_METHODS:
         raise method_not_allowed(_LIST_METHODS[:3])
@@ -169,7 +168,7 @@ async def _all_docs(exchange: Exchange, options: ViewOptions) -> tuple[bytes, by
     return encode(answer), encode(rows)
 
 
-def _listed(exchange: Exchange, result: Mapping[str, Any]) -> web.StreamResponse:
+def _listed(exchange: Exchange, result: Mapping[str, Any]) -> Reply:
     """Answer with what a list function sent; where it failed meanwhile, say so at the end."""
     failure = result.get("failure")
     error = None if failure is None else function_error(failure["error"], failure["reason"])
@@ -189,7 +188,7 @@ def _listed(exchange: Exchange, result: Mapping[str, Any]) -> web.StreamResponse
 
 
 @design_route("_update")
-async def update(exchange: Exchange) -> web.StreamResponse:
+async def update(exchange: Exchange) -> Reply:
     """Answer `POST` and `PUT /db/_design/ddoc/_update/function[/document]`."""
     rest = exchange.segments[4:]
     if not rest:
@@ -240,9 +239,7 @@ class _Shape(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-def respond(
-    exchange: Exchange, result: Any, headers: Mapping[str, str] | None = None
-) -> web.StreamResponse:
+def respond(exchange: Exchange, result: Any, headers: Mapping[str, str] | None = None) -> Reply:
     """Answer with the response object that a function gave; `headers` are added.
 
     Only what `json` gives is trusted to be no page of its own: the rest is sandboxed.
@@ -252,7 +249,7 @@ def respond(
     return _send(exchange, _shape(result), headers or {})
 
 
-def _send(exchange: Exchange, shape: _Shape, headers: Mapping[str, str]) -> web.StreamResponse:
+def _send(exchange: Exchange, shape: _Shape, headers: Mapping[str, str]) -> Reply:
     if type(shape.code) is not int and not isinstance(shape.code, str):
         raise internal("function_clause")
     given = {name: value for name, value in shape.headers.items() if name.lower() != "content-type"}

@@ -41,16 +41,15 @@ from aiocouch.embedded.store.records import Entry, Local, Revision, render, spli
 from aiocouch.embedded.store.uploads import Uploads
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Answer, Reply
     from aiocouch.embedded.writing.update import Outcome, Update
 
 _METHODS = ("DELETE", "GET", "HEAD", "POST", "PUT", "COPY")
 
 
 @default_route("document", methods=_METHODS)
-async def document(exchange: Exchange) -> web.StreamResponse:
+async def document(exchange: Exchange) -> Reply:
     """Answer `/db/doc`, `/db/_design/name`, `/db/_local/name`."""
     doc_id = "/".join(exchange.segments[1:])
     if doc_id in {"_local", LOCAL}:
@@ -69,7 +68,7 @@ async def document(exchange: Exchange) -> web.StreamResponse:
 # reading
 
 
-async def _get(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+async def _get(exchange: Exchange, doc_id: str) -> Reply:
     options = read_options(exchange.query)
     if doc_id.startswith(LOCAL):
         return _get_local(exchange, doc_id, options)
@@ -80,7 +79,7 @@ async def _get(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     return await _get_one(exchange, doc_id, options)
 
 
-def _get_plain(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+def _get_plain(exchange: Exchange, doc_id: str) -> Reply:
     entry = exchange.database.get(doc_id)
     if entry is None:
         raise not_found()
@@ -92,7 +91,7 @@ def _get_plain(exchange: Exchange, doc_id: str) -> web.StreamResponse:
     return exchange.answer_json(render(exchange.shown(entry)), 200, {"ETag": etag})
 
 
-async def _get_one(exchange: Exchange, doc_id: str, options: ReadOptions) -> web.StreamResponse:
+async def _get_one(exchange: Exchange, doc_id: str, options: ReadOptions) -> Reply:
     database = exchange.database
     entry, revision = find_revision(database, doc_id, options)
     record = exchange.shown(entry) if revision is None else exchange.shown(revision)
@@ -119,9 +118,7 @@ def follow(options: ReadOptions, path: list[Rev]) -> Shown:
     return Shown(data=True, since=options.shown(path).since, encoding_info=True)
 
 
-async def _get_revisions(
-    exchange: Exchange, doc_id: str, options: ReadOptions
-) -> web.StreamResponse:
+async def _get_revisions(exchange: Exchange, doc_id: str, options: ReadOptions) -> Reply:
     entry = exchange.database.get(doc_id)
     if entry is None and options.all_leaves:
         raise not_found()
@@ -156,7 +153,7 @@ def _missing(rev: Rev) -> bytes:
 # _local documents
 
 
-def _get_local(exchange: Exchange, doc_id: str, options: ReadOptions) -> web.StreamResponse:
+def _get_local(exchange: Exchange, doc_id: str, options: ReadOptions) -> Reply:
     if options.open_revs:
         missing = sorted(options.open_revs)
         return exchange.answer_json(b"[%b]" % b",".join(map(_missing, missing)))
@@ -186,7 +183,7 @@ def local_etag(rev: int, body: bytes) -> str:
 # writing
 
 
-async def _put(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+async def _put(exchange: Exchange, doc_id: str) -> Reply:
     rev = exchange.query.text("rev")
     if rev is not None:
         read_rev(rev)
@@ -263,7 +260,7 @@ def must_replicate(edit: Edit) -> None:
 
 async def _write(
     exchange: Exchange, edit: Edit, *, replicated: bool = False, batch: bool = True
-) -> web.StreamResponse:
+) -> Answer:
     if replicated:
         must_replicate(edit)
     update = exchange.server.update(exchange.database, exchange.user, replicated=replicated)
@@ -275,7 +272,7 @@ async def _write(
     return exchange.answer({"ok": True, "id": edit.id, "rev": outcome.rev}, status, headers)
 
 
-def answer_batch(exchange: Exchange, update: Update, edit: Edit) -> web.StreamResponse:
+def answer_batch(exchange: Exchange, update: Update, edit: Edit) -> Answer:
     """Answer 202 at once, and write later; what goes wrong then nobody learns."""
     exchange.server.later(_swallow(update, edit))
     return exchange.answer({"ok": True, "id": edit.id}, 202)
@@ -296,7 +293,7 @@ def location(exchange: Exchange, doc_id: str) -> str:
     return exchange.url(quoted_segment(exchange.segments[0]), quoted_segment(doc_id))
 
 
-async def _delete(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+async def _delete(exchange: Exchange, doc_id: str) -> Reply:
     if doc_id.startswith(LOCAL):
         if exchange.database.local(doc_id) is None:
             raise not_found()
@@ -314,7 +311,7 @@ async def _delete(exchange: Exchange, doc_id: str) -> web.StreamResponse:
 # copying
 
 
-async def _copy(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+async def _copy(exchange: Exchange, doc_id: str) -> Reply:
     wanted = requested_rev(exchange)
     target, rev = _destination(exchange)
     check_id(target)
@@ -364,7 +361,7 @@ def _destination(exchange: Exchange) -> tuple[str, Rev | None]:
 # forms
 
 
-async def _post_form(exchange: Exchange, doc_id: str) -> web.StreamResponse:
+async def _post_form(exchange: Exchange, doc_id: str) -> Reply:
     """Take a form of a browser: fields `_doc` and `_rev`, files `_attachments`."""
     _check_referer(exchange)
     if exchange.content_type != "multipart/form-data":
@@ -381,7 +378,7 @@ async def _post_form(exchange: Exchange, doc_id: str) -> web.StreamResponse:
         new = {item.name for item in form.files}
         edit.members = [*form.files, *(old for old in edit.members if old.name not in new)]
         answer = await _write(exchange, edit)
-        answer.headers.popall("Location", None)
+        answer.headers.pop("Location", None)
         return answer
 
 

@@ -17,9 +17,8 @@ from aiocouch.embedded.mango.ranges import EMPTY
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.mango.options import FindOptions
     from aiocouch.embedded.mango.planning import Plan
 
@@ -27,7 +26,7 @@ _BUFFER = 64 * 1024
 
 
 @database_route("_find", methods=("POST",), json_post=True)
-async def find(exchange: Exchange) -> web.StreamResponse:
+async def find(exchange: Exchange) -> Reply:
     """Answer `POST /db/_find`."""
     options = await _read(exchange)
     plan = _plan(exchange, options)
@@ -38,7 +37,7 @@ async def find(exchange: Exchange) -> web.StreamResponse:
 
 
 @database_route("_explain", methods=("POST",), json_post=True)
-async def explain(exchange: Exchange) -> web.StreamResponse:
+async def explain(exchange: Exchange) -> Reply:
     """Answer `POST /db/_explain`."""
     options = await _read(exchange)
     plan = _plan(exchange, options, explaining=True)
@@ -88,7 +87,7 @@ async def _open(exchange: Exchange, plan: Plan, options: FindOptions) -> OpenInd
     return OpenIndex(opened.index, definition.view(chosen.name).tree)
 
 
-async def _send(exchange: Exchange, pieces: AsyncIterator[bytes]) -> web.StreamResponse:
+async def _send(exchange: Exchange, pieces: AsyncIterator[bytes]) -> Reply:
     """Answer at once when there is little; what goes wrong first is a proper error."""
     held = []
     size = 0

@@ -18,16 +18,15 @@ from aiocouch.embedded.mango.options import read_bulk_delete, read_index
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.mango.definition import JsonIndex
 
 _EMPTY = {"language": LANGUAGE}
 
 
 @database_route("_index")
-async def index(exchange: Exchange) -> web.StreamResponse:
+async def index(exchange: Exchange) -> Reply:
     """Answer all of `/db/_index`."""
     rest = exchange.segments[2:]
     if not rest:
@@ -51,7 +50,7 @@ def _allow(exchange: Exchange, *methods: str) -> None:
         exchange.require_json_type()
 
 
-async def _index(exchange: Exchange) -> web.StreamResponse:
+async def _index(exchange: Exchange) -> Reply:
     _allow(exchange, "GET", "POST")
     return await _create(exchange) if exchange.method == "POST" else _list(exchange)
 
@@ -59,7 +58,7 @@ async def _index(exchange: Exchange) -> web.StreamResponse:
 # --- GET
 
 
-def _list(exchange: Exchange) -> web.StreamResponse:
+def _list(exchange: Exchange) -> Reply:
     indexes = sorted(list_indexes(exchange.database), key=lambda each: each.order)
     total = len(indexes)
     limit = _number(exchange, "limit", total, lowest=1)
@@ -83,7 +82,7 @@ def _number(exchange: Exchange, name: str, default: int, lowest: int) -> int:
 # --- POST
 
 
-async def _create(exchange: Exchange) -> web.StreamResponse:
+async def _create(exchange: Exchange) -> Reply:
     new = plan_index(read_index(await exchange.json_object()))
     check_id(new.ddoc)
     body, edit = _open_design(exchange, new.ddoc)
@@ -141,14 +140,14 @@ async def _save(exchange: Exchange, edit: Edit) -> None:
 # --- Deleting
 
 
-async def _delete_one(exchange: Exchange, ddoc: str, kind: str, name: str) -> web.StreamResponse:
+async def _delete_one(exchange: Exchange, ddoc: str, kind: str, name: str) -> Reply:
     wanted = design_id(ddoc), kind, name
     if not await _delete(exchange, lambda each: (each.ddoc, each.type, each.name) == wanted):
         raise not_found()
     return exchange.answer({"ok": True})
 
 
-async def _bulk_delete(exchange: Exchange) -> web.StreamResponse:
+async def _bulk_delete(exchange: Exchange) -> Reply:
     ids = map(design_id, read_bulk_delete(await exchange.json_object()))
     done: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []

@@ -17,16 +17,15 @@ from aiocouch.embedded.who.access import not_database_admin
 if TYPE_CHECKING:
     import sqlite3
 
-    from aiohttp import web
-
     from aiocouch._wire.revision import Rev
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
 
 
 @database_route("_compact", methods=("POST",), json_post=True)
-async def compact_database(exchange: Exchange) -> web.StreamResponse:
+async def compact_database(exchange: Exchange) -> Reply:
     """Answer `/db/_compact` and `/db/_compact/ddoc` at once, and compact."""
     await exchange.body()
     server, database = exchange.server, exchange.database
@@ -47,7 +46,7 @@ async def _compact(server: Server, database: Database) -> None:
 
 
 @database_route("_ensure_full_commit", methods=("POST",), json_post=True, exact=True)
-async def ensure_full_commit(exchange: Exchange) -> web.StreamResponse:
+async def ensure_full_commit(exchange: Exchange) -> Reply:
     """Answer `/db/_ensure_full_commit`; every write was on disk when it was acknowledged."""
     await exchange.body()
     answer = {"ok": True, "instance_start_time": str(exchange.database.created)}
@@ -55,7 +54,7 @@ async def ensure_full_commit(exchange: Exchange) -> web.StreamResponse:
 
 
 @database_route("_revs_limit", methods=("PUT", "GET"), exact=True)
-async def revs_limit(exchange: Exchange) -> web.StreamResponse:
+async def revs_limit(exchange: Exchange) -> Reply:
     """Answer `/db/_revs_limit`: how many revisions a branch keeps."""
     if exchange.method != "PUT":
         return exchange.answer(exchange.database.revs_limit)
@@ -75,7 +74,7 @@ def _check_admin(exchange: Exchange) -> None:
 
 
 @database_route("_purged_infos_limit", methods=("GET", "PUT"), exact=True)
-async def purged_infos_limit(exchange: Exchange) -> web.StreamResponse:
+async def purged_infos_limit(exchange: Exchange) -> Reply:
     """Answer `/db/_purged_infos_limit`: how many purges are remembered."""
     if exchange.method != "PUT":
         return exchange.answer(exchange.database.purged_infos_limit)
@@ -91,14 +90,14 @@ def _is_positive(value: object) -> bool:
 
 
 @database_route("_purged_infos", methods=("GET",), exact=True)
-async def purged_infos(exchange: Exchange) -> web.StreamResponse:
+async def purged_infos(exchange: Exchange) -> Reply:
     """Answer `/db/_purged_infos`: the purges that are remembered."""
     infos = [{"id": doc_id, "revs": revs} for doc_id, revs in purges(exchange.database.reader)]
     return exchange.answer({"purged_infos": infos})
 
 
 @database_route("_purge", exact=True)
-async def purge_documents(exchange: Exchange) -> web.StreamResponse:
+async def purge_documents(exchange: Exchange) -> Reply:
     """Answer `/db/_purge`."""
     if exchange.method != "POST":
         raise method_not_allowed(("POST",))

@@ -20,9 +20,8 @@ from aiocouch.embedded.who.cookies import HASHES
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _CHANNELS = (
     "upgrade_views",
@@ -36,7 +35,7 @@ _CHANNELS = (
 
 
 @server_route("_node")
-async def node(exchange: Exchange) -> web.StreamResponse:
+async def node(exchange: Exchange) -> Reply:
     """Answer `/_node/{node}/…`."""
     path = exchange.segments[1:]
     if not path:
@@ -54,7 +53,7 @@ async def node(exchange: Exchange) -> web.StreamResponse:
     return await _part(exchange, path[1:])
 
 
-async def _part(exchange: Exchange, path: list[str]) -> web.StreamResponse:
+async def _part(exchange: Exchange, path: list[str]) -> Reply:
     handler = _PARTS.get("/".join(path)) or (_stats if path[0] == "_stats" else None)
     if handler is None:
         if path[0].startswith("_"):
@@ -69,19 +68,19 @@ def _allow_only(exchange: Exchange, *methods: str) -> None:
         raise method_not_allowed(methods)
 
 
-def _local_welcome(exchange: Exchange) -> web.StreamResponse:
+def _local_welcome(exchange: Exchange) -> Reply:
     value = {"couchdb": "Welcome", "uuid": exchange.server.uuid, "version": VERSION}
     return exchange.answer({**value, "vendor": exchange.server.config.section("vendor")})
 
 
-async def _stats(exchange: Exchange) -> web.StreamResponse:
+async def _stats(exchange: Exchange) -> Reply:
     value: Any = nested(_metrics(exchange))
     for step in exchange.segments[3:]:
         value = value.get(step) if isinstance(value, dict) else None
     return exchange.answer(value)
 
 
-async def _prometheus(exchange: Exchange) -> web.StreamResponse:
+async def _prometheus(exchange: Exchange) -> Reply:
     text = prometheus(_metrics(exchange), system_figures(exchange.server)).encode()
     answer = exchange.answer_bytes(text, "text/plain; version=2.0")
     del answer.headers["Cache-Control"]
@@ -93,11 +92,11 @@ def _metrics(exchange: Exchange) -> dict[tuple[str, ...], dict[str, Any]]:
     return server.statistics.metrics(levels(server))
 
 
-async def _system(exchange: Exchange) -> web.StreamResponse:
+async def _system(exchange: Exchange) -> Reply:
     return exchange.answer(system_figures(exchange.server))
 
 
-async def _versions(exchange: Exchange) -> web.StreamResponse:
+async def _versions(exchange: Exchange) -> Reply:
     version = ".".join(str(part) for part in sys.version_info[:3])
     value = {
         "javascript_engine": {"name": "quickjs"},
@@ -108,28 +107,28 @@ async def _versions(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer(value)
 
 
-async def _all_dbs(exchange: Exchange) -> web.StreamResponse:
+async def _all_dbs(exchange: Exchange) -> Reply:
     return exchange.answer(exchange.server.databases.names())
 
 
-async def _smoosh(exchange: Exchange) -> web.StreamResponse:
+async def _smoosh(exchange: Exchange) -> Reply:
     idle = {"waiting": {"size": 0, "min": 0, "max": 0}, "starting": 0, "active": 0}
     return exchange.answer({"channels": dict.fromkeys(_CHANNELS, idle)})
 
 
-async def _utils(exchange: Exchange) -> web.StreamResponse:
+async def _utils(exchange: Exchange) -> Reply:
     del exchange
     reason = "The web interface is no longer available on the node-local port."
     raise CouchError(410, "no_node_local_fauxton", reason)
 
 
-async def _restart(exchange: Exchange) -> web.StreamResponse:
+async def _restart(exchange: Exchange) -> Reply:
     # There is no node to restart apart from the process that holds us.
     await exchange.server.reload_javascript()
     return exchange.answer({"ok": True})
 
 
-_PARTS: dict[str, Callable[[Exchange], Awaitable[web.StreamResponse]]] = {
+_PARTS: dict[str, Callable[[Exchange], Awaitable[Reply]]] = {
     "_active_tasks": active_tasks,
     "_all_dbs": _all_dbs,
     "_session": session,

@@ -16,9 +16,8 @@ from aiocouch.embedded.http.routing import server_route
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _READ = ("GET", "HEAD")
 _YEAR = 365 * 86400
@@ -57,7 +56,7 @@ class _File(NamedTuple):
 
 
 @server_route("_utils", methods=_READ)
-async def utils(exchange: Exchange) -> web.StreamResponse:
+async def utils(exchange: Exchange) -> Reply:
     """Answer `/_utils/`: a file of the page, if there is one."""
     path = exchange.request.raw_path.partition("?")[0]
     if path == "/_utils":
@@ -72,14 +71,14 @@ async def utils(exchange: Exchange) -> web.StreamResponse:
 
 
 @server_route("favicon.ico", methods=_READ)
-async def favicon(exchange: Exchange) -> web.StreamResponse:
+async def favicon(exchange: Exchange) -> Reply:
     """Answer `/favicon.ico`, to be kept for a year."""
     expires = formatdate(time.time() + _YEAR, usegmt=True)
     headers = {"Cache-Control": f"public, max-age={_YEAR}", "Expires": expires}
     return _answer(exchange, await _read(exchange, "favicon.ico"), headers)
 
 
-def _moved(exchange: Exchange, path: str) -> web.StreamResponse:
+def _moved(exchange: Exchange, path: str) -> Reply:
     return exchange.answer_bytes(b"", None, 301, {"Location": exchange.url(path)})
 
 
@@ -108,7 +107,7 @@ def _read_file(path: Path) -> _File:
     return _File(path.read_bytes(), _TYPES.get(path.suffix.lower(), _OTHER_TYPE), modified)
 
 
-def _answer(exchange: Exchange, file: _File | None, headers: dict[str, str]) -> web.StreamResponse:
+def _answer(exchange: Exchange, file: _File | None, headers: dict[str, str]) -> Reply:
     if file is None or file.content is None:
         return exchange.answer_bytes(b"Not found.", "text/plain", 404, headers)
     if exchange.headers.get("If-Modified-Since") == file.modified:

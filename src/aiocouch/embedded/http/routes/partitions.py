@@ -15,9 +15,8 @@ from aiocouch.embedded.http.query import Query
 from aiocouch.embedded.http.routing import database_route, find_database_route
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.http.routing import Route
     from aiocouch.embedded.store.database import Database
 
@@ -25,7 +24,7 @@ _PASSED_ON = ("_all_docs", "_find", "_explain", "_index")
 
 
 @database_route("_partition")
-async def partition(exchange: Exchange) -> web.StreamResponse:
+async def partition(exchange: Exchange) -> Reply:
     """Answer everything below `/db/_partition`."""
     rest = exchange.segments[2:]
     if not rest:
@@ -35,7 +34,7 @@ async def partition(exchange: Exchange) -> web.StreamResponse:
     return _information(exchange, rest[0])
 
 
-def _information(exchange: Exchange, name: str) -> web.StreamResponse:
+def _information(exchange: Exchange, name: str) -> Reply:
     if exchange.method == "POST" and name.startswith("_"):
         check_partition(name)
     if exchange.method not in ("GET", "HEAD"):
@@ -67,7 +66,7 @@ def _describe(database: Database, name: str) -> dict[str, Any]:
     }
 
 
-async def _pass_on(exchange: Exchange, name: str) -> web.StreamResponse:
+async def _pass_on(exchange: Exchange, name: str) -> Reply:
     """Send a request to the handler that serves the whole database."""
     _require_partitions(exchange.database)
     check_partition(name)

@@ -20,15 +20,14 @@ from aiocouch.embedded.replicator.documents import DATABASE, is_replicator
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _STATES = ("initializing", "error", "running", "pending", "crashing", "completed", "failed")
 
 
 @server_route("_replicate")
-async def replicate(exchange: Exchange) -> web.StreamResponse:
+async def replicate(exchange: Exchange) -> Reply:
     """Answer `/_replicate`: replicate, or stop a replication."""
     body = await exchange.json_object()
     if exchange.method != "POST":
@@ -39,7 +38,7 @@ async def replicate(exchange: Exchange) -> web.StreamResponse:
 
 
 @server_route("_scheduler")
-async def scheduler(exchange: Exchange) -> web.StreamResponse:
+async def scheduler(exchange: Exchange) -> Reply:
     """Answer `/_scheduler/jobs` and `/_scheduler/docs`."""
     kind = exchange.segments[1] if len(exchange.segments) > 1 else ""
     if exchange.method not in {"GET", "HEAD"}:
@@ -49,7 +48,7 @@ async def scheduler(exchange: Exchange) -> web.StreamResponse:
     return _jobs(exchange) if kind == "jobs" else _documents(exchange)
 
 
-def _jobs(exchange: Exchange) -> web.StreamResponse:
+def _jobs(exchange: Exchange) -> Reply:
     replicator = exchange.server.replicator
     if len(exchange.segments) > 3:
         raise CouchError(404, "not found")
@@ -60,7 +59,7 @@ def _jobs(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer(_page("jobs", jobs, limit, _integer(exchange, "skip", 0)))
 
 
-def _documents(exchange: Exchange) -> web.StreamResponse:
+def _documents(exchange: Exchange) -> Reply:
     name, rest = _split(exchange.segments[2:])
     database = exchange.server.databases.open(name)
     if database is None:

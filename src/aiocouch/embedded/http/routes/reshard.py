@@ -10,15 +10,14 @@ from aiocouch.embedded.http.routing import server_route
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _READ = ("GET", "HEAD")
 
 
 @server_route("_reshard")
-async def reshard(exchange: Exchange) -> web.StreamResponse:
+async def reshard(exchange: Exchange) -> Reply:
     """Answer `/_reshard` and what is below it."""
     rest = exchange.segments[1:]
     if not rest:
@@ -34,14 +33,14 @@ async def reshard(exchange: Exchange) -> web.StreamResponse:
     raise not_found()
 
 
-def _summary(exchange: Exchange) -> web.StreamResponse:
+def _summary(exchange: Exchange) -> Reply:
     _allow(exchange, _READ)
     state, reason = exchange.server.reshard_state
     counts = dict.fromkeys(("completed", "failed", "running", "stopped", "total"), 0)
     return exchange.answer({"state": state, "state_reason": reason, **counts})
 
 
-async def _state(exchange: Exchange) -> web.StreamResponse:
+async def _state(exchange: Exchange) -> Reply:
     _allow(exchange, (*_READ, "PUT"))
     if exchange.method != "PUT":
         state, reason = exchange.server.reshard_state
@@ -66,7 +65,7 @@ def _reason(body: dict[str, Any]) -> str | None:
     return str(reason) if reason and body["state"] == "stopped" else None
 
 
-async def _jobs(exchange: Exchange) -> web.StreamResponse:
+async def _jobs(exchange: Exchange) -> Reply:
     _allow(exchange, (*_READ, "POST"))
     if exchange.method != "POST":
         return exchange.answer({"total_rows": 0, "offset": 0, "jobs": []})
@@ -84,7 +83,7 @@ def _job_error(body: dict[str, Any], exchange: Exchange) -> CouchError:
     return bad_request("This server has no shards to split")
 
 
-def _job(exchange: Exchange, methods: Sequence[str]) -> web.StreamResponse:
+def _job(exchange: Exchange, methods: Sequence[str]) -> Reply:
     _allow(exchange, methods)
     raise not_found()
 

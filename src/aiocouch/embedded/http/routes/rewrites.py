@@ -18,9 +18,8 @@ from aiocouch.embedded.javascript.queryserver import design_unit
 from aiocouch.embedded.store.records import render
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.store.records import Entry
 
 _MOST = 100
@@ -31,7 +30,7 @@ _depth: ContextVar[int] = ContextVar("depth", default=0)
 
 
 @design_route("_rewrite")
-async def rewrite(exchange: Exchange) -> web.StreamResponse:
+async def rewrite(exchange: Exchange) -> Reply:
     """Answer as the request would be answered that the rules or the function make of this one."""
     entry = find_design(exchange.database, exchange.segments[2])
     design = decode(entry.body)
@@ -55,7 +54,7 @@ def _base(exchange: Exchange) -> str:
     return f"/{database}/_design/{design}"
 
 
-async def _by_rules(exchange: Exchange, rules: list[Any]) -> web.StreamResponse:
+async def _by_rules(exchange: Exchange, rules: list[Any]) -> Reply:
     if exchange.server.config.flag("chttpd", "secure_rewrites", default=True):
         check_rules(rules)
     rest = exchange.segments[4:]
@@ -64,7 +63,7 @@ async def _by_rules(exchange: Exchange, rules: list[Any]) -> web.StreamResponse:
     return await dispatch(exchange.redirected(exchange.method, target.url))
 
 
-async def _by_function(exchange: Exchange, entry: Entry, language: str) -> web.StreamResponse:
+async def _by_function(exchange: Exchange, entry: Entry, language: str) -> Reply:
     unit = design_unit(exchange.database.uuid, entry.id, entry.rev, render(entry), language)
     request = await request_object(exchange)
     for name in _NOT_TOLD:
@@ -78,7 +77,7 @@ async def _by_function(exchange: Exchange, entry: Entry, language: str) -> web.S
     return await _follow(exchange, result)
 
 
-async def _follow(exchange: Exchange, result: Any) -> web.StreamResponse:
+async def _follow(exchange: Exchange, result: Any) -> Reply:
     if result is None:
         raise _invalid_path()
     if isinstance(result, str):

@@ -9,9 +9,8 @@ from aiocouch.embedded.http.routes.views import find_design
 from aiocouch.embedded.http.routing import database_route, design_route, server_route
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 
 # /db/_design/name/_search
@@ -20,7 +19,7 @@ _WITHOUT_INDEX = 4
 
 @server_route("_search_analyze", methods=("GET", "POST"))
 @design_route("_search", methods=("GET", "POST"))
-async def search(exchange: Exchange) -> web.StreamResponse:
+async def search(exchange: Exchange) -> Reply:
     """Answer requests to Clouseau's indexes."""
     if exchange.has_database:
         find_design(exchange.database, exchange.segments[2])
@@ -31,7 +30,7 @@ async def search(exchange: Exchange) -> web.StreamResponse:
 
 @design_route("_search_info")
 @design_route("_search_disk_size")
-async def search_info(exchange: Exchange) -> web.StreamResponse:
+async def search_info(exchange: Exchange) -> Reply:
     """Answer what asks about Clouseau's indexes."""
     if len(exchange.segments) > _WITHOUT_INDEX and exchange.method not in {"GET", "HEAD"}:
         raise method_not_allowed(("GET",))
@@ -41,19 +40,19 @@ async def search_info(exchange: Exchange) -> web.StreamResponse:
 @server_route("_nouveau_analyze", methods=("POST",))
 @design_route("_nouveau")
 @design_route("_nouveau_info")
-async def nouveau(exchange: Exchange) -> web.StreamResponse:
+async def nouveau(exchange: Exchange) -> Reply:
     """Answer requests to Nouveau's indexes."""
     del exchange
     raise not_found()
 
 
 @database_route("_search_cleanup", methods=("POST",))
-async def search_cleanup(exchange: Exchange) -> web.StreamResponse:
+async def search_cleanup(exchange: Exchange) -> Reply:
     """Answer `/db/_search_cleanup`: there is nothing to clean."""
     return exchange.answer({"ok": True}, 202)
 
 
 @database_route("_nouveau_cleanup", methods=("POST",), json_post=True)
-async def nouveau_cleanup(exchange: Exchange) -> web.StreamResponse:
+async def nouveau_cleanup(exchange: Exchange) -> Reply:
     """Answer `/db/_nouveau_cleanup`: nothing to clean."""
     return exchange.answer({"ok": True}, 202)

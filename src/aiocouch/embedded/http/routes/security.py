@@ -9,13 +9,12 @@ from aiocouch.embedded.http.routing import database_route
 from aiocouch.embedded.identity import is_database_admin, is_valid_security
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 
 @database_route("_security", methods=("PUT", "GET"))
-async def security(exchange: Exchange) -> web.StreamResponse:
+async def security(exchange: Exchange) -> Reply:
     """Answer GET and PUT of `/db/_security`."""
     if exchange.method != "PUT":
         return exchange.answer(exchange.database.security)

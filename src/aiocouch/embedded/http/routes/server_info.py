@@ -16,9 +16,8 @@ from aiocouch.embedded.http.routing import server_route
 from aiocouch.embedded.node.tasks import NODE
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 VERSION = "3.5.2"
 """The version of CouchDB whose interface this is."""
@@ -44,7 +43,7 @@ _INTEGER = re.compile(r"[+-]?\d+")
 
 
 @server_route("", methods=_READ)
-async def welcome(exchange: Exchange) -> web.StreamResponse:
+async def welcome(exchange: Exchange) -> Reply:
     """Answer `/`."""
     value: dict[str, Any] = {
         "couchdb": "Welcome",
@@ -59,7 +58,7 @@ async def welcome(exchange: Exchange) -> web.StreamResponse:
 
 
 @server_route("_up", methods=_READ)
-async def up(exchange: Exchange) -> web.StreamResponse:
+async def up(exchange: Exchange) -> Reply:
     """Answer `/_up`: 404 in the maintenance modes."""
     mode = exchange.server.config.get("couchdb", "maintenance_mode")
     if mode in ("true", "nolb"):
@@ -69,7 +68,7 @@ async def up(exchange: Exchange) -> web.StreamResponse:
 
 
 @server_route("_uuids", methods=("GET",))
-async def uuids(exchange: Exchange) -> web.StreamResponse:
+async def uuids(exchange: Exchange) -> Reply:
     """Answer `/_uuids`; `count` of them."""
     found = [exchange.server.uuids.new() for _ in range(_count(exchange))]
     headers = {**_NOT_CACHED, "ETag": etag_of(*found)}
@@ -92,7 +91,7 @@ def etag_of(*parts: str) -> str:
 
 
 @server_route("_active_tasks", methods=_READ)
-async def active_tasks(exchange: Exchange) -> web.StreamResponse:
+async def active_tasks(exchange: Exchange) -> Reply:
     """Answer `/_active_tasks`; it is open to look at the method, but not to read."""
     if not exchange.user.is_server_admin:
         raise CouchError(401, "unauthorized", "You are not a server admin.")
@@ -100,7 +99,7 @@ async def active_tasks(exchange: Exchange) -> web.StreamResponse:
 
 
 @server_route("_membership", methods=("GET",))
-async def membership(exchange: Exchange) -> web.StreamResponse:
+async def membership(exchange: Exchange) -> Reply:
     """Answer `/_membership`: a cluster of one."""
     if len(exchange.segments) > 1:
         raise internal("function_clause")
@@ -108,7 +107,7 @@ async def membership(exchange: Exchange) -> web.StreamResponse:
 
 
 @server_route("_reload_query_servers", methods=("POST",), json_post=True)
-async def reload_query_servers(exchange: Exchange) -> web.StreamResponse:
+async def reload_query_servers(exchange: Exchange) -> Reply:
     """Answer `/_reload_query_servers`: JavaScript starts afresh."""
     await exchange.server.reload_javascript()
     return exchange.answer({"ok": True})

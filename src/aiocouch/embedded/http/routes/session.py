@@ -18,16 +18,15 @@ from aiocouch.embedded.http.routing import server_route
 from aiocouch.embedded.who.auth import WRONG
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.errors import CouchError
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
 
 _WRONG_TYPE = "Content-Type must be 'application/x-www-form-urlencoded' or 'application/json'"
 
 
 @server_route("_session")
-async def session(exchange: Exchange) -> web.StreamResponse:
+async def session(exchange: Exchange) -> Reply:
     """Answer GET, POST and DELETE of `/_session`."""
     if exchange.method in ("GET", "HEAD"):
         return _who(exchange)
@@ -38,7 +37,7 @@ async def session(exchange: Exchange) -> web.StreamResponse:
     raise method_not_allowed(("GET", "HEAD", "POST", "DELETE"))
 
 
-def _who(exchange: Exchange) -> web.StreamResponse:
+def _who(exchange: Exchange) -> Reply:
     user, auth = exchange.user, exchange.server.auth
     if user.name is None and exchange.query.text("basic") == "true":
         raise unauthorized("Please login.")
@@ -52,7 +51,7 @@ def _who(exchange: Exchange) -> web.StreamResponse:
     return exchange.answer({"ok": True, "userCtx": context, "info": info})
 
 
-async def _log_in(exchange: Exchange) -> web.StreamResponse:
+async def _log_in(exchange: Exchange) -> Reply:
     form = await _form(exchange)
     name, password, token = _name(form), form.get("password", ""), form.get("token", "")
     auth = exchange.server.auth
@@ -70,7 +69,7 @@ def _cleared(exchange: Exchange) -> str:
 
 def _answer(
     exchange: Exchange, value: dict[str, Any], status: int, option: str, cookie: str
-) -> web.StreamResponse:
+) -> Reply:
     """Answer with a cookie; the query option sends a browser on to another page."""
     target = exchange.query.text(option)
     if target is None:

@@ -12,16 +12,15 @@ from aiocouch.embedded.http.routing import database_route
 from aiocouch.embedded.node.tasks import NODE
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.store.database import Database
 
 _HASHES = 1 << 32
 
 
 @database_route("_shards", methods=("GET",))
-async def shards(exchange: Exchange) -> web.StreamResponse:
+async def shards(exchange: Exchange) -> Reply:
     """Answer `/db/_shards` and `/db/_shards/{id}`."""
     if len(exchange.segments) > 3:
         raise internal("function_clause")
@@ -52,6 +51,6 @@ def _place(database: Database, doc_id: str) -> int:
 
 
 @database_route("_sync_shards", methods=("POST",))
-async def sync_shards(exchange: Exchange) -> web.StreamResponse:
+async def sync_shards(exchange: Exchange) -> Reply:
     """Answer `/db/_sync_shards`: there is nothing to synchronise."""
     return exchange.answer({"ok": True}, 202)

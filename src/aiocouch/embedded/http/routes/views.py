@@ -15,9 +15,8 @@ from aiocouch.embedded.views.query import ViewQuery
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from aiohttp import web
-
     from aiocouch.embedded.http.exchange import Exchange
+    from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.http.query import Query
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.store.records import Entry
@@ -39,13 +38,13 @@ def find_design(database: Database, name: str) -> Entry:
 
 
 @design_route("_view")
-async def view(exchange: Exchange) -> web.StreamResponse:
+async def view(exchange: Exchange) -> Reply:
     """Answer `GET` and `POST /db/_design/ddoc/_view/view` and `POST …/queries`."""
     design, rest = exchange.segments[2], exchange.segments[4:]
     return await answer_view(exchange, design, rest)
 
 
-async def answer_view(exchange: Exchange, design: str, rest: list[str]) -> web.StreamResponse:
+async def answer_view(exchange: Exchange, design: str, rest: list[str]) -> Reply:
     """Answer a query of a view; `rest` is the path after `_view`."""
     if len(rest) == 2 and rest[1] == "queries":
         return await _answer_queries(exchange, design, rest[0])
@@ -107,7 +106,7 @@ def _queries(body: dict[str, Any]) -> list[Any]:
     return queries
 
 
-async def _answer_queries(exchange: Exchange, design: str, name: str) -> web.StreamResponse:
+async def _answer_queries(exchange: Exchange, design: str, name: str) -> Reply:
     if exchange.method != "POST":
         raise method_not_allowed(("POST",))
     exchange.require_json_type()
@@ -140,9 +139,7 @@ async def _results(queries: list[ViewQuery]) -> AsyncGenerator[bytes, None]:
     yield (before if not queries else b"\r\n") + b"]}"
 
 
-async def _stream(
-    exchange: Exchange, pieces: AsyncGenerator[bytes, None], tail: bytes
-) -> web.StreamResponse:
+async def _stream(exchange: Exchange, pieces: AsyncGenerator[bytes, None], tail: bytes) -> Reply:
     """Send pieces; an error before the first one is still an ordinary answer."""
     async with contextlib.aclosing(pieces) as source:
         first = await anext(source)
@@ -157,7 +154,7 @@ async def _stream(
 
 
 @design_route("_info", methods=("GET",))
-async def info(exchange: Exchange) -> web.StreamResponse:
+async def info(exchange: Exchange) -> Reply:
     """Answer `GET /db/_design/ddoc/_info`."""
     database = exchange.database
     if len(exchange.segments) > 4:
@@ -211,7 +208,7 @@ def _no_index_info(database: Database, definition: Definition) -> dict[str, Any]
 
 
 @database_route("_view_cleanup", methods=("POST",))
-async def view_cleanup(exchange: Exchange) -> web.StreamResponse:
+async def view_cleanup(exchange: Exchange) -> Reply:
     """Answer `POST /db/_view_cleanup`: delete the indexes that no design document has."""
     database = exchange.database
     rows = database.reader.execute(
@@ -227,7 +224,7 @@ async def view_cleanup(exchange: Exchange) -> web.StreamResponse:
 
 
 @database_route("_temp_view")
-async def temporary_view(exchange: Exchange) -> web.StreamResponse:
+async def temporary_view(exchange: Exchange) -> Reply:
     """Answer `/db/_temp_view` as every CouchDB since 2.0 does."""
     del exchange
     raise CouchError(410, "gone", "Temporary views are not supported in CouchDB")
