@@ -1,0 +1,70 @@
+"""The statuses that commands end with, which scripts can rely on."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from aiocouch import (
+    BadRequestError,
+    ConflictError,
+    CouchDBError,
+    ForbiddenError,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+    PreconditionFailedError,
+    TransportError,
+    UnauthorizedError,
+)
+
+__all__ = ["CommandError", "Exit", "exit_of"]
+
+
+class Exit(IntEnum):
+    """What a command ends with."""
+
+    DONE = 0
+    """All was done."""
+    FAILED = 1
+    """It failed, for none of the reasons below."""
+    USAGE = 2
+    """The arguments are wrong, or a profile is. Nothing was sent."""
+    NOT_FOUND = 3
+    """There is no such database, document or file."""
+    CONFLICT = 4
+    """Somebody else was faster, or it exists already."""
+    REFUSED = 5
+    """The server does not allow it: wrong credentials, or none, or not those of an admin."""
+    NO_ANSWER = 6
+    """No answer came, or not the whole of it."""
+    PARTLY = 7
+    """A part was done, and what was not was told."""
+    INTERRUPTED = 130
+    """It was broken off by Ctrl-C."""
+    PIPE_CLOSED = 141
+    """Who read its output went away, such as `head`."""
+
+
+class CommandError(Exception):
+    """A command cannot go on. The message is for the person who gave it, and has no credentials."""
+
+    def __init__(self, message: str, status: Exit = Exit.FAILED) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+_STATUSES: tuple[tuple[tuple[type[BaseException], ...], Exit], ...] = (
+    ((NotFoundError, FileNotFoundError), Exit.NOT_FOUND),
+    ((ConflictError, PreconditionFailedError, FileExistsError), Exit.CONFLICT),
+    ((UnauthorizedError, ForbiddenError), Exit.REFUSED),
+    ((InvalidInputError, InvalidTypeError), Exit.USAGE),
+    ((TransportError,), Exit.NO_ANSWER),
+    ((BadRequestError, CouchDBError, OSError), Exit.FAILED),
+)
+
+
+def exit_of(error: BaseException) -> Exit:
+    """Return what a command ends with that has raised an error."""
+    if isinstance(error, CommandError):
+        return error.status
+    return next((status for kinds, status in _STATUSES if isinstance(error, kinds)), Exit.FAILED)

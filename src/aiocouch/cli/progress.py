@@ -1,0 +1,66 @@
+"""How far a long command is: a line with rate and remaining time on a terminal, nothing in a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from aiocouch.cli.output import rich_module
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+__all__ = ["Progress", "progress"]
+
+
+class Progress:
+    """How far it is. Does nothing where nobody looks."""
+
+    def __init__(self, bars: Any = None, task: Any = None) -> None:
+        self._bars = bars
+        self._task = task
+
+    def to(self, done: float, total: float | None = None) -> None:
+        """Say how much is done, and of how much, if that has changed."""
+        if self._bars is not None:
+            known = {} if total is None else {"total": total}
+            self._bars.update(self._task, completed=done, **known)
+
+    def advance(self, count: float = 1) -> None:
+        """Say that some more is done."""
+        if self._bars is not None:
+            self._bars.advance(self._task, count)
+
+
+@contextlib.contextmanager
+def progress(
+    given: argparse.Namespace, what: str, total: float | None = None, unit: str = "documents"
+) -> Iterator[Progress]:
+    """Show how far it is while the block runs, if a person looks at stderr and did not say `--quiet`."""
+    is_seen = sys.stderr.isatty() and not getattr(given, "quiet", False)
+    rich = rich_module("rich.progress") if is_seen else None
+    if rich is None:
+        yield Progress()
+        return
+    console = rich.Console(stderr=True)
+    with rich.Progress(*_columns(rich, unit), console=console, transient=True) as bars:
+        yield Progress(bars, bars.add_task(what, total=total))
+
+
+def _columns(rich: Any, unit: str) -> list[Any]:
+    class Rate(rich.ProgressColumn):  # type: ignore[misc]
+        """How many in a second."""
+
+        def render(self, task: Any) -> Any:
+            speed = task.finished_speed or task.speed
+            return rich.Text("" if speed is None else f"{speed:,.0f} {unit}/s")
+
+    return [
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.TextColumn("{task.completed:,.0f}"),
+        Rate(),
+        rich.TimeRemainingColumn(),
+    ]

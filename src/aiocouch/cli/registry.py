@@ -1,0 +1,38 @@
+"""The table of commands. To add one is to add a line here, and its file in `commands`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["COMMANDS", "Command"]
+
+
+class _Module(Protocol):
+    def configure(self, parser: argparse.ArgumentParser, /) -> None: ...
+
+
+class Command(NamedTuple):
+    """A command: its name, which is that of its module, too, and what it does, in a few words."""
+
+    name: str
+    summary: str
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Load the command, and let it say which options it takes."""
+        module = importlib.import_module(f"aiocouch.cli.commands.{self.name}")
+        parser.description = f"{self.summary[0].upper()}{self.summary[1:]}."
+        cast("_Module", module).configure(parser)
+
+
+COMMANDS = (
+    Command("cat", "print documents"),
+    Command("completion", "print what makes a shell complete commands and options"),
+    Command("info", "tell about a server, or a database"),
+    Command("ls", "list the databases of a server, or the documents of a database"),
+    Command("serve", "run an embedded CouchDB"),
+)
+"""All commands, in the order of the alphabet."""

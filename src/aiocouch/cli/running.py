@@ -1,0 +1,74 @@
+"""Run a command, and make a status of whatever ends it. No traceback for what a user can cause."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from aiocouch import CouchDBError, UnauthorizedError
+from aiocouch.cli.exits import CommandError, Exit, exit_of
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["run"]
+
+_LOG = "aiocouch on the command line"
+_HOW_TO_LOG_IN = "Say who you are: --user NAME, COUCHDB_USER and COUCHDB_PASSWORD, a profile, or the URL"
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the command that was parsed, and return the status to end with."""
+    try:
+        status = _run(given)
+        sys.stdout.flush()  # so that a pipe which was closed is noticed here
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except (CommandError, CouchDBError) as error:
+        return _fail(given, error)
+    except BrokenPipeError:
+        _forget_output()
+        return Exit.PIPE_CLOSED
+    except OSError as error:
+        return _fail(given, error)
+    return status
+
+
+def _run(given: argparse.Namespace) -> int:
+    _configure_log(verbose=getattr(given, "verbose", False))
+    if inspect.iscoroutinefunction(given.run):
+        return int(asyncio.run(given.run(given)))
+    return int(given.run(given))
+
+
+def _configure_log(*, verbose: bool) -> None:
+    """Have the log of requests on stderr, or else nowhere: what fails is told as an error."""
+    log = logging.getLogger("aiocouch")
+    for old in [handler for handler in log.handlers if handler.name == _LOG]:
+        log.removeHandler(old)
+    handler = logging.StreamHandler() if verbose else logging.NullHandler()
+    handler.name = _LOG
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG if verbose else logging.NOTSET)
+
+
+def _fail(given: argparse.Namespace, error: Exception) -> int:
+    words = str(error)
+    if isinstance(error, UnauthorizedError):
+        words = f"{words}. {_HOW_TO_LOG_IN}"
+    with contextlib.suppress(OSError):
+        print(f"aiocouch {given.command}: {words}", file=sys.stderr)  # noqa: T201 - for the person
+    return exit_of(error)
+
+
+def _forget_output() -> None:
+    """Let Python flush what is left into nothing when it ends, where it would complain."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)

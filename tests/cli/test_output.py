@@ -1,0 +1,139 @@
+"""What commands print: on a terminal, in a pipe, and for machines."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aiocouch.cli import output
+from aiocouch.cli.output import Column, Output, as_bytes, as_count, as_text
+from aiocouch.cli.progress import progress
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ROWS: list[dict[str, Any]] = [
+    {"name": "a", "size": 1_234_567, "more": [1]},
+    {"name": "b\n[red]", "size": None},
+]
+COLUMNS = (Column("name"), Column("size", "bytes", as_bytes, is_number=True))
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def printed(stream: io.StringIO, *, json: bool = False) -> tuple[Output, io.StringIO]:
+    return Output(argparse.Namespace(json=json), stream), stream
+
+
+async def each(rows: list[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    for row in rows:
+        yield row
+
+
+def test_a_pipe_gets_exact_values_and_tabs() -> None:
+    out, stream = printed(io.StringIO())
+    out.table(ROWS, COLUMNS)
+    assert stream.getvalue() == 'a\t1234567\n"b\\n[red]"\t\n'
+
+
+def test_machines_get_all_of_a_row() -> None:
+    out, stream = printed(Terminal(), json=True)
+    out.table(ROWS[:1], COLUMNS)
+    assert stream.getvalue() == '{"name":"a","size":1234567,"more":[1]}\n'
+
+
+async def test_a_terminal_gets_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "_TOGETHER", 2)
+    out, stream = printed(Terminal())
+    await out.stream(each([*ROWS, *ROWS[:1]]), COLUMNS)
+    shown = stream.getvalue()
+    assert shown.count("1.2 MB") == 2
+    assert shown.count("bytes") == 2
+    assert '"b\\n[red]"' in shown
+
+
+def test_a_terminal_without_rich_gets_columns_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "rich"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setattr(output, "_told", False)
+    out, stream = printed(Terminal())
+    out.table(ROWS, COLUMNS)
+    out.table(ROWS[:1], COLUMNS)
+    out.document({"a": 1})
+    assert stream.getvalue().startswith('name        bytes\na           1.2 MB\n"b\\n[red]"\n')
+    assert capsys.readouterr().err.count("pip install 'aiocouch[cli]'") == 1
+
+
+def test_numbers_of_documents_stay_as_they_are() -> None:
+    text = b'{"_id":"a","n":1.10,"big":123456789012345678901234567890,"far":1e400}\n'
+    out, stream = printed(io.StringIO(), json=True)
+    out.document(text)
+    assert stream.getvalue() == text.decode()
+    out, stream = printed(io.StringIO())
+    out.document(text)
+    assert '\n  "n": 1.10,\n' in stream.getvalue()
+    out, stream = printed(Terminal())
+    out.document(text)
+    assert "123456789012345678901234567890" in stream.getvalue()
+
+
+def test_facts() -> None:
+    facts = {"name": "a", "size": 2_000, "other": 1}
+    out, stream = printed(io.StringIO())
+    out.facts(facts, COLUMNS)
+    assert stream.getvalue() == "name\ta\nbytes\t2000\n"
+    out, stream = printed(Terminal())
+    out.facts(facts, COLUMNS)
+    assert stream.getvalue() == "name   a\nbytes  2.0 kB\n"
+    out, stream = printed(io.StringIO(), json=True)
+    out.facts(facts, COLUMNS)
+    assert stream.getvalue() == '{"name":"a","size":2000,"other":1}\n'
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_950, "1.0 MB"), (10**16, "10000.0 TB")],
+)
+def test_bytes(size: int, shown: str) -> None:
+    assert as_bytes(size) == shown
+
+
+def test_values_as_text() -> None:
+    assert as_count(1234) == "1,234"
+    assert as_text(None) == ""
+    assert as_text(True) == "true"
+    assert as_text("\x1b[2J") == '"\\u001b[2J"'
+    assert as_text("häß 日") == "häß 日"
+
+
+def test_progress_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(argparse.Namespace(), "work", 10) as bar:
+        bar.advance()
+        bar.to(5, 20)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, *, quiet: bool) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress(argparse.Namespace(quiet=quiet), "work", 10) as bar:
+        bar.advance()
+        bar.to(5, 20)
+    assert ("work" in stream.getvalue()) is not quiet
+
+
+def test_notes_go_beside_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(argparse.Namespace()).note("a note")
+    Output(argparse.Namespace(quiet=True)).note("no note")
+    assert capsys.readouterr() == ("", "a note\n")
