@@ -21,7 +21,7 @@ _MAX_HEAD = 1 << 16
 _SPACE = b" \t\r\n"
 _TOKEN = re.compile(rb'[\[\]{}"]')
 _QUOTED = re.compile(rb'\\.|"', re.DOTALL)
-_CLOSE = ord("]")
+_OPEN, _CLOSE, _COMMA = b"{],"
 _ROWS_MEMBER = re.compile(rb'"(?:rows|docs|results)"\s*:\s*\[')
 _ID = re.compile(rb'\{"_id":"([^"\\]*)"')
 _STRING_END = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -113,6 +113,8 @@ class RowSplitter:
         if end < 0:
             self._rest.append(chunk)
             return None
+        if rows := self._whole(chunk, end):
+            return rows
         text = b"".join((*self._rest, chunk[:end]))
         self._rest = [chunk[end:]]
         # No newline is inside a row, so a line that begins with ] ends the rows.
@@ -121,6 +123,20 @@ class RowSplitter:
             self._tail = [text[stop:], *self._rest]
             text = text[:stop]
         return self._rows_of(text.strip(_SPACE))
+
+    def _whole(self, chunk: bytes, end: int) -> bytes | None:
+        """Return the rows up to a newline, None where they may be the last, or are written in another way.
+
+        The line before the newline is a row, and more will follow; then so are all lines before it. Rows
+        are copied once, and nothing is looked for in them: this is most of what a long list costs.
+        """
+        start = chunk.rfind(b"\n", 0, end) + 1
+        stop = end - 1 - chunk.startswith(b"\r", end - 1)
+        if self._last_row or not (start and chunk[start] == _OPEN and chunk[stop] == _COMMA):
+            return None
+        rows = b"".join((b"[", *self._rest, memoryview(chunk)[:stop], b"]"))
+        self._rest = [chunk[end:]]
+        return rows
 
     def _rows_of(self, text: bytes) -> bytes | None:
         if not text:
