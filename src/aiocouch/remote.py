@@ -115,7 +115,7 @@ class Remote(RemoteServer):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {vars(self).get('url', 'that was not made')}>"
 
-    async def request(
+    def request(
         self,
         method: str,
         path: str,
@@ -125,13 +125,13 @@ class Remote(RemoteServer):
         repeat: Repeat | None = None,
         settle: Settle | None = None,
         html: bool = False,
-    ) -> HTTPResponse:
-        """Send, and read the whole answer. `path` begins with a slash and is quoted already.
+    ) -> Awaitable[HTTPResponse]:
+        """Send, and return the whole answer. `path` begins with a slash and is quoted already.
 
         Raise `UnexpectedAnswerError` for a page in HTML, which is a proxy's, unless `html`.
         """
         request = Request(method, path, body, headers, None, None, repeat, settle, html=html)
-        return await self._ask(request)
+        return self._ask(request)
 
     async def json(
         self,

@@ -11,6 +11,7 @@ import pytest
 from aiocouch import CouchDB, Database, Document, RetryPolicy
 from aiocouch.auth import LoginAuth
 from aiocouch.testing import Faults
+from tests.support.accounts import until_known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +26,8 @@ PATIENT = RetryPolicy(tries=12, budget=CALLERS * 20)
 class Account:
     """A user whose password changes, in a database of its own."""
 
-    def __init__(self, admin: CouchDB, db: Database) -> None:
+    def __init__(self, url: str, admin: CouchDB, db: Database) -> None:
+        self.url = url
         self.name, self.password = f"user-{uuid.uuid4().hex}", "first"
         self.admin, self.db = admin, db
         self.changing = asyncio.Lock()
@@ -45,6 +47,7 @@ class Account:
             await self.document.save()
             await self.document.fetch(discard_changes=True)
             self.password = password
+            await until_known(self.url, self.name, password)
 
     async def stored(self) -> tuple[str, str]:
         """Name and password of now; who asks while they change waits."""
@@ -53,8 +56,10 @@ class Account:
 
 
 @pytest.fixture
-async def account(couchdb: CouchDB, db: Database) -> AsyncIterator[Account]:
-    found = Account(couchdb, db)
+async def account(
+    couchdb_server: CouchDBServer, couchdb: CouchDB, db: Database
+) -> AsyncIterator[Account]:
+    found = Account(couchdb_server.url, couchdb, db)
     await found.appear()
     yield found
     await found.document.delete()

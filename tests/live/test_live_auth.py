@@ -33,6 +33,7 @@ from aiocouch.exception import (
     UnauthorizedError,
 )
 from aiocouch.testing import BackgroundCouchDB, CouchDBServer
+from tests.support.accounts import until_known
 from tests.support.installed import installed_couchdb, is_installed
 
 if TYPE_CHECKING:
@@ -95,23 +96,7 @@ class Person:
             await self.document.save()
             await self.document.fetch(discard_changes=True)
             self.password = password
-            await self._until_known()
-
-    async def _until_known(self) -> None:
-        """Wait until the server has heard of the password: CouchDB keeps users in a cache.
-
-        What it refuses until then counts for the old password, whose salt is another.
-        """
-        async with CouchDB(self.url, *self.pair()) as asking:
-            while not await self._is_known(asking):
-                pass
-
-    async def _is_known(self, asking: CouchDB) -> bool:
-        try:
-            await asking.check_credentials()
-        except (UnauthorizedError, AccountLockedError):
-            return False
-        return True
+            await until_known(self.url, *self.pair())
 
     async def disappear(self) -> None:
         await self.document.delete()

@@ -9,6 +9,7 @@ import json
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
 from aiocouch import (
@@ -190,3 +191,17 @@ def test_a_size_that_is_none(size: Any) -> None:
 async def test_what_is_small_is_read_at_once(canned: CannedServer, base: Database) -> None:
     canned.say(json_answer({"db_name": "db"}))
     assert await base.info() == {"db_name": "db"}
+
+
+async def test_who_counts_what_is_read_is_told_of_each_answer(canned: CannedServer) -> None:
+    read: list[bytes] = []
+
+    async def note(_: object, __: object, chunk: aiohttp.TraceResponseChunkReceivedParams) -> None:
+        read.append(chunk.chunk)
+
+    trace = aiohttp.TraceConfig()
+    trace.on_response_chunk_received.append(note)
+    canned.say(Answer(body=b'{"db_name":"db"}'))
+    async with CouchDB(canned.url, trace_configs=[trace]) as couchdb:
+        await Database(couchdb, "db").info()
+    assert read == [b'{"db_name":"db"}']

@@ -17,7 +17,7 @@ from aiocouch._transport.redirect import redirected
 from aiocouch._transport.request import Request
 from aiocouch._transport.sendable import LARGE, sendable
 from aiocouch._transport.sessions import closed
-from aiocouch._transport.sizes import inflated, read_whole
+from aiocouch._transport.sizes import inflated, read_whole, whole_already
 from aiocouch._transport.upload import Upload
 from aiocouch._transport.watch import broken
 from aiocouch._wire.texts import Texts
@@ -61,11 +61,9 @@ class Send:
             if pool.busy > pool.limit:
                 pool.make_room(facts_of(request.method, request.path))
             response = await self._open(session, request)
-            self._reading.add(response)
-            try:
-                content = await read_whole(response, request.method, request.path, self._most)
-            finally:
-                self._reading.discard(response)
+            content = whole_already(response) if session.is_untraced else None
+            if content is None:
+                content = await self._rest(request, response)
         except (*FOREIGN, asyncio.CancelledError) as error:
             self._fail(request, error)
         finally:
@@ -81,6 +79,13 @@ class Send:
         if content[:1] not in _JSON_BEGINS and request.method != "HEAD" and not request.html:
             refuse_html(request.method, request.path, answer)
         return answer
+
+    async def _rest(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
+        self._reading.add(response)
+        try:
+            return await read_whole(response, request.method, request.path, self._most)
+        finally:
+            self._reading.discard(response)
 
     async def _begun(self, request: Request, span: Span) -> ResponseBody:
         """Return the answer's head; the caller closes the body."""

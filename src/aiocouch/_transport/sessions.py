@@ -30,7 +30,7 @@ _NOBODY: Mapping[str, str] = {}
 class Session:
     """A session of aiohttp, the pool of its connector, and whose headers it sends by default."""
 
-    __slots__ = ("_given", "client", "identity", "pool")
+    __slots__ = ("_given", "client", "identity", "is_untraced", "pool")
 
     def __init__(self, given: Mapping[str, str], options: Mapping[str, Any]) -> None:
         self._given = given
@@ -38,6 +38,7 @@ class Session:
         if self.client.connector is None:
             raise RuntimeError("a session of aiohttp without a connector")
         self.pool: Pool = pool_of(self.client.connector)
+        self.is_untraced = not self.client.trace_configs  # no TraceConfig counts what is read
         self.identity: Mapping[str, str] | None = _NOBODY
 
     def be(self, identity: Mapping[str, str] | None) -> None:

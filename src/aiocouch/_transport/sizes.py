@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from aiocouch.exception import UnexpectedAnswerError
 
-__all__ = ["MOST", "checked_size", "inflated", "read_whole", "too_large"]
+__all__ = ["MOST", "checked_size", "inflated", "read_whole", "too_large", "whole_already"]
 
 MOST = 1 << 30
 """Bytes that a row, a line, or an answer that is read whole may take by default, decompressed."""
@@ -31,6 +31,15 @@ def checked_size(given: object) -> int | None:
 def too_large(method: str, path: str, status: int, what: str, most: int) -> UnexpectedAnswerError:
     """Return the error for what is larger than it may be."""
     return unexpected(method, path, status, f"{what} has more than max_size={most} bytes")
+
+
+def whole_already(response: aiohttp.ClientResponse) -> bytes | None:
+    """Return the body of an answer that has come with its head, as short ones do, else None."""
+    content = response.content
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    body = content.read_nowait()
+    return body if content.at_eof() else None
 
 
 async def read_whole(
