@@ -56,6 +56,9 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
         "aiocouch.writing": ("BulkWriter", "StreamOptions", "WriteOptions"),
         "aiocouch.writing.items": ("Given",),
     },
+    "aiocouch.finding": {
+        "aiocouch.queries": ("QueryPlan",),
+    },
     "aiocouch.document": {
         "aiocouch.conflicts": ("Leaves",),
     },

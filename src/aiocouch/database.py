@@ -22,7 +22,7 @@ from aiocouch.changes import ChangesFeed
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
-from aiocouch.mango import explained, found_documents
+from aiocouch.finding import Finding
 from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, DesignDocsView, View
 
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from aiocouch.typing import (
         BulkRow,
         ChangesOptions,
-        FindOptions,
         IndexOptions,
         ViewOptions,
     )
@@ -76,7 +75,7 @@ class _BulkGet(msgspec.Struct):
     results: list[_BulkGetResult]
 
 
-class Database(RemoteDatabase):
+class Database(Finding, RemoteDatabase):
     """A database of a server. Building one sends no request; `await couchdb["name"]` looks for it."""
 
     def __init__(self, couchdb: CouchDB, id: str) -> None:
@@ -324,28 +323,6 @@ class Database(RemoteDatabase):
     def values(self, **params: Any) -> AsyncGenerator[Document, None]:
         """Return the documents, as `docs`."""
         return self.all_docs.docs(**params)
-
-    def find(
-        self,
-        selector: Mapping[str, Any],
-        limit: int | None = None,
-        **params: Unpack[FindOptions],
-    ) -> AsyncGenerator[Document, None]:
-        """Return the documents that match a Mango selector (`POST /{db}/_find`), read as they come.
-
-        Without `limit` all of them, by pages. Raise `InvalidInputError` for `fields`, since a
-        document holds everything; `BadRequestError` for a selector that CouchDB does not understand.
-        """
-        return found_documents(self, self.endpoint, selector, limit, params)
-
-    async def explain(
-        self,
-        selector: Mapping[str, Any],
-        limit: int | None = None,
-        **params: Unpack[FindOptions],
-    ) -> JsonDict:
-        """Return how `find` would go about it: `index`, its range, and candidates (`POST /{db}/_explain`)."""
-        return await explained(self.remote, self.endpoint, selector, limit, params)
 
     @overload
     async def index(self, index: Mapping[str, Any], **kwargs: Unpack[IndexOptions]) -> JsonDict: ...

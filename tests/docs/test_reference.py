@@ -19,6 +19,7 @@ FACES = [
     "aiocouch.embedded",
     "aiocouch.hooks",
     "aiocouch.models",
+    "aiocouch.queries",
     "aiocouch.replication",
     "aiocouch.schema",
     "aiocouch.server",

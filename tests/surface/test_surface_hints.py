@@ -39,7 +39,16 @@ _LATE = {
 }
 _ROOMS = [
     f"aiocouch.{name}"
-    for name in ("conflicts", "edits", "replication", "server", "slices", "topics", "writing")
+    for name in (
+        "conflicts",
+        "edits",
+        "queries",
+        "replication",
+        "server",
+        "slices",
+        "topics",
+        "writing",
+    )
 ]
 _OF_A_ROOM = """
 import importlib, inspect, sys, typing

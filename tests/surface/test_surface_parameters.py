@@ -166,9 +166,15 @@ def public_methods() -> set[str]:
         f"{path}.{name}"
         for path in owners
         if "." in path
-        for name, member in vars(found(path)).items()
+        for one in (found(path), *shared_bases(path))
+        for name, member in vars(one).items()
         if inspect.isfunction(member) and not name.startswith("_")
     }
+
+
+def shared_bases(path: str) -> list[type]:
+    """The classes that have methods of a class which another one has, too."""
+    return [one for one in found(path).__mro__ if one.__module__ == "aiocouch.finding"]
 
 
 # Those that neither 3.0.0 nor 4.0.1 had.
@@ -176,6 +182,7 @@ NEWER = """
 database.Database.collection
 database.Database.follow couchdb.CouchDB.follow_updates
 database.Database.replicate_to
+database.Database.find_values
 database.Database.add database.Database.explain database.Database.partition view.View.queries
 database.Database.functions database.Database.search
 couchdb.CouchDB.active_tasks couchdb.CouchDB.analyze couchdb.CouchDB.database

@@ -34,6 +34,11 @@ async def database(db: Database) -> None:
     db.find({}, bookmark=5)  # error
     db.find({}, sorted=["a"])  # error
     db.find({}, fields=["a"])  # error
+    db.find({}, on_warning="shout")  # error
+    db.find_values({}, fields=[5])  # error
+    db.find_values({}, into="dict")  # error
+    db.find_values({}, filds=["a"])  # error
+    (await db.explain({})).use("n")  # error
     db.changes(feed=5)  # error
     db.changes(heartbeat=5.5)  # error
     db.changes(include_doc=True)  # error

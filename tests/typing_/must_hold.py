@@ -21,6 +21,8 @@ from aiocouch.edits import Edit
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
 from aiocouch.models import Collection, Stored
+from aiocouch.queries import ExecutionStats, Found, IndexCandidate, QueryPlan
+from aiocouch.testing import assert_uses_index
 from aiocouch.view import AllDocsView, ViewResponse, ViewRow
 from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 
@@ -78,6 +80,25 @@ async def database(db: Database) -> None:
         assert_type(found.conflicts, list[str])
     db.write([{}], on_conflict=lambda mine, theirs: {**theirs, **mine})
     assert_type(await anext(db.docs()), Document)
+
+
+async def queries(db: Database) -> None:
+    found = db.find({"a": 1}, on_warning="warn", execution_stats=True)
+    assert_type(found, Found[Document])
+    assert_type(await anext(found), Document)
+    assert_type((found.bookmark, found.warning), tuple[str | None, str | None])
+    assert_type(found.execution_stats, ExecutionStats | None)
+    async for values in db.find_values({"a": 1}, 5, fields=("a", "b"), skip=1):
+        assert_type(values, dict[str, Any])
+    async for book in db.find_values({"a": 1}, into=Book):
+        assert_type(book, Book)
+    async for typed in db.partition("p").find_values({"a": 1}, into=Film):
+        assert_type(typed, Film)
+    plan = await db.explain({"a": 1}, fields=["a"])
+    assert_type(plan, QueryPlan)
+    assert_type(plan.candidates, list[IndexCandidate])
+    assert_type(plan.uses(["d", "n"]), bool)
+    assert_type(await assert_uses_index(db, {"a": 1}, "n", sort=["a"]), QueryPlan)
 
 
 class Book(msgspec.Struct, frozen=True):

@@ -4,8 +4,8 @@
 """
 
 from aiocouch._hints import complete as _complete
+from aiocouch.misfit import MisfitError
 from aiocouch.models.collection import Collection, OnMisfit, ValueChange
-from aiocouch.models.misfit import MisfitError
 from aiocouch.models.stored import Stored
 
 __all__ = ["Collection", "MisfitError", "OnMisfit", "Stored", "ValueChange"]

@@ -12,8 +12,8 @@ from aiocouch._wire.uuids import SequentialIds
 from aiocouch.document import Document
 from aiocouch.edits import Edit
 from aiocouch.exception import InvalidInputError, InvalidTypeError
-from aiocouch.mango import found
-from aiocouch.models.misfit import MisfitError
+from aiocouch.mango import found, query_of
+from aiocouch.misfit import MisfitError
 from aiocouch.models.shape import shape_of
 from aiocouch.models.stored import Stored, forget, new_content, put_value, stored_in
 from aiocouch.view import read_documents
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from aiocouch.database import Database
+    from aiocouch.mango import OnWarning
     from aiocouch.models.shape import Shape
     from aiocouch.typing import FindOptions, JsonDict, ViewOptions
     from aiocouch.writing import BulkWriter, WriteOptions
@@ -158,12 +159,16 @@ class Collection(Generic[T]):
         limit: int | None = None,
         *,
         on_misfit: OnMisfit = "keep",
+        on_warning: OnWarning = "ignore",
         **options: Unpack[FindOptions],
     ) -> AsyncGenerator[Stored[T], None]:
-        """Yield the documents of the type that match a Mango selector (`POST /{db}/_find`)."""
+        """Yield the documents of the type that match a Mango selector (`POST /{db}/_find`).
+
+        `on_warning` is as of `Database.find`.
+        """
         database = self.database
-        query = self._selector(selector)
-        stored = found(database, database.endpoint, query, limit, options, self._make)
+        query = query_of(database.endpoint, self._selector(selector), limit, options, on_warning)
+        stored = found(database, query, self._make)
         return self._checked(stored, on_misfit)
 
     def view(

@@ -6,7 +6,6 @@ pydantic is imported only when a model of it is given.
 from __future__ import annotations
 
 import dataclasses
-import re
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Union, get_args, get_origin
 from typing import is_typeddict as _is_typeddict
@@ -15,7 +14,7 @@ import msgspec
 
 from aiocouch._wire.codec import DECODE_ERRORS, encode
 from aiocouch.exception import InvalidInputError, InvalidTypeError
-from aiocouch.models.misfit import MisfitError
+from aiocouch.misfit import MisfitError, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Shape", "shape_of"]
 
 T = TypeVar("T")
-_PLACE = re.compile(r"(.*?)(?: - at `(?:key in )?(.*)`)?", re.DOTALL).fullmatch
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -58,9 +56,7 @@ class _ByMsgspec:
         return msgspec.to_builtins(value, str_keys=True)
 
     def told(self, error: Exception) -> tuple[str, str]:
-        message = str(error)
-        found = _PLACE(message)
-        return (found[1], found[2] or "$") if found else (message, "$")
+        return place_in(error)
 
 
 class _ByPydantic:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiocouch._wire.ids import quote_name
-from aiocouch.mango import explained, found_documents
+from aiocouch.finding import Finding
 from aiocouch.topics.search import SearchIndex
 from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, View
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Iterable
     from typing import Unpack
 
     from aiocouch.database import Database
     from aiocouch.document import Document
-    from aiocouch.typing import FindOptions, ViewOptions
+    from aiocouch.typing import ViewOptions
 
 __all__ = ["Partition"]
 
 
-class Partition:
+class Partition(Finding):
     """A partition of a partitioned database (`/{db}/_partition/{partition}`).
 
     A query of one partition asks one shard, and no other. All methods raise `BadRequestError` where the
@@ -31,10 +31,15 @@ class Partition:
     def __init__(self, database: Database, id: str) -> None:
         self.database = database
         self.id = id
-        self.endpoint = f"{database.endpoint}/_partition/{quote_name(id, 'partition')}"
+        self._endpoint = f"{database.endpoint}/_partition/{quote_name(id, 'partition')}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id!r} of {self.database!r}>"
+
+    @property
+    def endpoint(self) -> str:
+        """The path of the partition."""
+        return self._endpoint
 
     async def info(self) -> JsonDict:
         """Return `doc_count` and `sizes` of the partition (`GET /{db}/_partition/{partition}`)."""
@@ -62,24 +67,6 @@ class Partition:
     ) -> AsyncGenerator[Document, None]:
         """Return the documents of the partition, or some by their whole ids, as `Database.docs` does."""
         return self.all_docs.docs(ids, **params)
-
-    def find(
-        self,
-        selector: Mapping[str, Any],
-        limit: int | None = None,
-        **params: Unpack[FindOptions],
-    ) -> AsyncGenerator[Document, None]:
-        """Return the documents of the partition that match (`POST /{db}/_partition/{partition}/_find`)."""
-        return found_documents(self.database, self.endpoint, selector, limit, params)
-
-    async def explain(
-        self,
-        selector: Mapping[str, Any],
-        limit: int | None = None,
-        **params: Unpack[FindOptions],
-    ) -> JsonDict:
-        """Return how `find` would go about it (`POST /{db}/_partition/{partition}/_explain`)."""
-        return await explained(self.database.remote, self.endpoint, selector, limit, params)
 
     def search(self, design_doc: str, index: str) -> SearchIndex:
         """Return a search index, of which only this partition is searched. Sends no request."""

@@ -1,0 +1,16 @@
+"""Queries of Mango whose rows are plain values, how a query is answered, and pages of what it finds."""
+
+from aiocouch._hints import complete as _complete
+from aiocouch.mango import ExecutionStats, Found, QueryWarning, QueryWarningError
+from aiocouch.queries.plan import IndexCandidate, QueryPlan
+
+__all__ = [
+    "ExecutionStats",
+    "Found",
+    "IndexCandidate",
+    "QueryPlan",
+    "QueryWarning",
+    "QueryWarningError",
+]
+
+_complete("aiocouch")
