@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _LOG = "aiocouch on the command line"
-_HOW_TO_LOG_IN = "Say who you are: --user NAME, COUCHDB_USER and COUCHDB_PASSWORD, a profile, or the URL"
+_HOW_TO_LOG_IN = (
+    "Say who you are: --user NAME, COUCHDB_USER and COUCHDB_PASSWORD, a profile, or the URL"
+)
 
 
 def run(given: argparse.Namespace) -> int:
