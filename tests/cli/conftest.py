@@ -32,7 +32,20 @@ class Ended(NamedTuple):
 class Run(Protocol):
     """Runs a command."""
 
-    async def __call__(self, *words: str | Path, stdin: str = "") -> Ended: ...
+    async def __call__(
+        self, *words: str | Path, stdin: str | bytes = "", terminal: bool = False
+    ) -> Ended: ...
+
+
+class Typed(io.TextIOWrapper):
+    """What somebody types, or what comes from a pipe."""
+
+    def __init__(self, typed: str | bytes, *, terminal: bool) -> None:
+        super().__init__(io.BytesIO(typed if isinstance(typed, bytes) else typed.encode()))
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
 
 
 @pytest.fixture
@@ -50,8 +63,8 @@ def alone(
 ) -> Run:
     """Run a command that knows of no server."""
 
-    async def run(*words: str | Path, stdin: str = "") -> Ended:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    async def run(*words: str | Path, stdin: str | bytes = "", terminal: bool = False) -> Ended:
+        monkeypatch.setattr("sys.stdin", Typed(stdin, terminal=terminal))
         capsys.readouterr()
         try:
             status = await asyncio.to_thread(main, [str(word) for word in words])

@@ -11,20 +11,33 @@ from aiocouch.cli.parsing import whole_parser
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMON = {"help", "json", "quiet", "verbose", "profile", "user", "ca"}
 """Options that most commands have, which the page tells once."""
-_LIST = re.compile(r"(<!-- options of (\S+) -->\n).*?(<!-- end of options -->)", re.DOTALL)
+_LIST = re.compile(r"(<!-- options of ([\w ]+?) -->\n).*?(<!-- end of options -->)", re.DOTALL)
 
 
 @functools.cache
 def _commands() -> dict[str, argparse.ArgumentParser]:
-    found: dict[str, argparse.ArgumentParser] = {}
-    for action in whole_parser()._actions:  # noqa: SLF001 - argparse has no other way
+    """Return the parsers of all commands, and of their actions: "users", "users add"."""
+    return dict(_below(whole_parser()))
+
+
+def _below(
+    parser: argparse.ArgumentParser, before: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way
         if isinstance(action.choices, dict):
-            found.update(action.choices)
-    return found
+            for name, found in action.choices.items():
+                yield f"{before}{name}", found
+                yield from _below(found, f"{before}{name} ")
+
+
+def commands() -> list[str]:
+    """Return the names of all commands and of their actions."""
+    return list(_commands())
 
 
 def actions_of(command: str) -> list[argparse.Action]:
@@ -49,7 +62,7 @@ def listing(command: str) -> str:
     common = sorted(COMMON & {action.dest for action in actions_of(command)} - {"help"})
     if common:
         lines.append(
-            f"- and {', '.join(f'`--{name}`' for name in common)}, see [above](#every-command)"
+            f"- and {', '.join(f'`--{name}`' for name in common)}, as [every command](#every-command) has"
         )
     return "\n".join(lines)
 

@@ -64,6 +64,10 @@ class Output:
         if not self.is_quiet:
             print(text, file=sys.stderr)  # noqa: T201 - what it is for
 
+    def problem(self, text: str) -> None:
+        """Tell the person by stderr what went wrong on the way, even with `--quiet`."""
+        print(text, file=sys.stderr)  # noqa: T201 - what it is for
+
     def document(self, document: bytes | object) -> None:
         """Print one JSON document, given as its text or as a value: indented, or as one line of `--json`."""
         text = document if isinstance(document, bytes) else msgspec.json.encode(document)

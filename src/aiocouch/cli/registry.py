@@ -29,10 +29,14 @@ class Command(NamedTuple):
 
 
 COMMANDS = (
+    Command("attachments", "list, get, store and delete the attachments of a document"),
     Command("cat", "print documents"),
     Command("completion", "print what makes a shell complete commands and options"),
+    Command("edit", "edit a document in your editor"),
     Command("info", "tell about a server, or a database"),
     Command("ls", "list the databases of a server, or the documents of a database"),
+    Command("put", "store a document"),
+    Command("rm", "delete documents"),
     Command("serve", "run an embedded CouchDB"),
 )
 """All commands, in the order of the alphabet."""

@@ -1,0 +1,45 @@
+"""What a person is asked, on a terminal only."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from typing import TYPE_CHECKING
+
+from aiocouch.cli.exits import CommandError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ask", "new_password"]
+
+
+def ask(question: str, answers: Mapping[str, str]) -> str | None:
+    """Return the letter of the answer that a person chooses; None if nobody can be asked, or answers."""
+    if not sys.stdin.isatty():
+        return None
+    told = ", ".join(f"[{letter}] {what}" for letter, what in answers.items())
+    while True:
+        print(f"{question} {told}: ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
+        line = sys.stdin.readline()
+        if not line:
+            return None
+        if (letter := line.strip()[:1].lower()) in answers:
+            return letter
+
+
+def new_password(who: str, *, from_stdin: bool) -> str:
+    """Return a password that is typed twice on a terminal, or the first line of stdin, if that is wanted."""
+    if from_stdin:
+        typed = sys.stdin.readline().rstrip("\r\n")
+    elif not sys.stdin.isatty():
+        raise CommandError(
+            "there is no terminal to ask for the password: --password-stdin reads it", Exit.USAGE
+        )
+    else:
+        typed = getpass.getpass(f"new password of {who}: ")
+        if typed != getpass.getpass("once more: "):
+            raise CommandError("the two passwords are not the same", Exit.USAGE)
+    if not typed:
+        raise CommandError("the password is empty", Exit.USAGE)
+    return typed

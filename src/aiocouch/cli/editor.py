@@ -1,0 +1,87 @@
+"""A text in the editor of a person, who never loses what was typed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiocouch.cli.exits import CommandError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Draft"]
+
+
+class Draft:
+    """A file that is edited, in a folder of its own that nobody else can read."""
+
+    def __init__(self, name: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="aiocouch-edit-"))
+        self._name = re.sub(r"[^\w.@+-]+", "-", name)[:60].strip("-.") or "document"
+        self.path = self.folder / f"{self._name}.json"
+        self._written = b""
+        self._count = 0
+
+    def write(self, text: bytes) -> None:
+        """Write the text that is to be edited."""
+        self._written = text
+        self.path.write_bytes(text)
+
+    def write_beside(self, what: str, text: bytes) -> Path:
+        """Write another text that helps to edit, and return where."""
+        path = self.folder / f"{self._name}.{what}.json"
+        path.write_bytes(text)
+        return path
+
+    def keep(self) -> Path:
+        """Keep the text as it is now under another name, and return where."""
+        self._count += 1
+        return self.write_beside(f"typed-{self._count}", self.path.read_bytes())
+
+    def edit(self) -> bytes:
+        """Let the person edit it in `$VISUAL`, `$EDITOR` or vi, and return the text."""
+        editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        try:
+            process = subprocess.Popen([*shlex.split(editor), str(self.path)])  # noqa: S603 - theirs
+        except (OSError, ValueError) as error:
+            said = f"the editor {editor!r} does not start: {error}. Set EDITOR"
+            raise CommandError(said, Exit.USAGE) from None
+        with _no_interrupts():
+            status = process.wait()
+        if status:
+            raise CommandError(f"the editor ended with {status}. Nothing was saved")
+        return self.path.read_bytes()
+
+    @property
+    def has_typing(self) -> bool:
+        """Whether there is something in the folder that a person has typed."""
+        if self._count:
+            return True
+        return self.path.exists() and self.path.read_bytes() != self._written
+
+    def forget(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Leave Ctrl-C to the editor, which is in the same group of processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,72 @@
+"""What people type for JSON: values, members of objects, whole documents."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aiocouch.cli.exits import CommandError, Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["PAIRS", "ids_of", "members_of", "object_of", "value_of"]
+
+PAIRS = "a value that is JSON counts as such, all else is text: pages=104, 'zip=\"01234\"'"
+"""How a value is typed, for the help of commands."""
+
+
+def value_of(text: str) -> Any:
+    """Return the JSON value that a text is, or else the text."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return text
+
+
+def object_of(text: str | bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object that a text is. `where` is its name in what is said if it is none."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise CommandError(
+            f"{where} is not JSON: {error}{_place(text, error)}", Exit.USAGE
+        ) from None
+    if not isinstance(found, dict):
+        raise CommandError(f"{where} is not a JSON object", Exit.USAGE)
+    return found
+
+
+def _place(text: str | bytes, error: Exception) -> str:
+    """Return the line of the place that an error of msgspec names by its byte."""
+    at = str(error).rpartition("(byte ")[2].rstrip(")")
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    return f", line {raw[: int(at)].count(10) + 1}" if at.isdecimal() else ""
+
+
+def members_of(sources: list[str]) -> dict[str, Any]:
+    """Return the members of a document, of `name=value`, files, and `-` for stdin. Later ones win."""
+    found: dict[str, Any] = {}
+    for source in sources:
+        name, sign, value = source.partition("=")
+        if sign:
+            if not name:
+                raise CommandError(f"{source!r} has no name before its =", Exit.USAGE)
+            found[name] = value_of(value)
+        elif source == "-":
+            found |= object_of(sys.stdin.read(), "stdin")
+        else:
+            found |= object_of(Path(source).read_bytes(), source)
+    return found
+
+
+def ids_of(given: list[str]) -> Iterator[str]:
+    """Yield ids, and for `-` those of stdin, a line each."""
+    for doc_id in given:
+        if doc_id == "-":
+            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+        else:
+            yield doc_id
