@@ -56,7 +56,11 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
         "aiocouch.writing": ("BulkWriter", "StreamOptions", "WriteOptions"),
         "aiocouch.writing.items": ("Given",),
     },
+    "aiocouch.view": {
+        "aiocouch.paging": ("Page", "Pages"),
+    },
     "aiocouch.finding": {
+        "aiocouch.paging": ("Pages",),
         "aiocouch.queries": ("QueryPlan",),
     },
     "aiocouch.document": {
@@ -67,7 +71,7 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
 
 Each of these, or its package, calls `complete` itself.
 """
-_GENERIC = frozenset({"Collection", "Follower"})
+_GENERIC = frozenset({"Collection", "Follower", "Page", "Pages"})
 """Those of them that annotations give arguments to, which no reference takes."""
 _APART = ("aiocouch.cli", "aiocouch.embedded", "aiocouch.testing")
 """What has a class `Database` or `Session` of its own, and gives and takes nothing of the client's."""

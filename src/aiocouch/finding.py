@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aiocouch.database import Database
     from aiocouch.document import Document
     from aiocouch.mango import Found, OnWarning
+    from aiocouch.paging import Pages
     from aiocouch.queries import QueryPlan
     from aiocouch.typing import FindOptions, JsonDict
 
@@ -92,6 +93,78 @@ class Finding:
 
         query = query_of(self.endpoint, selector, limit, params, on_warning)
         return found_values(_database(self).remote, query, fields, into)
+
+    @overload
+    def find_pages(
+        self,
+        selector: Mapping[str, Any],
+        size: int,
+        token: str | None = None,
+        *,
+        fields: None = None,
+        into: None = None,
+        secret: str | bytes | None = None,
+        limit: int | None = None,
+        on_warning: OnWarning = "ignore",
+        **params: Unpack[FindOptions],
+    ) -> Pages[Document]: ...
+
+    @overload
+    def find_pages(
+        self,
+        selector: Mapping[str, Any],
+        size: int,
+        token: str | None = None,
+        *,
+        fields: Sequence[str],
+        into: None = None,
+        secret: str | bytes | None = None,
+        limit: int | None = None,
+        on_warning: OnWarning = "ignore",
+        **params: Unpack[FindOptions],
+    ) -> Pages[JsonDict]: ...
+
+    @overload
+    def find_pages(
+        self,
+        selector: Mapping[str, Any],
+        size: int,
+        token: str | None = None,
+        *,
+        fields: Sequence[str] | None = None,
+        into: type[T],
+        secret: str | bytes | None = None,
+        limit: int | None = None,
+        on_warning: OnWarning = "ignore",
+        **params: Unpack[FindOptions],
+    ) -> Pages[T]: ...
+
+    def find_pages(
+        self,
+        selector: Mapping[str, Any],
+        size: int,
+        token: str | None = None,
+        *,
+        fields: Sequence[str] | None = None,
+        into: Any = None,
+        secret: str | bytes | None = None,
+        limit: int | None = None,
+        on_warning: OnWarning = "ignore",
+        **params: Unpack[FindOptions],
+    ) -> Pages[Any]:
+        """Return what matches by pages: `async for page in db.find_pages(selector, 50)`, from `token` on.
+
+        Rows are documents, or with `fields` or `into` what `find_values` gives. A page begins behind the last
+        row of the one before, in the order of the index that the first page used, also if that was deleted:
+        no row is skipped, none comes twice. `limit` counts the rows of all pages. With a `secret` tokens are
+        signed. Raise `InvalidInputError` for a token of another query, or whose index is gone.
+        """
+        from aiocouch.queries.pages import found_pages
+
+        query = query_of(self.endpoint, selector, limit, params, on_warning)
+        return found_pages(
+            _database(self), query, fields, into, size=size, token=token, secret=secret
+        )
 
     async def explain(
         self,

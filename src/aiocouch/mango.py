@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, cast
@@ -150,7 +150,7 @@ class Found(AsyncGenerator[M, None]):
 
 
 _Texts: TypeAlias = list[msgspec.Raw]
-_Read: TypeAlias = Callable[[Continued[msgspec.Raw], _Texts], Generator[M, None, None]]
+_Read: TypeAlias = Callable[[Continued[msgspec.Raw], _Texts], Iterable[M]]
 
 
 def read_found(remote: Remote, query: Query, read: _Read[M]) -> Found[M]:

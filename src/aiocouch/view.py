@@ -21,8 +21,26 @@ from aiocouch._former.resources import RemoteView
 from aiocouch._renamed import Discreet, Renamed
 from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
+from aiocouch._view_rows import (
+    DOCUMENT_ROWS,
+    ID_AND_KEY_ROWS,
+    ID_ROWS,
+    LINK_ROWS,
+    ROWS,
+    TEXT_ROWS,
+    DocumentRow,
+    IdAndKeyRow,
+    IdRow,
+    LinkRow,
+    Row,
+    rescued_document,
+    rescued_id,
+    rescued_id_and_key,
+    rescued_link,
+    rescued_row,
+    rescued_text,
+)
 from aiocouch._wire.codec import encode, listed
-from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.left import KeysLeft, RangeLeft
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
@@ -41,7 +59,6 @@ if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         Callable,
-        Collection,
         Generator,
         Iterable,
         Mapping,
@@ -50,6 +67,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from aiocouch.database import Database
+    from aiocouch.paging import Page, Pages
     from aiocouch.remote import Remote, Stream
     from aiocouch.typing import JsonDict, ViewOptions
 
@@ -70,43 +88,6 @@ class ViewRow(msgspec.Struct, frozen=True):
     doc: Document | None = None
 
 
-class _Row(msgspec.Struct):
-    key: Any
-    id: str | None = None
-    value: Any = None
-    error: str | None = None
-    doc: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _DocumentRow(msgspec.Struct):
-    key: Any
-    id: str | None = None
-    error: str | None = None
-    doc: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _TextRow(msgspec.Struct):
-    """A row of `_all_docs` with its document."""
-
-    id: str | None = None
-    doc: msgspec.Raw = msgspec.Raw(b"null")
-
-    @property
-    def key(self) -> str | None:
-        """The key, which is the id."""
-        return self.id
-
-
-class _LinkRow(msgspec.Struct):
-    """A row of a view, which may link to another document by its value."""
-
-    key: Any
-    id: str | None = None
-    value: msgspec.Raw = msgspec.Raw(b"null")
-    error: str | None = None
-    doc: msgspec.Raw = msgspec.Raw(b"null")
-
-
 class _Answer(msgspec.Struct):
     """A whole answer. One that broke off has an `error`."""
 
@@ -118,82 +99,12 @@ class _Answer(msgspec.Struct):
     reason: str | None = None
 
 
-class _IdRow(msgspec.Struct):
-    """A row of `_all_docs`."""
-
-    id: str | None = None
-    error: str | None = None
-
-    @property
-    def key(self) -> str | None:
-        """The key, which is the id."""
-        return self.id
-
-
-class _IdAndKeyRow(msgspec.Struct):
-    """A row of a view, whose key tells where it stands."""
-
-    id: str | None = None
-    key: Any = None
-    error: str | None = None
-
-
 class _Results(msgspec.Struct):
     results: list[_Answer]
 
 
-_ROWS = msgspec.json.Decoder(list[_Row])
-_DOCUMENT_ROWS = msgspec.json.Decoder(list[_DocumentRow])
-_TEXT_ROWS = msgspec.json.Decoder(list[_TextRow])
-_LINK_ROWS = msgspec.json.Decoder(list[_LinkRow])
-_ID_ROWS = msgspec.json.Decoder(list[_IdRow])
-_ID_AND_KEY_ROWS = msgspec.json.Decoder(list[_IdAndKeyRow])
 _NULL = b"null"
 M = TypeVar("M")
-_R = TypeVar("_R", _Row, _DocumentRow, _TextRow, _LinkRow, _IdAndKeyRow)
-
-
-def _rescued_row(text: bytes) -> _Row:
-    """Return a row whose document is too deep, which nobody may ever look at."""
-    return _rescued(_ROWS, text, {"key", "value"})
-
-
-def _rescued_document(text: bytes) -> _DocumentRow:
-    return _rescued(_DOCUMENT_ROWS, text)
-
-
-def _rescued_text(text: bytes) -> _TextRow:
-    return _rescued(_TEXT_ROWS, text)
-
-
-def _rescued_link(text: bytes) -> _LinkRow:
-    return _rescued(_LINK_ROWS, text)
-
-
-def _rescued_id(text: bytes) -> _IdRow:
-    return _ID_ROWS.decode(b"[%b]" % shallow(text)[0])[0]
-
-
-def _rescued_id_and_key(text: bytes) -> _IdAndKeyRow:
-    return _rescued(_ID_AND_KEY_ROWS, text)
-
-
-def _rescued(
-    decoder: msgspec.json.Decoder[list[_R]], text: bytes, needed: Collection[str] = ()
-) -> _R:
-    decodable, deep = shallow(text)
-    (row,) = decoder.decode(b"[%b]" % decodable)
-    if "doc" in deep and not isinstance(row, _IdAndKeyRow):
-        row.doc = msgspec.Raw(deep["doc"])
-    if "key" in deep and not isinstance(row, _TextRow):
-        row.key = msgspec.Raw(deep["key"])
-    for name in deep:
-        if name in needed:
-            raise TooDeepError(
-                f"in a row of the document {row.id!r} the {name} is nested deeper than can be "
-                "decoded; ids() and docs() need neither keys nor values"
-            )
-    return row
 
 
 @dataclass(frozen=True)
@@ -236,7 +147,7 @@ class ViewResponse(Discreet):
         for row in self.rows:
             included = row.get("doc")
             value, text = encode(row.get("value")), encode(included)
-            found = _LinkRow(
+            found = LinkRow(
                 row.get("key"),
                 row.get("id"),
                 msgspec.Raw(value),
@@ -333,11 +244,46 @@ class View(RemoteView):
     ) -> AsyncGenerator[ViewRow, None]:
         """Yield the rows, reduced ones and those with an `error` included. Keys are any JSON value."""
         async with self._stream(None, prefix, json_keys(params)) as stream:
-            while batch := await stream.batch(_ROWS, _rescued_row):
+            while batch := await stream.batch(ROWS, rescued_row):
                 for row in batch:
                     yield self._row(row)
 
-    def _row(self, row: _Row) -> ViewRow:
+    def pages(
+        self,
+        size: int,
+        token: str | None = None,
+        *,
+        prefix: str | None = None,
+        secret: str | bytes | None = None,
+        **params: Unpack[ViewOptions],
+    ) -> Pages[ViewRow]:
+        """Return the rows by pages: `async for page in view.pages(50)`, from the page of `token` on.
+
+        A page begins behind the last row of the one before, also if that was deleted or others were added:
+        no row is skipped, none comes twice. `limit` counts the rows of all pages. With a `secret` tokens are
+        signed. Raise `InvalidInputError` for a token of another query, for rows that are reduced or not
+        sorted, and for `keys` of which one is there twice.
+        """
+        from aiocouch.paging import pages_of_view
+
+        left = self._left(params.pop("keys", None), prefix, json_keys(params))
+        of, unique = self.endpoint, not self._reduces
+        more: Any = {"of": of, "unique": unique, "size": size, "token": token, "secret": secret}
+        return pages_of_view(left, self._read, self._row, **more)
+
+    async def page(
+        self,
+        size: int,
+        token: str | None = None,
+        *,
+        prefix: str | None = None,
+        secret: str | bytes | None = None,
+        **params: Unpack[ViewOptions],
+    ) -> Page[ViewRow]:
+        """Return one page, the first or that of a token; as `pages`, and with its options."""
+        return await self.pages(size, token, prefix=prefix, secret=secret, **params).page()
+
+    def _row(self, row: Row) -> ViewRow:
         text = bytes(row.doc)
         doc = None
         if text != _NULL:
@@ -374,7 +320,7 @@ class View(RemoteView):
     ) -> AsyncGenerator[tuple[Any, Any], None]:
         """Yield the keys and values of the rows."""
         async with self._stream(None, prefix, params) as stream:
-            while batch := await stream.batch(_ROWS, _rescued_row):
+            while batch := await stream.batch(ROWS, rescued_row):
                 for row in batch:
                     if row.error is None:
                         yield row.key, row.value
@@ -447,17 +393,33 @@ class View(RemoteView):
                         else:
                             yield _document(database, row, create)
 
-    async def _id_rows(self, stream: Continued[Any]) -> Sequence[_IdRow | _IdAndKeyRow]:
-        return await stream.batch(_ID_AND_KEY_ROWS, _rescued_id_and_key)
+    async def _id_rows(self, stream: Continued[Any]) -> Sequence[IdRow | IdAndKeyRow]:
+        return await stream.batch(ID_AND_KEY_ROWS, rescued_id_and_key)
 
-    async def _document_rows(self, stream: Continued[Any]) -> Sequence[_DocumentRow | _LinkRow]:
-        return await stream.batch(_LINK_ROWS, _rescued_link)
+    async def _document_rows(self, stream: Continued[Any]) -> Sequence[DocumentRow | LinkRow]:
+        return await stream.batch(LINK_ROWS, rescued_link)
 
     def _unreduced(self, params: Any) -> JsonDict:
         """Return the options for rows that are not reduced: only those belong to a document."""
         return {"reduce": False, **params} if self._reduces else params
 
     def _stream(self, ids: Iterable[Any] | None, prefix: str | None, params: Any) -> Continued[Any]:
+        return self._continued(self._left(ids, prefix, params))
+
+    def _continued(self, left: RangeLeft | KeysLeft) -> Continued[Any]:
+        remote = self.database.remote
+        return Continued(partial(_asked, remote, self.endpoint, left), left, remote.resume)
+
+    async def _read(self, left: RangeLeft | KeysLeft) -> list[Row]:
+        rows: list[Row] = []
+        async with self._continued(left) as stream:
+            while batch := await stream.batch(ROWS, rescued_row):
+                rows += batch
+        return rows
+
+    def _left(
+        self, ids: Iterable[Any] | None, prefix: str | None, params: Any
+    ) -> RangeLeft | KeysLeft:
         options = checked(params, VIEW)
         if ids is None and isinstance(options.get("keys"), list | tuple):
             ids = options.pop("keys")
@@ -468,11 +430,8 @@ class View(RemoteView):
             options["endkey"] = encode(prefix + self.prefix_sentinel).decode()
         unique = not self._reduces
         if ids is None:
-            left: RangeLeft | KeysLeft = RangeLeft(options, unique)
-        else:
-            left = KeysLeft(options, listed(ids, "ids"), unique)
-        remote = self.database.remote
-        return Continued(partial(_asked, remote, self.endpoint, left), left, remote.resume)
+            return RangeLeft(options, unique)
+        return KeysLeft(options, listed(ids, "ids"), unique)
 
 
 def _asked(remote: Remote, endpoint: str, left: RangeLeft | KeysLeft, options: JsonDict) -> Stream:
@@ -496,11 +455,11 @@ class AllDocsView(View):
         self.id = "_all_docs"
         self.endpoint = f"{database.endpoint}/_all_docs"
 
-    async def _id_rows(self, stream: Continued[Any]) -> Sequence[_IdRow | _IdAndKeyRow]:
-        return await stream.batch(_ID_ROWS, _rescued_id)
+    async def _id_rows(self, stream: Continued[Any]) -> Sequence[IdRow | IdAndKeyRow]:
+        return await stream.batch(ID_ROWS, rescued_id)
 
-    async def _document_rows(self, stream: Continued[Any]) -> Sequence[_DocumentRow | _LinkRow]:
-        return await stream.batch(_DOCUMENT_ROWS, _rescued_document)
+    async def _document_rows(self, stream: Continued[Any]) -> Sequence[DocumentRow | LinkRow]:
+        return await stream.batch(DOCUMENT_ROWS, rescued_document)
 
 
 class DesignDocsView(AllDocsView):
@@ -518,17 +477,17 @@ async def read_documents(
     """Yield what `make` makes of the id and the text of each document but design documents."""
     database = view.database
     async with view._stream(None, None, {"include_docs": True}) as stream:  # noqa: SLF001
-        while batch := await stream.batch(_TEXT_ROWS, _rescued_text):
+        while batch := await stream.batch(TEXT_ROWS, rescued_text):
             for row in batch:
                 id, text = row.id, bytes(row.doc)
                 if id is None or text == _NULL:
                     # which tells what is wrong
-                    _document(database, _DocumentRow(id, id), create=False)
+                    _document(database, DocumentRow(id, id), create=False)
                 elif id[:1] != "_":  # a design document
                     yield make(database, id, text)
 
 
-def _document(database: Database, row: _DocumentRow | _LinkRow, create: bool) -> Document:
+def _document(database: Database, row: DocumentRow | LinkRow, create: bool) -> Document:
     text = bytes(row.doc)
     if text != _NULL:
         return _of_text(database, text)
@@ -555,9 +514,9 @@ def _no_row(path: str) -> UnexpectedAnswerError:
     )
 
 
-def _linked_id(row: _DocumentRow | _LinkRow) -> str | None:
+def _linked_id(row: DocumentRow | LinkRow) -> str | None:
     """Return the id of the document that a row links to by its value."""
-    value = bytes(row.value) if isinstance(row, _LinkRow) else b""
+    value = bytes(row.value) if isinstance(row, LinkRow) else b""
     try:
         return document_id(value) if value.startswith(b"{") else None
     except ValueError:

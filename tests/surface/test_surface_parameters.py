@@ -182,7 +182,8 @@ NEWER = """
 database.Database.collection
 database.Database.follow couchdb.CouchDB.follow_updates
 database.Database.replicate_to
-database.Database.find_values
+database.Database.find_values database.Database.find_pages
+view.View.page view.View.pages
 database.Database.add database.Database.explain database.Database.partition view.View.queries
 database.Database.functions database.Database.search
 couchdb.CouchDB.active_tasks couchdb.CouchDB.analyze couchdb.CouchDB.database

@@ -36,6 +36,10 @@ async def database(db: Database) -> None:
     db.find({}, fields=["a"])  # error
     db.find({}, on_warning="shout")  # error
     db.find_values({}, fields=[5])  # error
+    db.find_pages({}, "5")  # error
+    db.find_pages({}, 5, tokn="a")  # error
+    db.all_docs.pages(5, startky="a")  # error
+    await db.all_docs.page("5")  # error
     db.find_values({}, into="dict")  # error
     db.find_values({}, filds=["a"])  # error
     (await db.explain({})).use("n")  # error

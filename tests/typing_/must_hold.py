@@ -21,7 +21,7 @@ from aiocouch.edits import Edit
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
 from aiocouch.models import Collection, Stored
-from aiocouch.queries import ExecutionStats, Found, IndexCandidate, QueryPlan
+from aiocouch.queries import ExecutionStats, Found, IndexCandidate, Page, Pages, QueryPlan
 from aiocouch.testing import assert_uses_index
 from aiocouch.view import AllDocsView, ViewResponse, ViewRow
 from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
@@ -94,6 +94,17 @@ async def queries(db: Database) -> None:
         assert_type(book, Book)
     async for typed in db.partition("p").find_values({"a": 1}, into=Film):
         assert_type(typed, Film)
+    view = db.view("d", "v")
+    async for page in view.pages(5, startkey=[1], secret=b"s"):
+        assert_type(page, Page[ViewRow])
+    assert_type(await view.page(5, "token"), Page[ViewRow])
+    assert_type((await db.all_docs.page(5)).token, str | None)
+    assert_type(db.find_pages({"a": 1}, 5, limit=9), Pages[Document])
+    assert_type(db.find_pages({"a": 1}, 5, fields=["a"]), Pages[dict[str, Any]])
+    assert_type(await db.find_pages({"a": 1}, 5, into=Book).page("t"), Page[Book])
+    assert_type(
+        [film async for page in db.find_pages({}, 5, into=Film) for film in page], list[Film]
+    )
     plan = await db.explain({"a": 1}, fields=["a"])
     assert_type(plan, QueryPlan)
     assert_type(plan.candidates, list[IndexCandidate])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aiocouch.typing import JsonDict
 
-__all__ = ["DocumentsLeft", "KeysLeft", "RangeLeft", "ShiftedError"]
+__all__ = ["DocumentsLeft", "KeysLeft", "Place", "RangeLeft", "ShiftedError"]
 
 _STARTS = ("startkey", "start_key", "startkey_docid", "start_key_doc_id", "skip")
 _TRUE = (True, "true")
@@ -35,14 +35,26 @@ R = TypeVar("R", bound=_Row)
 _Spot = tuple[str | None, bytes]
 
 
+class Place(NamedTuple):
+    """Where in a range it goes on: how many rows were given, and the last one: id, and key as JSON text.
+
+    `run`: so many rows at the end of those that were given have that id and key.
+    """
+
+    given: int
+    run: int
+    id: str | None
+    key: str
+
+
 class RangeLeft:
     """The rows of a range, in the order of their keys and ids.
 
     It goes on at the last row, whose repeats are dropped, so that it does not matter what happened to
-    that row meanwhile. `unique`: a document has one row, and its key is its id.
+    that row meanwhile. `unique`: a document has one row, and its key is its id. `place`: what came before.
     """
 
-    def __init__(self, options: JsonDict, unique: bool) -> None:
+    def __init__(self, options: JsonDict, unique: bool, place: Place | None = None) -> None:
         self.options = options
         self.keys: Sequence[Any] | None = None
         self._unique = unique
@@ -50,6 +62,15 @@ class RangeLeft:
         self._run = 0  # rows at the end of those given that have the same key and id
         self._to_drop = 0
         self._spot: _Spot = (None, b"")
+        if place is not None:
+            self._given, self._run = place.given, place.run
+            self._spot = place.id, place.key.encode()
+
+    @property
+    def place(self) -> Place:
+        """Where it goes on."""
+        id, key = self._spot
+        return Place(self._given, self._run, id, key.decode())
 
     def fresh(self, rows: list[R]) -> list[R]:
         """Return the rows that have not been given before. They count as given."""

@@ -42,19 +42,23 @@ class QueryPlan(dict[str, Any]):
         super().__init__(told)
 
     @property
+    def _index(self) -> JsonDict:
+        return self["index"] or {}
+
+    @property
     def index_name(self) -> str:
-        """The name of the index that is used; "_all_docs" for none."""
-        return str(self["index"].get("name"))
+        """The name of the index that is used; "_all_docs" for none, "" where the query is refused."""
+        return str(self._index.get("name", ""))
 
     @property
     def index_type(self) -> str:
         """Its type: "json", "text", "nouveau", or "special" for none."""
-        return str(self["index"].get("type"))
+        return str(self._index.get("type", ""))
 
     @property
     def design_doc(self) -> str | None:
         """The id of its design document; None for none."""
-        found: str | None = self["index"].get("ddoc")
+        found: str | None = self._index.get("ddoc")
         return found
 
     @property
@@ -79,7 +83,7 @@ class QueryPlan(dict[str, Any]):
         return ddoc.removeprefix("_design/") == own and names in ([], [self.index_name])
 
     def __str__(self) -> str:
-        used = _shown(self.index_name, self.design_doc, self.index_type)
+        used = _shown(self.index_name, self.design_doc, self.index_type) if self._index else "none"
         others = [f"  {one}" for one in self.candidates]
         return "\n".join([f"uses {used}", *(["others:"] if others else []), *others])
 

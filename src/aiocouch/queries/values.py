@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from aiocouch.mango import Found
     from aiocouch.remote import Remote
 
-__all__ = ["RowDecoder", "found_values", "with_fields"]
+__all__ = ["RowDecoder", "field_names", "found_values", "lacking", "path_of", "with_fields"]
 
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_DICT = msgspec.json.Decoder(dict[str, Any])
+_DOT = re.compile(r"(?<!\\)\.")
 _TAKES_MORE = (
     msgspec.inspect.StructType,
     msgspec.inspect.DataclassType,
@@ -47,49 +49,52 @@ def field_names(fields: Iterable[str] | None) -> list[str]:
     return names
 
 
-def with_fields(query: Query, names: list[str]) -> Query:
-    """Return the query for these fields of the documents; none for all.
-
-    The `_id` is always asked for: it names a row, and tells where rows that break off go on.
-    """
+def with_fields(query: Query, names: list[str], more: Iterable[str] = ("_id",)) -> Query:
+    """Return the query for these fields of the documents, none for all, and `more` that are needed."""
     if not names:
         return query
-    asked = names if "_id" in names else [*names, "_id"]
-    body = {**query.body, "fields": asked}
+    body = {**query.body, "fields": [*names, *lacking(names, more)]}
     return Query(query.endpoint, body, query.is_limited, query.on_warning)
 
 
-class RowDecoder:
-    """Makes values of the texts of rows, which have an `_id` whether it is among the fields or not."""
+def lacking(names: list[str], more: Iterable[str]) -> list[str]:
+    """Return those of `more` that are not fields, nor parts of one."""
+    return [
+        one for one in more if not any(one == name or one.startswith(f"{name}.") for name in names)
+    ]
 
-    def __init__(self, names: list[str], into: Any) -> None:
-        wanted = dict[str, Any] if into is None else into
-        self._decode: Callable[[bytes], Any] = _decoder(wanted).decode
-        has_more = bool(names) and "_id" not in names
-        self._is_to_pop = has_more and into is None
-        if has_more and into is not None and not _takes_more(into):
-            self._inner, self._decode = self._decode, self._without_id
+
+class RowDecoder:
+    """Makes values of the texts of rows, without the fields that nobody has asked for.
+
+    The `_id` is always there: it names a row, and tells where rows that break off go on.
+    """
+
+    def __init__(self, names: list[str], into: Any, more: Iterable[str] = ("_id",)) -> None:
+        self._inner: Callable[[bytes], Any] = _decoder(dict[str, Any] if into is None else into)
+        self._is_typed = into is not None
+        self._surplus = [path_of(one) for one in lacking(names, more)] if names else []
+        if self._is_typed and _takes_more(into):
+            self._surplus = []
         self._count = 0
 
-    def read(
-        self, stream: Continued[msgspec.Raw], batch: list[msgspec.Raw]
-    ) -> Generator[Any, None, None]:
+    def read(self, stream: Continued[msgspec.Raw], batch: list[msgspec.Raw]) -> Iterator[Any]:
         """Yield the values of a batch. Raise `MisfitError`."""
-        for raw in batch:
-            text = bytes(raw)
-            self._count += 1
-            try:
-                value = self._decode(text)
-            except DECODE_ERRORS as error:
-                raise self._misfit(text, error) from error
-            if self._is_to_pop:
-                value.pop("_id", None)
-            yield value
+        return map(self.value, map(bytes, batch))
 
-    def _without_id(self, text: bytes) -> Any:
-        members = _MEMBERS.decode(text)
-        members.pop("_id", None)
-        return self._inner(msgspec.json.encode(members))
+    def value(self, text: bytes) -> Any:
+        """Return the value of a row. Raise `MisfitError`."""
+        self._count += 1
+        try:
+            return self._inner(text) if not self._surplus else self._cut_down(text)
+        except DECODE_ERRORS as error:
+            raise self._misfit(text, error) from error
+
+    def _cut_down(self, text: bytes) -> Any:
+        row = _DICT.decode(text)
+        for path in self._surplus:
+            _remove(row, path)
+        return self._inner(msgspec.json.encode(row)) if self._is_typed else row
 
     def _misfit(self, text: bytes, error: Exception) -> MisfitError:
         try:
@@ -103,7 +108,23 @@ class RowDecoder:
         return MisfitError(said, document_id=id, place=place)
 
 
-def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
+def path_of(field: str) -> list[str]:
+    """Return the names on the way to a field; a dot behind a backslash is part of a name."""
+    return [name.replace("\\.", ".") for name in _DOT.split(field)]
+
+
+def _remove(row: Any, path: list[str]) -> None:
+    """Remove a field, and what is empty without it."""
+    name, *rest = path
+    if not isinstance(row, dict) or name not in row:
+        return
+    if rest:
+        _remove(row[name], rest)
+    if not rest or row[name] == {}:
+        del row[name]
+
+
+def _decoder(wanted: Any) -> Callable[[bytes], Any]:
     try:
         kind = msgspec.inspect.type_info(wanted)
         decoder = msgspec.json.Decoder(wanted)
@@ -113,7 +134,7 @@ def _decoder(wanted: Any) -> msgspec.json.Decoder[Any]:
         raise InvalidTypeError(
             f"into={wanted!r} is not a type of msgspec; collection() takes models of pydantic"
         )
-    return decoder
+    return decoder.decode
 
 
 def _takes_more(into: Any) -> bool:
