@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocouch.cli.merging import ABSENT, Overlap, differing, is_same, merge
+from aiocouch.cli.merging import ABSENT, Difference, Overlap, differences, is_same, merge
 
 SCALARS = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "a"])
 VALUES = st.recursive(
@@ -63,4 +63,12 @@ def test_both_ways_round_overlap_in_the_same_places(
 
 @given(OBJECTS, OBJECTS)
 def test_what_differs(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert bool(differing([one, other])) is not is_same(one, other)
+    assert bool(differences([one, other])) is not is_same(one, other)
+
+
+def test_what_differs_beside_the_base() -> None:
+    versions: list[dict[str, Any]] = [{"a": {"b": 2, "c": 0}}, {"a": {"b": 3, "c": 0}, "d": 1}]
+    assert differences(versions, {"a": {"b": 1}}) == [
+        Difference("a.b", 1, [2, 3]),
+        Difference("d", ABSENT, [ABSENT, 1]),
+    ]

@@ -17,7 +17,7 @@ from aiocouch import (
     UnauthorizedError,
 )
 
-__all__ = ["CommandError", "Exit", "exit_of"]
+__all__ = ["CommandError", "Exit", "Tally", "exit_of"]
 
 
 class Exit(IntEnum):
@@ -68,3 +68,21 @@ def exit_of(error: BaseException) -> Exit:
     if isinstance(error, CommandError):
         return error.status
     return next((status for kinds, status in _STATUSES if isinstance(error, kinds)), Exit.FAILED)
+
+
+class Tally:
+    """How many of several things were done, and how others ended."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.failed: set[Exit] = set()
+
+    @property
+    def status(self) -> Exit:
+        """What the command ends with: why all failed that did, or that it was done in part."""
+        if not self.failed:
+            return Exit.DONE
+        if self.done:
+            return Exit.PARTLY
+        status, *others = self.failed
+        return Exit.FAILED if others else status

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-__all__ = ["ABSENT", "Overlap", "differing", "is_same", "merge"]
+__all__ = ["ABSENT", "Difference", "Overlap", "differences", "is_same", "merge"]
 
 
 class _Absent:
@@ -78,17 +78,30 @@ def _value(base: Any, ours: Any, theirs: Any, path: str, overlaps: list[Overlap]
     return ours
 
 
-def differing(versions: list[dict[str, Any]], path: str = "") -> list[str]:
-    """Return the paths at which some versions of an object are not the same."""
-    names = dict.fromkeys(name for version in versions for name in version)
-    found: list[str] = []
-    for name in names:
+class Difference(NamedTuple):
+    """A place at which versions are not the same: its path, and its value in the base and in each."""
+
+    path: str
+    base: Any
+    values: list[Any]
+
+
+def differences(
+    versions: list[dict[str, Any]], base: Any = ABSENT, path: str = ""
+) -> list[Difference]:
+    """Return where some versions of an object differ from one another; `base` is what they were made of."""
+    found: list[Difference] = []
+    for name in dict.fromkeys(name for version in versions for name in version):
         values = [version.get(name, ABSENT) for version in versions]
+        was = base.get(name, ABSENT) if isinstance(base, dict) else ABSENT
         if all(is_same(values[0], value) for value in values[1:]):
             continue
         objects = [value for value in values if isinstance(value, dict)]
         below = _below(path, name)
-        found += differing(objects, below) if len(objects) == len(values) else [below]
+        if len(objects) == len(values):
+            found += differences(objects, was, below)
+        else:
+            found.append(Difference(below, was, values))
     return found
 
 

@@ -32,11 +32,15 @@ COMMANDS = (
     Command("attachments", "list, get, store and delete the attachments of a document"),
     Command("cat", "print documents"),
     Command("completion", "print what makes a shell complete commands and options"),
+    Command("conflicts", "list, show and resolve conflicts"),
     Command("edit", "edit a document in your editor"),
+    Command("find", "find documents by what is in them"),
     Command("info", "tell about a server, or a database"),
     Command("ls", "list the databases of a server, or the documents of a database"),
     Command("put", "store a document"),
     Command("rm", "delete documents"),
     Command("serve", "run an embedded CouchDB"),
+    Command("tail", "print the last changes of a database, and those that come"),
+    Command("view", "print the rows of a view"),
 )
 """All commands, in the order of the alphabet."""

@@ -12,7 +12,7 @@ from aiocouch import ConflictError, Document, NotFoundError
 from aiocouch.cli.asking import ask
 from aiocouch.cli.editor import Draft
 from aiocouch.cli.exits import CommandError, Exit
-from aiocouch.cli.merging import Overlap, differing, is_same, merge
+from aiocouch.cli.merging import Overlap, differences, is_same, merge
 from aiocouch.cli.output import Column, Output, add_output
 from aiocouch.cli.target import Of, Target, add_target, read_target
 from aiocouch.cli.values import object_of
@@ -145,7 +145,8 @@ class _Edited:
         return self._typed(draft, now)
 
     def _tell_changes(self, before: _Version, now: _Version, overlaps: list[Overlap]) -> None:
-        changed = ", ".join(differing([before.content, now.content])) or "nothing"
+        places = [each.path for each in differences([before.content, now.content])]
+        changed = ", ".join(places) or "nothing"
         self.out.problem(f"somebody saved {now.rev} meanwhile, and changed {changed}")
         for overlap in overlaps:
             yours, others = _short(overlap.ours), _short(overlap.theirs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch import Document, Edit
-from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.exits import CommandError, Exit, Tally
 from aiocouch.cli.output import Column, Output, add_output
 from aiocouch.cli.target import Of, add_target, read_target
 from aiocouch.cli.values import ids_of
@@ -36,7 +36,7 @@ async def _run(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.DATABASE), Output(given)
     if given.rev is not None and (len(given.ids) > 1 or given.ids == ["-"]):
         raise CommandError("--rev is of one document", Exit.USAGE)
-    count = _Count()
+    count = Tally()
     async with target.connect() as couchdb:
         db = target.database(couchdb)
         if given.rev is not None:
@@ -48,31 +48,13 @@ async def _run(given: argparse.Namespace) -> int:
     return count.status
 
 
-class _Count:
-    """How many were deleted, and why others were not."""
-
-    def __init__(self) -> None:
-        self.done = 0
-        self.errors: set[str] = set()
-
-    @property
-    def status(self) -> Exit:
-        """What the command ends with."""
-        if not self.errors:
-            return Exit.DONE
-        if self.done:
-            return Exit.PARTLY
-        error, *others = self.errors
-        return Exit.FAILED if others else _STATUSES.get(error, Exit.FAILED)
-
-
 async def _deleted(
-    db: Database, ids: list[str], count: _Count, out: Output
+    db: Database, ids: list[str], count: Tally, out: Output
 ) -> AsyncGenerator[dict[str, Any], None]:
     async for outcome in db.update_many(ids_of(ids), lambda _: Edit.DELETE):
         if outcome.ok:
             count.done += 1
             yield {"id": outcome.id, "rev": outcome.rev}
             continue
-        count.errors.add(outcome.error or outcome.state)
+        count.failed.add(_STATUSES.get(outcome.error or "", Exit.FAILED))
         out.problem(f"{outcome.id}: {outcome.reason or outcome.error or outcome.state}")

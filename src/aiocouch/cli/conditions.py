@@ -1,0 +1,70 @@
+"""Conditions as people type them, as selectors of Mango: `age>21`, `name~^A`, or JSON. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.values import object_of, value_of
+
+__all__ = ["CONDITIONS", "fields_of", "is_condition", "selector_of"]
+
+CONDITIONS = "field=value, !=, >, >=, <, <=, ~regex"
+"""How conditions are typed, for the help of commands."""
+
+_CONDITION = re.compile(r"([^=<>!~{]+)(=|!=|>=|<=|>|<|~)(.*)", re.DOTALL)
+_OPERATORS = {
+    "=": "$eq",
+    "!=": "$ne",
+    ">": "$gt",
+    ">=": "$gte",
+    "<": "$lt",
+    "<=": "$lte",
+    "~": "$regex",
+}
+
+
+def is_condition(word: str) -> bool:
+    """Return whether a word is a condition or a selector, and so not a name."""
+    return word.startswith("{") or _CONDITION.fullmatch(word) is not None
+
+
+def selector_of(words: list[str]) -> dict[str, Any]:
+    """Return the selector that all the words together are. Raise `CommandError` for one that is none."""
+    each = [_one(word) for word in words]
+    return {} if not each else each[0] if len(each) == 1 else {"$and": each}
+
+
+def _one(word: str) -> dict[str, Any]:
+    if word.startswith("{"):
+        return object_of(word, "the selector")
+    found = _CONDITION.fullmatch(word)
+    if found is None:
+        said = f"{word!r} is not a condition ({CONDITIONS}) and not a selector in JSON"
+        raise CommandError(said, Exit.USAGE)
+    field, operator, value = found.groups()
+    return {field: {_OPERATORS[operator]: value if operator == "~" else value_of(value)}}
+
+
+def fields_of(selector: Any, path: str = "") -> list[str]:
+    """Return the fields that a selector asks for, those that must be equal to something first."""
+    found = dict.fromkeys(sorted(_fields(selector, ""), key=lambda each: not each[1]))
+    return list(dict.fromkeys(name for name, _ in found))
+
+
+def _fields(selector: Any, path: str) -> list[tuple[str, bool]]:
+    """Return fields, and whether they must be equal to something."""
+    if isinstance(selector, list):
+        return [each for one in selector for each in _fields(one, path)]
+    if not isinstance(selector, dict):
+        return [(path, True)]
+    found: list[tuple[str, bool]] = []
+    for name, value in selector.items():
+        if name in {"$and", "$or", "$nor", "$not"}:
+            found += _fields(value, path)
+        elif name.startswith("$"):
+            found.append((path, name == "$eq"))
+        else:
+            found += _fields(value, f"{path}.{name}" if path else name)
+    return [each for each in found if each[0]]
