@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
+from aiocouch import (
+    ConflictError,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+    RemoteResponseError,
+)
 
 if TYPE_CHECKING:
     from aiocouch import Database
+    from aiocouch.testing import CouchDBServer
+    from aiocouch.topics.search import SearchMethod
 
 VIEW = {"views": {"all": {"map": "function (doc) { emit(doc._id, null); }"}}}
 
@@ -115,3 +123,23 @@ async def test_local_documents_come_and_go(db: Database) -> None:
         await db.local.get("point/ü")
     with pytest.raises(InvalidInputError):
         await db.local.get("")
+
+
+SEARCHES = {
+    "indexes": {"i": {"index": "function (doc) { index('x', 1); }"}},
+    "nouveau": {"i": {"index": "function (doc) { index('double', 'x', 1); }"}},
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_searches_without_a_service(
+    db: Database, couchdb_server: CouchDBServer, method: SearchMethod
+) -> None:
+    await db.bulk_docs([{"_id": "_design/d", **SEARCHES}])
+    async with couchdb_server.connect(retry=None) as couchdb:
+        same = couchdb.database(db.id)
+        with pytest.raises(RemoteResponseError, match="Search is not available") as caught:
+            await same.search("d", "i").page("x:1", method=method, sort="x", counts=["x"])
+        assert caught.value.status == 503
+        with pytest.raises(NotFoundError):
+            await same.search("d", "i", nouveau=True).page("x:1", method=method)

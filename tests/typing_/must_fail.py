@@ -132,6 +132,7 @@ async def topics(couchdb: CouchDB, db: Database) -> None:
     await couchdb.dbs_info(limt=5)  # error
     await couchdb.cluster.enable(nodecount=3)  # error
     await db.search("d", "i").page("x", limt=5)  # error
+    await db.search("d", "i").page("x", method="PUT")  # error
     await db.revisions.set_limit("5")  # error
     await db.indexes.delete("d")  # error
     await db.functions("d").show(5)  # error

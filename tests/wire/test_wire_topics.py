@@ -231,6 +231,61 @@ async def test_both_searches_give_one_kind_of_page(canned: CannedServer, session
     assert second == {"q": "name:x", "limit": 1}
 
 
+async def test_searches_by_get(canned: CannedServer, session: CouchDB) -> None:
+    canned.say_json({"total_rows": 1, "bookmark": "g1", "rows": [{"id": "a"}]})
+    canned.say_json({"total_hits": 1, "bookmark": "g1", "hits": [{"id": "a"}]})
+    index = session.database("db").search("d", "i/1")
+    page = await index.page(
+        "name:x y",
+        method="GET",
+        limit=1,
+        sort="-age<number>",
+        counts=["t"],
+        drilldown=[["t", "x"]],
+        ranges={"n": {"low": "[0 TO 5]"}},
+        include_docs=True,
+        stale="ok",
+        bookmark="g0",
+        highlight_pre_tag="<b>",
+    )
+    assert page.rows == [{"id": "a"}]
+    nouveau = session.database("db").search("d", "i", nouveau=True)
+    assert (await nouveau.page("x", method="GET", sort=["a"], top_n=2)).total == 1
+    first, second = canned.requests
+    assert (first.method, first.path) == ("GET", "/db/_design/d/_search/i%2F1")
+    assert first.query == {
+        "q": "name:x y",
+        "limit": "1",
+        "sort": '"-age<number>"',
+        "counts": '["t"]',
+        "drilldown": '[["t","x"]]',
+        "ranges": '{"n":{"low":"[0 TO 5]"}}',
+        "include_docs": "true",
+        "stale": "ok",
+        "bookmark": "g0",
+        "highlight_pre_tag": '"<b>"',
+    }
+    assert second.line == "GET /db/_design/d/_nouveau/i?q=x&sort=%5B%22a%22%5D&top_n=2"
+
+
+async def test_all_rows_by_get(canned: CannedServer, session: CouchDB) -> None:
+    canned.say_json({"total_rows": 2, "bookmark": "1", "rows": [{"id": "a"}]})
+    canned.say_json({"total_rows": 2, "bookmark": "1", "rows": []})
+    rows = session.database("db").search("d", "i").rows("x", method="GET")
+    assert [row["id"] async for row in rows] == ["a"]
+    assert canned.lines == [
+        "GET /db/_design/d/_search/i?q=x",
+        "GET /db/_design/d/_search/i?q=x&bookmark=1",
+    ]
+
+
+async def test_searches_by_no_other_method(canned: CannedServer, session: CouchDB) -> None:
+    options: Any = {"method": "PUT"}
+    with pytest.raises(InvalidInputError, match="method='PUT': GET or POST"):
+        await session.database("db").search("d", "i").page("x", **options)
+    assert canned.requests == []
+
+
 async def test_a_search_goes_on_behind_its_bookmark(canned: CannedServer, session: CouchDB) -> None:
     canned.say_json({"total_rows": 2, "bookmark": "1", "rows": [{"id": "a"}]})
     canned.say_json({"total_rows": 2, "bookmark": "2", "rows": [{"id": "b"}]})

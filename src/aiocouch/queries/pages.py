@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from aiocouch._hints import complete
 from aiocouch._tracked import of_text
 from aiocouch._wire.codec import decode
 from aiocouch._wire.page_token import TokenMaker
@@ -189,3 +190,6 @@ def _value_in(row: Any, path: list[str]) -> Any:
         else:
             raise UnexpectedAnswerError(f"a row of an index lacks its column {'.'.join(path)!r}")
     return row
+
+
+complete("aiocouch")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 import msgspec
 
 from aiocouch._transport.request import Repeat
+from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
-from aiocouch._wire.options import checked
+from aiocouch._wire.options import checked, with_query
 from aiocouch.exception import InvalidInputError
 from aiocouch.typing import JsonDict
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from aiocouch.remote import Remote
 
-__all__ = ["SearchIndex", "SearchOptions", "SearchPage"]
+__all__ = ["SearchIndex", "SearchMethod", "SearchOptions", "SearchPage"]
 
 
 class SearchOptions(TypedDict, total=False):
@@ -51,6 +52,11 @@ class SearchOptions(TypedDict, total=False):
 
 
 _OPTIONS = frozenset(SearchOptions.__annotations__)
+_PLAIN = frozenset({"q", "bookmark", "group_field", "locale", "stale"})
+"""The options that are text in a query string; the value of any other is JSON."""
+
+
+SearchMethod: TypeAlias = Literal["GET", "POST"]
 
 
 class SearchPage(msgspec.Struct, frozen=True):
@@ -123,22 +129,30 @@ class SearchIndex:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._path}>"
 
-    async def page(self, query: str, **options: Unpack[SearchOptions]) -> SearchPage:
+    async def page(
+        self, query: str, *, method: SearchMethod = "POST", **options: Unpack[SearchOptions]
+    ) -> SearchPage:
         """Return what a query finds: `limit` rows (25), from `bookmark` on.
 
-        `POST /{db}/_design/{ddoc}/_search/{index}`, or `_nouveau`. Raise `BadRequestError` for a query
-        or an option that the service does not understand.
+        `POST /{db}/_design/{ddoc}/_search/{index}`, or `_nouveau`; with the `method` "GET" the options stand
+        in the URL, which caches and proxies understand. Raise `BadRequestError` for a query or an option
+        that the service does not understand.
         """
         given = checked(options, _OPTIONS)
-        body = self._remote.encode({"q" if self._nouveau else "query": query, **given})
         shape: type[_Nouveau] | type[_Clouseau] = _Nouveau if self._nouveau else _Clouseau
+        if method == "GET":
+            path = with_query(self._path, _as_text({"q": query, **given}))
+            return (await self._remote.json("GET", path, into=shape)).page()
+        if method != "POST":
+            raise InvalidInputError(f"method={method!r}: GET or POST")
+        body = self._remote.encode({"q" if self._nouveau else "query": query, **given})
         answer = await self._remote.json(
             "POST", self._path, into=shape, body=body, repeat=Repeat.FREELY
         )
         return answer.page()
 
     async def rows(
-        self, query: str, **options: Unpack[SearchOptions]
+        self, query: str, *, method: SearchMethod = "POST", **options: Unpack[SearchOptions]
     ) -> AsyncGenerator[JsonDict, None]:
         """Yield all rows that a query finds, page after page; `limit` is the size of a page.
 
@@ -148,7 +162,7 @@ class SearchIndex:
             raise InvalidInputError("a grouped search has no rows: use page()")
         seen = options.get("bookmark")
         while True:
-            page = await self.page(query, **options)
+            page = await self.page(query, method=method, **options)
             for row in page.rows:
                 yield row
             if not page.rows or page.bookmark is None or page.bookmark == seen:
@@ -166,3 +180,10 @@ class SearchIndex:
             raise InvalidInputError("Nouveau tells its size in info()")
         path = f"{self._ddoc}/_search_disk_size/{self._index}"
         return await self._remote.json("GET", path, into=JsonDict)
+
+
+def _as_text(options: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value if name in _PLAIN and isinstance(value, str) else encode(value).decode()
+        for name, value in options.items()
+    }
