@@ -39,6 +39,8 @@ class Exit(IntEnum):
     """No answer came, or not the whole of it."""
     PARTLY = 7
     """A part was done, and what was not was told."""
+    FOUND = 8
+    """It has looked, and found something: what differs, or what is wrong."""
     INTERRUPTED = 130
     """It was broken off by Ctrl-C."""
     PIPE_CLOSED = 141

@@ -15,7 +15,7 @@ __all__ = ["parser_of", "whole_parser"]
 
 _EPILOG = (
     "COMMAND --help tells about a command. Ends with 0 done, 1 failed, 2 wrong arguments, 3 not found, "
-    "4 conflict, 5 not allowed, 6 no answer, 7 done in part, 130 broken off."
+    "4 conflict, 5 not allowed, 6 no answer, 7 done in part, 8 something found, 130 broken off."
 )
 
 

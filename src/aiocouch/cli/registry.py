@@ -31,6 +31,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("attachments", "list, get, store and delete the attachments of a document"),
     Command("cat", "print documents"),
+    Command("compact", "compact a database, and its views"),
     Command("completion", "print what makes a shell complete commands and options"),
     Command("conflicts", "list, show and resolve conflicts"),
     Command("edit", "edit a document in your editor"),
@@ -38,9 +39,13 @@ COMMANDS = (
     Command("info", "tell about a server, or a database"),
     Command("ls", "list the databases of a server, or the documents of a database"),
     Command("put", "store a document"),
+    Command("replications", "list, watch and end what the server replicates"),
     Command("rm", "delete documents"),
+    Command("schema", "compare a database with a schema, and make it so"),
+    Command("security", "show and change who may read and write a database"),
     Command("serve", "run an embedded CouchDB"),
     Command("tail", "print the last changes of a database, and those that come"),
+    Command("users", "list, create, change and delete users"),
     Command("view", "print the rows of a view"),
 )
 """All commands, in the order of the alphabet."""

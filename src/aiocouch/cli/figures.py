@@ -1,0 +1,87 @@
+"""What a server tells of itself, as rows: replications, tasks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aiocouch import CouchDB
+
+__all__ = ["database_of_shard", "replication_rows", "task_rows", "without_credentials"]
+
+_TOGETHER = 100
+_CREDENTIALS = re.compile(r"(://)[^/@\s]*@")
+_STATES: dict[str | None, str] = {"started": "running", "added": "pending", "stopped": "pending"}
+_SHARD = re.compile(r"shards/[0-9a-f]{8}-[0-9a-f]{8}/(.+)\.\d+")
+
+
+def without_credentials(value: Any) -> Any:
+    """Return a JSON value, where what stands before the @ of a URL is hidden in all texts."""
+    if isinstance(value, str):
+        return _CREDENTIALS.sub(r"\1…@", value)
+    if isinstance(value, list):
+        return [without_credentials(each) for each in value]
+    if isinstance(value, dict):
+        return {name: without_credentials(each) for name, each in value.items()}
+    return value
+
+
+def database_of_shard(name: str) -> str:
+    """Return the database of which a file is, by its name in tasks."""
+    found = _SHARD.fullmatch(name)
+    return found[1] if found else name
+
+
+async def replication_rows(couchdb: CouchDB) -> AsyncGenerator[dict[str, Any], None]:
+    """Yield what the server replicates: by documents, and then without."""
+    skip = 0
+    while docs := (await couchdb.replications.docs(limit=_TOGETHER, skip=skip))["docs"]:
+        for doc in docs:
+            yield _row(doc["doc_id"], doc, doc.get("state"), doc.get("error_count"))
+        skip += len(docs)
+    skip = 0
+    while jobs := (await couchdb.replications.jobs(limit=_TOGETHER, skip=skip))["jobs"]:
+        for job in jobs:
+            if job.get("doc_id") is None:
+                yield _row(job["id"], job, _state_of_job(job), None)
+        skip += len(jobs)
+
+
+def _state_of_job(job: dict[str, Any]) -> str | None:
+    """Return the state of a job, by what happened last: of these CouchDB tells none."""
+    events = job.get("history") or [{}]
+    last: str | None = events[0].get("type")
+    return _STATES.get(last, last)
+
+
+def _row(name: str, told: dict[str, Any], state: str | None, errors: int | None) -> dict[str, Any]:
+    info = told.get("info")
+    facts = info if isinstance(info, dict) else {"error": info}
+    return {
+        "id": name,
+        "state": state,
+        "source": without_credentials(told.get("source")),
+        "target": without_credentials(told.get("target")),
+        "written": facts.get("docs_written"),
+        "pending": facts.get("changes_pending"),
+        "errors": errors,
+        "error": without_credentials(facts.get("error")),
+    }
+
+
+def task_rows(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what runs now, but replications: what, of which database, and how far, in percent."""
+    rows = [
+        {
+            "task": task.get("type", "").replace("_", " "),
+            "database": database_of_shard(task.get("database", "")),
+            "design_doc": task.get("design_document"),
+            "progress": task.get("progress"),
+        }
+        for task in tasks
+        if task.get("type") != "replication"
+    ]
+    return sorted(rows, key=lambda row: (str(row["database"]), str(row["task"])))
