@@ -356,8 +356,8 @@ class Database(Finding, RemoteDatabase):
         """Return what happened to documents since `last_event_id`, or ever (`/{db}/_changes`).
 
         The feed "normal" (the default) ends with the last event, "longpoll" waits for one when there
-        is none, "continuous" goes on. `doc_ids` and `selector` choose documents. With a `filter` function,
-        options that CouchDB does not know are for it.
+        is none, "continuous" goes on, and so does "eventsource". `doc_ids` and `selector` choose documents.
+        With a `filter` function, options that CouchDB does not know are for it.
         """
         options: JsonDict = dict(params)
         if last_event_id is not None:

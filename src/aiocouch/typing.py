@@ -29,7 +29,7 @@ JsonList: TypeAlias = list[Any]
 Json: TypeAlias = JsonDict | JsonList
 """What a JSON text of CouchDB is."""
 
-Feed: TypeAlias = Literal["normal", "longpoll", "continuous", "live"]
+Feed: TypeAlias = Literal["normal", "longpoll", "continuous", "live", "eventsource"]
 """How a changes feed goes on. "live" is another name of "continuous"."""
 
 

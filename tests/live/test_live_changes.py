@@ -145,7 +145,7 @@ async def test_feed_knows_where_it_ended(db: Database) -> None:
 
 
 async def test_unknown_feed_is_refused(db: Database) -> None:
-    kind: Any = "eventsource"
+    kind: Any = "sse"
     with pytest.raises(ValueError, match="feed"):
         await collect(db.changes(feed=kind))
 
@@ -163,6 +163,8 @@ async def test_unknown_filter(db: Database) -> None:
 
 
 # -- feeds that wait
+
+ENDLESS: list[Feed] = ["continuous", "eventsource"]
 
 
 async def test_longpoll_answers_once(db: Database) -> None:
@@ -191,9 +193,10 @@ async def test_longpoll_times_out_without_an_event(db: Database) -> None:
     assert feed.last_sequence is not None
 
 
-async def test_continuous_feed_follows(db: Database) -> None:
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_continuous_feed_follows(db: Database, kind: Feed) -> None:
     await write(db, "a", n=1)
-    async with asyncio.timeout(PATIENCE), aclosing(db.changes(feed="continuous")) as events:
+    async with asyncio.timeout(PATIENCE), aclosing(db.changes(feed=kind)) as events:
         assert (await anext(events)).id == "a"
         doc = await write(db, "ü")
         event = await anext(events)
@@ -204,11 +207,12 @@ async def test_continuous_feed_follows(db: Database) -> None:
         assert (await anext(events)).id == "c"
 
 
-async def test_continuous_feed_with_documents(db: Database) -> None:
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_continuous_feed_with_documents(db: Database, kind: Feed) -> None:
     text = "ü" * 400_000
     async with (
         asyncio.timeout(PATIENCE),
-        aclosing(db.changes(feed="continuous", include_docs=True)) as events,
+        aclosing(db.changes(feed=kind, include_docs=True)) as events,
     ):
         await write(db, "a", text=text)
         event = await anext(events)
@@ -216,34 +220,38 @@ async def test_continuous_feed_with_documents(db: Database) -> None:
         assert (await event.doc())["text"] == text
 
 
-async def test_continuous_feed_from_an_event_on(db: Database) -> None:
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_continuous_feed_from_an_event_on(db: Database, kind: Feed) -> None:
     await write(db, "a")
     (event,) = await collect(db.changes())
     await write(db, "b")
-    feed = db.changes(event.sequence, feed="continuous")
+    feed = db.changes(event.sequence, feed=kind)
     async with asyncio.timeout(PATIENCE), aclosing(feed) as events:
         assert (await anext(events)).id == "b"
 
 
-async def test_continuous_feed_with_a_limit_ends(db: Database) -> None:
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_continuous_feed_with_a_limit_ends(db: Database, kind: Feed) -> None:
     for name in "abc":
         await write(db, name)
-    feed = db.changes(feed="continuous", limit=2)
+    feed = db.changes(feed=kind, limit=2)
     async with asyncio.timeout(PATIENCE):
         assert len(await collect(feed)) == 2
     assert feed.last_sequence is not None
 
 
-async def test_continuous_feed_with_a_timeout_ends(db: Database) -> None:
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_continuous_feed_with_a_timeout_ends(db: Database, kind: Feed) -> None:
     await write(db, "a")
     async with asyncio.timeout(PATIENCE):
-        assert await names(db.changes(feed="continuous", timeout=50)) == ["a"]
+        assert await names(db.changes(feed=kind, timeout=50)) == ["a"]
 
 
-async def test_continuous_feed_survives_heartbeats(db: Database) -> None:
+@pytest.mark.parametrize("kind", ENDLESS)
+async def test_continuous_feed_survives_heartbeats(db: Database, kind: Feed) -> None:
     async with (
         asyncio.timeout(PATIENCE),
-        aclosing(db.changes(feed="continuous", heartbeat=20)) as events,
+        aclosing(db.changes(feed=kind, heartbeat=20)) as events,
     ):
         waiting = asyncio.create_task(anext(events))
         await asyncio.wait({waiting}, timeout=0.2)  # some heartbeats pass by
@@ -330,3 +338,33 @@ async def test_now_is_when_the_feed_began(db: Database, kind: Feed) -> None:
         assert feed.last_sequence == began
         assert await names(db.changes(began)) == ["b"]
         await feed.aclose()
+
+
+async def test_an_event_source_goes_on_after_the_last_event(db: Database) -> None:
+    for name in "abc":
+        await write(db, name)
+    feed = db.changes(feed="eventsource", timeout=50, limit=2)
+    seen = await names(feed)
+    assert len(seen) == 2
+    assert feed.pending is None
+    rest = await names(db.changes(feed.last_sequence, feed="eventsource", timeout=50))
+    assert sorted([*seen, *rest]) == ["a", "b", "c"]
+
+
+async def test_an_event_source_of_chosen_documents(db: Database) -> None:
+    for name in "abc":
+        await write(db, name)
+    feed = db.changes(feed="eventsource", timeout=50, doc_ids=["b"])
+    assert await names(feed) == ["b"]
+    feed = db.changes(feed="eventsource", timeout=50, seq_interval=2)
+    assert await names(feed) == ["a", "b", "c"]
+    assert feed.last_sequence is not None
+
+
+async def test_an_event_source_of_a_database_that_is_deleted(db: Database) -> None:
+    await write(db, "a")
+    async with asyncio.timeout(PATIENCE), aclosing(db.changes(feed="eventsource")) as events:
+        assert (await anext(events)).id == "a"
+        await db.delete()
+        with pytest.raises((aiocouch.NotFoundError, aiocouch.TruncatedError)):
+            await anext(events)

@@ -42,6 +42,15 @@ async def collect(rows: Any) -> list[Any]:
     return [row async for row in rows]
 
 
+EVENT_STREAM = {"Content-Type": "text/event-stream"}
+
+
+async def gather(rows: Any, seen: list[Any]) -> None:
+    """Put events into a list until there are no more, or an error."""
+    async for row in rows:
+        seen.append(row)  # noqa: PERF401 - those before an error, too
+
+
 def facts(events: list[BaseChangeEvent]) -> list[tuple[str, str, str, type]]:
     return [(event.sequence, event.id, event.rev, type(event)) for event in events]
 
@@ -79,6 +88,73 @@ async def test_reformatted_feed(canned: CannedServer, base: Database) -> None:
 async def test_continuous_feed(canned: CannedServer, base: Database, size: int) -> None:
     canned.say(Answer(pieces=cut_up(lines_of(CHANGES) + CLOSING, size)), STILL_THERE)
     assert facts(await collect(base.changes(feed="continuous"))) == EXPECTED
+
+
+def events_of(changes: list[dict[str, Any]]) -> bytes:
+    """An event source, as CouchDB writes it."""
+    texts = [(json.dumps(one), json.dumps(one["seq"])) for one in changes]
+    return b"".join(f"data: {text}\nid: {seq}\n\n".encode() for text, seq in texts)
+
+
+BEAT = b"event: heartbeat\ndata: \n\n"
+
+
+@pytest.mark.parametrize("size", [1, 5, 10**6])
+async def test_event_source(canned: CannedServer, base: Database, size: int) -> None:
+    body = b"\n" + BEAT + events_of(CHANGES[:2]) + BEAT + BEAT + events_of(CHANGES[2:])
+    canned.say(Answer(pieces=cut_up(body, size), headers=EVENT_STREAM), STILL_THERE)
+    feed = base.changes(feed="eventsource", timeout=5)
+    events = await collect(feed)
+    assert facts(events) == EXPECTED
+    assert [event.json for event in events] == CHANGES
+    assert (feed.last_sequence, feed.pending) == ("3-x", None)
+    assert canned.requests[0].query == {"feed": "eventsource", "timeout": "5"}
+
+
+async def test_event_source_as_others_write_it(canned: CannedServer, base: Database) -> None:
+    text = json.dumps(CHANGES[0])
+    body = f": hello\r\nretry: 5\r\nid: 1\r\ndata:{text}\r\n\r\n".encode()
+    canned.say(Answer(body=body, headers=EVENT_STREAM))
+    assert facts(await collect(base.changes(feed="eventsource", limit=1))) == EXPECTED[:1]
+
+
+async def test_event_source_that_ends_by_itself_raises(
+    canned: CannedServer, base: Database
+) -> None:
+    canned.say(Answer(body=events_of(CHANGES), headers=EVENT_STREAM), STILL_THERE)
+    feed = base.changes(feed="eventsource")
+    seen: list[Any] = []
+    with pytest.raises(aiocouch.TruncatedError, match="ended by itself"):
+        await gather(feed, seen)
+    assert facts(seen) == EXPECTED
+    assert canned.requests[0].query == {"feed": "eventsource", "heartbeat": "true"}
+    assert feed.last_sequence == "3-x"
+
+
+@pytest.mark.parametrize("left_out", [1, 30, 60])
+async def test_event_source_that_is_cut_raises(
+    canned: CannedServer, base: Database, left_out: int
+) -> None:
+    body = events_of(CHANGES)[:-left_out]
+    canned.say(Answer(pieces=[body], cut=True, headers=EVENT_STREAM))
+    seen: list[Any] = []
+    with pytest.raises(aiocouch.TransportError):
+        await gather(base.changes(feed="eventsource", timeout=5), seen)
+    assert facts(seen) == EXPECTED[: len(seen)]
+    assert len(seen) >= 2
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"error":"x","reason":"y"}', b"data: {", b"<html>", b'data: {"a":1}', b"data: 5"]
+)
+async def test_event_source_with_a_bad_line_raises(
+    canned: CannedServer, base: Database, line: bytes
+) -> None:
+    canned.say(Answer(body=events_of(CHANGES[:1]) + line + b"\n\n", headers=EVENT_STREAM))
+    seen: list[Any] = []
+    with pytest.raises(CouchDBError):
+        await gather(base.changes(feed="eventsource", timeout=5), seen)
+    assert facts(seen) == EXPECTED[:1]
 
 
 async def test_continuous_feed_with_windows_lines_and_heartbeats(

@@ -25,6 +25,8 @@ LOOPS: dict[str, Loop] = {
     "changes": lambda base: base.changes(),
     "longpoll": lambda base: base.changes(feed="longpoll"),
     "continuous": lambda base: base.changes(feed="continuous"),
+    "eventsource": lambda base: base.changes(feed="eventsource"),
+    "find_values": lambda base: base.find_values({}, fields=["a"]),
 }
 EVENT = b'{"seq":"1-a","id":"a","changes":[{"rev":"1-a"}]}'
 TIMES = {"break": 100, "return": 10, "raise": 10}
@@ -42,9 +44,11 @@ def no_collection() -> Iterator[None]:
 def beginning(name: str) -> bytes:
     if name == "continuous":
         return EVENT + b"\n"
+    if name == "eventsource":
+        return b"data: " + EVENT + b"\n"
     if name in ("changes", "longpoll"):
         return b'{"results":[\n' + EVENT + b",\n"
-    if name == "find":
+    if name in ("find", "find_values"):
         return b'{"docs":[\r\n{"_id":"a","_rev":"1-a"},\r\n'
     return b'{"total_rows":9,"offset":0,"rows":[\r\n{"id":"a","key":1,"value":1,"doc":' + (
         b'{"_id":"a","_rev":"1-a"}},\r\n'

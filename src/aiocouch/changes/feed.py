@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import AsyncGenerator
 from types import AsyncGeneratorType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch.changes.events import ChangedEvent, DeletedEvent
-from aiocouch.changes.options import ask, feed_options, rescued, waits
+from aiocouch.changes.options import ask, beats, feed_options, is_event_source, rescued, waits
 from aiocouch.changes.presence import Presence
 from aiocouch.exception import InvalidInputError, TruncatedError
 
@@ -165,7 +166,7 @@ async def _follow(progress: _Progress) -> _Events:
     if progress.is_over or (limit is not None and 0 < limit <= progress.count):
         return
     database = progress.database
-    continuous = progress.options.get("feed") == "continuous"
+    read = _READ.get(progress.options.get("feed", ""), _batch)
     try:
         if progress.begins_now:
             progress.last_sequence = await sequence_now(database)
@@ -173,7 +174,7 @@ async def _follow(progress: _Progress) -> _Events:
             progress.stream = stream
             if waits(progress.options):
                 stream.at_beat = Presence(database.remote, database.endpoint)
-            while batch := await _batch(stream, continuous):
+            while batch := await read(stream):
                 for row in batch if limit is None else progress.counted(batch):
                     if not ("seq" in row and "id" in row and "changes" in row):
                         if "last_seq" not in row:
@@ -208,14 +209,17 @@ async def _end(progress: _Progress, stream: Stream) -> None:
 
     A server writes it also when the database is deleted, which is the reason where there is no other.
     """
-    if "last_seq" not in stream.meta:
+    has_no_last_line = is_event_source(progress.options)
+    if "last_seq" not in stream.meta and not has_no_last_line:
         raise TruncatedError(
             f"the changes feed of {progress.database!r} ended without its last line"
         )
     if not progress.may_end:
         await Presence(progress.database.remote, progress.database.endpoint).look()
+        if has_no_last_line and beats(progress.options):
+            raise TruncatedError(f"the changes feed of {progress.database!r} ended by itself")
     progress.is_over = True
-    progress.last_sequence = progress.in_hand = stream.meta["last_seq"]
+    progress.last_sequence = progress.in_hand = stream.meta.get("last_seq", progress.in_hand)
     progress.pending = stream.meta.get("pending")
 
 
@@ -224,12 +228,30 @@ def _request(progress: _Progress) -> Stream:
     return ask(progress.database.remote, f"{progress.database.endpoint}/_changes", options)
 
 
-async def _batch(stream: Stream, continuous: bool) -> Iterable[JsonDict]:
-    """Return the next rows; none at the end. Those of a continuous feed are decoded one after the other."""
-    if not continuous:
-        return await stream.batch(_ROWS, rescued)
+async def _batch(stream: Stream) -> Iterable[JsonDict]:
+    """Return the next rows; none at the end."""
+    return await stream.batch(_ROWS, rescued)
+
+
+async def _lines(stream: Stream) -> Iterable[JsonDict]:
+    """Return the next rows of a continuous feed, which are decoded one after the other."""
     lines = await stream.lines()
     return _decoded(stream, lines) if lines else ()
+
+
+async def _events(stream: Stream) -> Iterable[JsonDict]:
+    """Return the next rows of an event source. Its heartbeats are events, too, without data."""
+    while lines := await stream.lines():
+        data = [line.removeprefix(b"data:").strip() for line in lines if not _BESIDE(line)]
+        if rows := [text for text in data if text]:
+            return _decoded(stream, rows)
+        if stream.at_beat is not None:
+            await stream.at_beat()
+    return ()
+
+
+_BESIDE = re.compile(rb"(id|event|retry)?:").match
+_READ = {"continuous": _lines, "eventsource": _events}
 
 
 def _decoded(stream: Stream, lines: list[bytes]) -> Iterator[JsonDict]:

@@ -16,9 +16,19 @@ if TYPE_CHECKING:
     from aiocouch.remote import Remote, Stream, Timeout
     from aiocouch.typing import JsonDict
 
-__all__ = ["ask", "feed_options", "patience", "rescued", "span_of", "waits"]
+__all__ = [
+    "ask",
+    "beats",
+    "feed_options",
+    "is_event_source",
+    "patience",
+    "rescued",
+    "span_of",
+    "waits",
+]
 
-_FEEDS = frozenset({"normal", "longpoll", "continuous"})
+_FEEDS = frozenset({"normal", "longpoll", "continuous", "eventsource"})
+_ENDLESS = ("continuous", "eventsource")
 _HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
 _LEAST_PATIENCE = 5.0  # seconds; a busy server or loop is late now and then
 _LATE = 30.0  # seconds that an answer may come later than the server was told to send it
@@ -41,7 +51,7 @@ def feed_options(options: JsonDict) -> JsonDict:
         given["selector"] = dict(given["selector"])
     if "doc_ids" in given:
         given["doc_ids"] = listed(given["doc_ids"], "doc_ids")
-    if feed == "continuous" and "timeout" not in given:
+    if feed in _ENDLESS and "timeout" not in given:
         given.setdefault("heartbeat", True)
     return given
 
@@ -50,7 +60,7 @@ def span_of(options: JsonDict) -> Span:
     """Return whether the server ends the feed, now or after its timeout, or never."""
     if not waits(options):
         return Span.ENDS
-    return Span.ENDLESS if _beats(options) else Span.WAITS
+    return Span.ENDLESS if beats(options) else Span.WAITS
 
 
 def patience(options: JsonDict) -> Timeout | None:
@@ -60,7 +70,7 @@ def patience(options: JsonDict) -> Timeout | None:
     """
     if not waits(options):
         return None
-    if _beats(options):
+    if beats(options):
         return silent_for(max(3 * _seconds(options, "heartbeat"), _LEAST_PATIENCE))
     if options.get("timeout") is not None:
         return silent_for(_seconds(options, "timeout") + _LATE)
@@ -72,7 +82,12 @@ def waits(options: JsonDict) -> bool:
     return bool(options.get("feed", "normal") != "normal")
 
 
-def _beats(options: JsonDict) -> bool:
+def is_event_source(options: JsonDict) -> bool:
+    """Return whether the feed is written as events for browsers."""
+    return bool(options.get("feed") == "eventsource")
+
+
+def beats(options: JsonDict) -> bool:
     """Return whether the server sends heartbeats. Then it knows no timeout, even if one is given."""
     beat = options.get("heartbeat")
     return bool(beat) and beat != "false"
