@@ -45,6 +45,7 @@ COMMANDS = (
     Command("security", "show and change who may read and write a database"),
     Command("serve", "run an embedded CouchDB"),
     Command("tail", "print the last changes of a database, and those that come"),
+    Command("top", "show what a server does now"),
     Command("users", "list, create, change and delete users"),
     Command("view", "print the rows of a view"),
 )
