@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aiocouch.embedded import EmbeddedCouchDB
 from aiocouch.testing import BackgroundCouchDB, CouchDBServer
 from tests.endpoints.recorder import Recorder
+from tests.support.inside import ServerInside
 from tests.support.installed import installed_couchdb, is_installed
 
 if TYPE_CHECKING:
@@ -43,10 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--long-faults", action="store_true", help="the fault suite in its full size")
     group.addoption(
         "--servers",
-        choices=("embedded", "installed", "all"),
+        choices=("embedded", "inside", "installed", "all"),
         default="all",
-        help="which servers the live tests run on when there is no --couchdb-url; "
-        "all is the embedded one, and the installed one where there is one",
+        help="which servers the live tests run on when there is no --couchdb-url: the embedded one "
+        "by its socket, the embedded one inside this process by calls, the installed one; "
+        "all are those that there are",
     )
 
 
@@ -55,13 +58,22 @@ def _servers(config: pytest.Config) -> list[str]:
     if config.getoption("--couchdb-url"):
         return ["url"]
     wanted = str(config.getoption("--servers"))
-    names = ["embedded", "installed"] if wanted == "all" else [wanted]
-    return names if is_installed() or wanted == "installed" else ["embedded"]
+    if wanted != "all":
+        return [wanted]
+    return ["embedded", "inside", *(["installed"] if is_installed() else [])]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "couchdb_server" in metafunc.fixturenames:
-        metafunc.parametrize("couchdb_server", _servers(metafunc.config), indirect=True)
+        servers = _servers(metafunc.config)
+        if not _may_be_inside(metafunc.definition):
+            servers = [name for name in servers if name != "inside"]
+        metafunc.parametrize("couchdb_server", servers, indirect=True)
+
+
+def _may_be_inside(test: pytest.Item) -> bool:
+    """Return whether a test may have its server in its own event loop: others run whole programs."""
+    return "live" in test.path.parts and test.get_closest_marker("socket") is None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,6 +94,14 @@ def installed_server() -> Iterator[CouchDBServer]:
     """The installed Apache CouchDB, one for each test process."""
     with installed_couchdb() as server:
         yield server
+
+
+@pytest.fixture
+async def inside_server() -> AsyncIterator[CouchDBServer]:
+    """An embedded server in the event loop of the test, which its sessions ask by calls."""
+    settings = {"chttpd_auth": {"iterations": "10"}}
+    async with EmbeddedCouchDB(settings=settings) as server:
+        yield ServerInside(server)
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ Each of these, or its package, calls `complete` itself.
 _GENERIC = frozenset({"Collection", "Follower", "Page", "Pages"})
 """Those of them that annotations give arguments to, which no reference takes."""
 _APART = ("aiocouch.cli", "aiocouch.embedded", "aiocouch.testing")
-"""What has a class `Database` or `Session` of its own, and gives and takes nothing of the client's."""
+"""What has a class `Database` or `Session` of its own: it says itself which modules it takes names of."""
 
 
 def _late(module: str) -> dict[str, object]:

@@ -69,7 +69,9 @@ class CouchDB(Discreet):
     """A session with a CouchDB server, an async context manager; else `close` it by hand.
 
     `server` is its URL, which may have a path and credentials, or a list of the URLs of the nodes of a
-    cluster, those that are preferred first. `user` and `password` are sent with every request; `cookie`
+    cluster, those that are preferred first. `"embedded:///folder"` is a database in this process, in that
+    folder, and `"embedded:"` one in memory: the embedded server without a socket, which has no nodes and
+    takes who gives no credentials for its admin. `user` and `password` are sent with every request; `cookie`
     is the value of an `AuthSession` cookie; `auth` is any other way to say who we are, such as
     `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
     (`aiocouch.auth.tls`). `retry` says what is tried again after a failure that may pass; with None
@@ -152,6 +154,7 @@ class CouchDB(Discreet):
         return f"<{type(self).__name__} {remote.url if remote else 'that was not made'}>"
 
     async def __aenter__(self) -> Self:
+        await self.remote.open()
         return self
 
     async def __aexit__(

@@ -15,6 +15,7 @@ from aiocouch._locals import forgets
 from aiocouch._renamed import door
 from aiocouch._transport.answer import HTTPResponse, check_members
 from aiocouch._transport.authenticate import Authenticate
+from aiocouch._transport.host import host_in
 from aiocouch._transport.limits import Timeout, silence_of, silent_for
 from aiocouch._transport.node import node_step
 from aiocouch._transport.pack import Pack, number_of_bytes
@@ -31,14 +32,16 @@ from aiocouch._transport.url import Servers, split_all
 from aiocouch._wire.codec import encoder
 from aiocouch._wire.options import with_query
 from aiocouch.auth import CookieAuth, LoginAuth, credentials
-from aiocouch.exception import InvalidTypeError
+from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.hooks import checked_hooks
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from aiocouch._transport.body import ResponseBody
+    from aiocouch._transport.answer import Coming
+    from aiocouch._transport.direct import Direct
+    from aiocouch._transport.host import Host
     from aiocouch.auth import Auth
     from aiocouch.hooks import Hooks
 
@@ -85,7 +88,8 @@ class Remote(RemoteServer):
         **kwargs: Any,
     ) -> None:
         pack_above = number_of_bytes(gzip_above)
-        urls, named, secret = split_all(server)
+        host = host_in(server)
+        urls, named, secret = split_all(server) if host is None else ([host.url], None, None)
         self.url = urls[0]
         if named:
             user, password, cookie = named, secret, None
@@ -99,7 +103,7 @@ class Remote(RemoteServer):
         self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
         self._stream_timeout = silence_of(self._sessions.timeout)
         self.max_size = checked_size(max_size)
-        self._send = Send(self._sessions, self.max_size)
+        self._send = self._last_step(host, kwargs, tls)
         self._authenticate = Authenticate(self._send, self.credentials)
         policy = checked_policy(retry)
         self.resume = policy if resume else None  # how often rows that break off go on
@@ -110,10 +114,24 @@ class Remote(RemoteServer):
         ask = ask if pack_above is None else Pack(ask, pack_above)
         ask = Trace(ask, self.url, checked_hooks(hooks))
         self._ask = cast("Callable[[Request], Awaitable[HTTPResponse]]", ask)
-        self._begin = cast("Callable[[Request], Awaitable[ResponseBody]]", ask)
+        self._begin = cast("Callable[[Request], Awaitable[Coming]]", ask)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {vars(self).get('url', 'that was not made')}>"
+
+    def _last_step(
+        self, host: Host | None, options: Mapping[str, Any], tls: ssl.SSLContext | None
+    ) -> Send | Direct:
+        if host is None:
+            return Send(self._sessions, self.max_size)
+        from aiocouch._transport.direct import Direct, check_options
+
+        check_options(options, tls)
+        return Direct(host, self._sessions, self.max_size, is_trusted=not self.has_credentials)
+
+    async def open(self) -> None:
+        """Open a server in this process; of any other, the first request opens the connection."""
+        await self._send.open()
 
     def request(
         self,
@@ -204,10 +222,17 @@ class Remote(RemoteServer):
         self._retry.close()
         self._send.stop()
         await self._node.close()
-        await self._sessions.close()
+        await self._send.close()
 
     def session(self) -> aiohttp.ClientSession:
-        """Return the session of aiohttp, which is opened if it was not yet."""
+        """Return the session of aiohttp, which is opened if it was not yet.
+
+        Raise `InvalidInputError` where the server is in this process, and nothing goes by aiohttp.
+        """
+        if not isinstance(self._send, Send):
+            raise InvalidInputError(
+                f"{self.url} is in this process: there is no session of aiohttp"
+            )
         session = self._sessions.ready(Request("GET", "/"))
         session.be(self._authenticate.identity)
         return session.client

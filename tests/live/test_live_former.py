@@ -81,6 +81,7 @@ async def test_server_refuses_as_aiohttp_does(couchdb: CouchDB, db: Database) ->
         assert not isinstance(caught.value, KeyError)
 
 
+@pytest.mark.socket
 async def test_server_requests_of_other_kinds(couchdb: CouchDB, db: Database) -> None:
     server: Any = couchdb.remote
     with warned("CouchDB.info()"):

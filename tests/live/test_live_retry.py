@@ -423,6 +423,7 @@ async def test_databases(faults: Faults, far: Database, couchdb: CouchDB, kind: 
     assert faults.broken.total() == 3
 
 
+@pytest.mark.socket
 async def test_a_database_of_others_exists(faults: Faults, far: Database) -> None:
     faults.lose(method="PUT", path="/_users")
     with pytest.raises(PreconditionFailedError):

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     import aiohttp
     from multidict import MultiMapping
+    from yarl import URL
 
 __all__ = [
+    "Answered",
+    "Coming",
     "HTTPResponse",
     "Head",
     "check_members",
@@ -44,6 +47,45 @@ class Head(Protocol):
     @property
     def headers(self) -> MultiMapping[str]:
         """The headers."""
+        ...
+
+
+class Answered(Head, Protocol):
+    """The head of an answer that may be a refusal, or lead elsewhere."""
+
+    @property
+    def reason(self) -> str | None:
+        """What goes with the status."""
+        ...
+
+    @property
+    def url(self) -> URL:
+        """The URL of the request."""
+        ...
+
+
+class Coming(Protocol):
+    """The bytes after the head of an answer, read while they come. `close` it."""
+
+    @property
+    def response(self) -> Head | aiohttp.ClientResponse:
+        """The head."""
+        ...
+
+    async def chunk(self) -> bytes:
+        """Return the next bytes, of any number; empty at the end. Raise one of `FOREIGN`, or `OSError`."""
+        ...
+
+    async def rest(self, seconds: float) -> None:
+        """Let some bytes gather."""
+        ...
+
+    def cut(self, error: Exception) -> None:
+        """End the request where it is, and raise the error after what has been read."""
+        ...
+
+    async def close(self) -> None:
+        """End the request."""
         ...
 
 
@@ -118,7 +160,7 @@ def facts_of(method: str, path: str) -> Facts:
 
 
 def refusal(
-    method: str, path: str, response: aiohttp.ClientResponse, content: bytes
+    method: str, path: str, response: Answered | aiohttp.ClientResponse, content: bytes
 ) -> CouchDBError:
     """Return the error for an answer with an error status."""
     try:

@@ -12,6 +12,7 @@ from aiocouch._transport.request import SAFE
 if TYPE_CHECKING:
     import aiohttp
 
+    from aiocouch._transport.answer import Answered
     from aiocouch._transport.request import Request
 
 __all__ = ["leads", "redirected"]
@@ -20,7 +21,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST = 10
 
 
-def redirected(request: Request, response: aiohttp.ClientResponse) -> Request | None:
+def redirected(request: Request, response: Answered | aiohttp.ClientResponse) -> Request | None:
     """Return the request that an answer leads to; None if it is not followed.
 
     A write is not: it would become a read, or be done twice. Nor is anything that leads to another
@@ -35,7 +36,7 @@ def redirected(request: Request, response: aiohttp.ClientResponse) -> Request | 
     return replace(request, node=node, path=target.raw_path_qs, redirects=request.redirects + 1)
 
 
-def leads(response: aiohttp.ClientResponse) -> str | None:
+def leads(response: Answered | aiohttp.ClientResponse) -> str | None:
     """Say where an answer leads that was not followed: without query and credentials."""
     target = _target(response)
     if target is None:
@@ -47,7 +48,7 @@ def leads(response: aiohttp.ClientResponse) -> str | None:
     return f"it leads to {where}{other}, where nothing was sent"
 
 
-def _target(response: aiohttp.ClientResponse) -> URL | None:
+def _target(response: Answered | aiohttp.ClientResponse) -> URL | None:
     location = response.headers.get("Location")
     if response.status not in _REDIRECTS or location is None:
         return None

@@ -12,8 +12,7 @@ from aiocouch._wire.texts import Texts
 if TYPE_CHECKING:
     from aiohttp import ClientMiddlewareType
 
-    from aiocouch._transport.answer import HTTPResponse
-    from aiocouch._transport.body import ResponseBody
+    from aiocouch._transport.answer import Coming, HTTPResponse
     from aiocouch._transport.limits import Timeout
     from aiocouch._transport.pool import Span
     from aiocouch.exception import CouchDBError
@@ -24,7 +23,7 @@ SAFE = frozenset({"GET", "HEAD"})
 """The methods that change nothing."""
 
 Body: TypeAlias = bytes | Texts | AsyncIterable[bytes] | None
-Answer: TypeAlias = "HTTPResponse | ResponseBody"
+Answer: TypeAlias = "HTTPResponse | Coming"
 Ask: TypeAlias = Callable[["Request"], Awaitable["Answer"]]
 Settle: TypeAlias = Callable[[Ask], Awaitable["HTTPResponse | None"]]
 """Asks the server what became of a write; the answer that was lost, or None: it was not done."""

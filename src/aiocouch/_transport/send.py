@@ -204,6 +204,13 @@ class Send:
             if path.startswith(f"{folder}/") and body.is_coming:
                 body.cut(make(method, path))
 
+    async def open(self) -> None:
+        """Do nothing: the first request opens a connection."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._sessions.close()
+
     def stop(self) -> None:
         """Wake all who wait for an answer, or read one. aiohttp would let some of them wait for ever."""
         self.cut("", closed)

@@ -96,6 +96,15 @@ class Sessions:
         return self._for_feeds(session)
 
     @property
+    def given(self) -> CIMultiDict[str]:
+        """The headers that go with every request, cookies of the program among them."""
+        cookies: Mapping[str, str] = self._options.get("cookies") or {}
+        if not cookies:
+            return self._given
+        text = "; ".join(f"{name}={value}" for name, value in dict(cookies).items())
+        return CIMultiDict({"Cookie": text, **self._given})
+
+    @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed

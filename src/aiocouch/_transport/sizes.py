@@ -11,6 +11,7 @@ from aiocouch.exception import InvalidInputError
 if TYPE_CHECKING:
     import aiohttp
 
+    from aiocouch._transport.answer import Head
     from aiocouch.exception import UnexpectedAnswerError
 
 __all__ = ["MOST", "checked_size", "inflated", "read_whole", "too_large", "whole_already"]
@@ -71,7 +72,7 @@ async def _read_up_to(response: aiohttp.ClientResponse, method: str, path: str, 
     return b"".join(pieces)
 
 
-def inflated(response: aiohttp.ClientResponse, content: bytes) -> bytes:
+def inflated(response: Head | aiohttp.ClientResponse, content: bytes) -> bytes:
     """Return the content of an answer that was not decompressed."""
     encoding = response.headers.get("Content-Encoding")
     return b"".join(Inflater(encoding).feed(content)) if encoding in ENCODINGS else content

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeVar
 import aiohttp
 import msgspec
 
-from aiocouch._transport.answer import HTTPResponse, facts_of, not_json
-from aiocouch._transport.body import FOREIGN, ResponseBody
+from aiocouch._transport.answer import Coming, HTTPResponse, facts_of, not_json
+from aiocouch._transport.body import FOREIGN
 from aiocouch._transport.request import Request
 from aiocouch._transport.sizes import too_large
 from aiocouch._wire.codec import DECODE_ERRORS, decode
@@ -37,7 +37,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 T_co = TypeVar("T_co", covariant=True)
 
-_Begin = Callable[[Request], Awaitable[ResponseBody]]
+_Begin = Callable[[Request], Awaitable[Coming]]
 
 _LINE = msgspec.json.Decoder(list[Any])
 _SMALL_PIECE = 1 << 15
@@ -63,7 +63,7 @@ class Stream:
         self._begin = begin
         self._request = request
         self._asked = facts_of(request.method, request.path)
-        self._body: ResponseBody | None = None
+        self._body: Coming | None = None
         self._rows = RowSplitter()
         self._too_deep: TooDeepError | None = None
         self._small_pieces = 0
@@ -302,7 +302,7 @@ class Stream:
             status=response.status, request_id=response.headers.get("X-Couch-Request-ID")
         )
 
-    def _opened(self) -> ResponseBody:
+    def _opened(self) -> Coming:
         if self._body is None:
             raise RuntimeError("a stream is read inside 'async with'")
         return self._body

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from yarl import URL
 
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 
+if TYPE_CHECKING:
+    from aiocouch._transport.host import Host
+
 __all__ = ["Servers", "split", "split_all"]
 
-Servers: TypeAlias = "str | URL | Sequence[str | URL] | None"
-"""A server by its URL, or the nodes of a cluster, those that are preferred first."""
+Servers: TypeAlias = "str | URL | Sequence[str | URL] | Host | None"
+"""A server by its URL, or the nodes of a cluster, those that are preferred first; or one in this process."""
 
 
 def split_all(servers: Servers) -> tuple[list[str], str | None, str | None]:
@@ -34,7 +37,7 @@ def split_all(servers: Servers) -> tuple[list[str], str | None, str | None]:
     return urls, user, password
 
 
-def split(server: str | URL | None) -> tuple[str, str | None, str | None]:
+def split(server: str | URL | Host | None) -> tuple[str, str | None, str | None]:
     """Return the URL without its credentials and without a slash at its end; their user and password.
 
     Raise `InvalidTypeError` for what is neither text nor URL, `InvalidInputError` for one that is

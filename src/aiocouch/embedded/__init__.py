@@ -7,4 +7,4 @@ from aiocouch.embedded.store.registry import FolderInUseError
 
 __all__ = ["EmbeddedCouchDB", "FolderInUseError", "FormatError", "StorageError"]
 
-_complete("aiocouch.embedded.server")
+_complete("aiocouch.embedded.server", "aiocouch.embedded.state", "aiocouch.couchdb")

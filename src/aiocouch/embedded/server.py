@@ -11,12 +11,16 @@ from aiohttp import web
 
 from aiocouch.embedded.http.listener import Listener
 from aiocouch.embedded.http.over_http import application
-from aiocouch.embedded.state import Server
+from aiocouch.embedded.running import Running
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
     from types import TracebackType
+    from typing import Any
+
+    from aiocouch.couchdb import CouchDB
+    from aiocouch.embedded.state import Server
 
 _LONGEST_LINE = 1 << 20
 
@@ -31,6 +35,11 @@ class EmbeddedCouchDB:
 
         async with EmbeddedCouchDB() as server:
             couchdb = CouchDB(server.url, *server.admin)
+
+    or, without a socket, for this process only::
+
+        async with EmbeddedCouchDB("folder").connect() as couchdb:
+            database = await couchdb.create("notes", exists_ok=True)
 
     `path` is the folder that keeps the databases, None keeps them in memory. `port` 0 takes any
     free port; `host` is a name or an address of IPv4 or IPv6 (`::1`). `admin` is the name and
@@ -59,8 +68,12 @@ class EmbeddedCouchDB:
         self._port = port
         self.admin = admin
         self._settings = settings or {}
-        self._ui = None if ui is None else Path(ui)
-        self._server: Server | None = None
+        self._running = Running(
+            self._path,
+            self._overrides(),
+            admin=None if admin is None else admin[0],
+            ui=None if ui is None else Path(ui),
+        )
         self._runner: web.ServerRunner | None = None
 
     def __repr__(self) -> str:
@@ -69,18 +82,29 @@ class EmbeddedCouchDB:
 
     async def start(self) -> EmbeddedCouchDB:
         """Open the folder and listen; `url` works from here on."""
-        server = Server(self._path, self._overrides())
-        self._server = server
-        server.ui = self._ui
+        await self._running.enter()
         try:
-            server.create_system_databases()
-            await server.create_system_documents()
-            await self._listen(server)
-            server.start_watching()
+            await self._listen(self.server)
         except BaseException:
             await self.stop()
             raise
         return self
+
+    def connect(
+        self, user: str | None = None, password: str | None = None, **options: Any
+    ) -> CouchDB:
+        """Return a session that asks this server by calls, without a socket.
+
+        It comes in as the admin unless there is a `user`, or another way to say who it is, such as
+        `auth=`. The `options` are those of `aiocouch.CouchDB`, without what is for connections.
+
+        A server that was not started is started by the first request, or by `async with`, without a
+        socket, and stopped when the last session with it is closed.
+        """
+        # Only here: a server that listens needs no client.
+        from aiocouch.couchdb import CouchDB
+
+        return CouchDB(self._running, user, password, **options)
 
     def _overrides(self) -> dict[str, Mapping[str, str]]:
         if self.admin is None:
@@ -114,27 +138,20 @@ class EmbeddedCouchDB:
         runner, self._runner = self._runner, None
         async with contextlib.AsyncExitStack() as stack:
             # the last one is done first
-            if self._server is not None:
-                stack.callback(self._forget)
-                stack.push_async_callback(self._server.close)
+            stack.push_async_callback(self._running.stop)
             if runner is not None:
                 stack.push_async_callback(runner.cleanup)
-            if self._server is not None:
-                await self._server.stop_waiting()
-
-    def _forget(self) -> None:
-        self._server = None
+            await self._running.stop_waiting()
 
     @property
     def server(self) -> Server:
         """The state of the running server."""
-        if self._server is None:
-            raise RuntimeError("the server is not running")
-        return self._server
+        return self._running.server
 
     @property
     def url(self) -> str:
         """The URL of the running server, without credentials: `http://127.0.0.1:41234`."""
+        self._require_socket()
         return f"http://{self.server.address}"
 
     @property
@@ -142,8 +159,13 @@ class EmbeddedCouchDB:
         """The URL with the admin's name and password in it."""
         if self.admin is None:
             return self.url
+        self._require_socket()
         name, password = (quote(part, safe="") for part in self.admin)
         return f"http://{name}:{password}@{self.server.address}"
+
+    def _require_socket(self) -> None:
+        if self._runner is None:
+            raise RuntimeError("the server is not running, or was not started to listen")
 
     async def __aenter__(self) -> EmbeddedCouchDB:
         return await self.start()

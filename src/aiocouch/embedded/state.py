@@ -34,12 +34,15 @@ from aiocouch.embedded.writing.design_documents import DesignFunctions
 from aiocouch.embedded.writing.update import Update
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
 
+    from aiocouch._transport.host import Host
     from aiocouch.embedded.identity import User
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.service import Indexes
+
+__all__ = ["Server"]
 
 _WATCH_AGAIN = 1.0
 """Seconds from the end of a users' database until its successor gets the design document.
@@ -48,6 +51,10 @@ CouchDB looks again after five. A program finds a new database empty, as it expe
 """
 
 _log = logging.getLogger("aiocouch.embedded")
+
+
+def _nobody(user: User) -> Host:
+    raise RuntimeError("the server does not run yet")
 
 
 class Server:
@@ -81,7 +88,9 @@ class Server:
         self.hooks.disk_is_full = self.disk.blocks_writes
         self.waiting = Waiting()
         self.broadcasts = Broadcasts()
-        self.address = ""
+        self.address = "localhost"
+        self.host_of: Callable[[User], Host] = _nobody
+        """How the server asks itself as some user, once it runs."""
         self.ui: Path | None = None
         self._watched: str | None = None
         self._watching_again: asyncio.TimerHandle | None = None

@@ -1,6 +1,6 @@
 """One database at an end of a replication, by the client's own transport.
 
-Local databases are reached the same way, through this server's own port.
+So are databases of this server, but by calls instead of a socket.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from aiocouch.replication.remote_endpoint import RemoteEndpoint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiocouch._transport.host import Host
     from aiocouch.embedded.replicator.specification import Endpoint
 
 _SILENCE = 60.0
@@ -36,22 +37,18 @@ class ReplicationError(Exception):
 
 
 class Peer(RemoteEndpoint):
-    """Requests to one database. `headers` are added to those of the endpoint. `close` it."""
+    """Requests to one database. `close` it.
 
-    def __init__(self, end: Endpoint, headers: Mapping[str, str] | None = None) -> None:
+    `host` is this server, for a database of its own: it is asked by calls.
+    """
+
+    def __init__(self, end: Endpoint, host: Host | None = None) -> None:
         parts = urlsplit(end.url)
         self.is_open = False
         self._login = f"{parts.scheme}://{parts.netloc}/_session"
         self._user = _basic_user(end)
-        self.remote = Remote(
-            f"{parts.scheme}://{parts.netloc}",
-            headers={**end.headers, **_authorization(end), **(headers or {})},
-            retry=None,  # the engine does
-            proxy=end.proxy,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=silent_for(_SILENCE),
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
+        self.remote = (
+            _remote(end, f"{parts.scheme}://{parts.netloc}") if host is None else _own(end, host)
         )
         super().__init__(self.remote, parts.path.rstrip("/"))
 
@@ -107,6 +104,24 @@ class Peer(RemoteEndpoint):
         kind = type(error).__name__
         what = f'{{http_request_failed,"{error.method}","{self.name}",{{error,{kind}}}}}'
         return ReplicationError("error", what)
+
+
+def _remote(end: Endpoint, url: str) -> Remote:
+    return Remote(
+        url,
+        headers={**end.headers, **_authorization(end)},
+        retry=None,  # the engine does
+        proxy=end.proxy,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=silent_for(_SILENCE),
+        max_line_size=_LONGEST_LINE,
+        max_field_size=_LONGEST_LINE,
+    )
+
+
+def _own(end: Endpoint, host: Host) -> Remote:
+    headers = {**end.headers, **_authorization(end)}
+    return Remote(host, headers=headers, retry=None, timeout=silent_for(_SILENCE))
 
 
 def _authorization(end: Endpoint) -> dict[str, str]:

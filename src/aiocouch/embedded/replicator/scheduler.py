@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.ids import quote_document_id
@@ -16,7 +15,6 @@ from aiocouch.embedded.replicator.specification import (
     replication_id,
 )
 from aiocouch.embedded.replicator.worker import Replication
-from aiocouch.embedded.who.auth import LOOPBACK
 from aiocouch.exception import CouchDBError, NotFoundError, TransportError
 from aiocouch.replication.together import ended
 
@@ -40,11 +38,6 @@ class Replicator:
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._answers: dict[str, asyncio.Task[dict[str, Any]]] = {}
-        self._tokens: dict[str, User] = {}
-
-    def user_of(self, token: str) -> User | None:
-        """Return the user for whom a request with this loopback token was sent."""
-        return self._tokens.get(token)
 
     @property
     def jobs(self) -> list[Job]:
@@ -200,17 +193,7 @@ class Replicator:
             await ended(task)
 
     def _peer(self, end: Endpoint, user: User) -> Peer:
-        if end.local is None or end.credentials is not None:
-            return Peer(end)
-        return Peer(end, {LOOPBACK: self._token(user)})
-
-    def _token(self, user: User) -> str:
-        for token, known in self._tokens.items():
-            if known == user:
-                return token
-        token = secrets.token_hex(32)
-        self._tokens[token] = user
-        return token
+        return Peer(end, None if end.local is None else self._server.host_of(user))
 
     async def close(self) -> None:
         """Stop all jobs."""

@@ -28,7 +28,7 @@ from aiocouch.embedded.views.rows import (
 from aiocouch.embedded.views.tables import FIRST, LAST
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.definition import Definition
@@ -173,7 +173,7 @@ class ViewQuery:
         # CouchDB goes through the keys of a map view backwards when descending.
         return self._ranges[::-1] if self._options.descending else self._ranges
 
-    async def _rows(self, snapshot: IndexSnapshot) -> AsyncIterator[list[bytes]]:
+    async def _rows(self, snapshot: IndexSnapshot) -> AsyncGenerator[list[bytes], None]:
         options = self._options
         documents = DocumentTexts(self._database, options) if options.include_docs else None
         for batch in batches(snapshot, self._tree, self._ordered(), options.skip, options.limit):
@@ -183,7 +183,7 @@ class ViewQuery:
                 for rows in map_rows_with(batch, documents):
                     yield rows
 
-    async def _groups(self, snapshot: IndexSnapshot) -> AsyncIterator[list[bytes]]:
+    async def _groups(self, snapshot: IndexSnapshot) -> AsyncGenerator[list[bytes], None]:
         skip, limit = self._options.skip, self._options.limit
         chunk: list[bytes] = []
         if limit <= 0:

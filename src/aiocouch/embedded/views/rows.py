@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from aiocouch._wire.revision import format_revision, parse_revision
@@ -13,7 +14,7 @@ from aiocouch.embedded.store.records import render
 from aiocouch.embedded.views.tables import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from aiocouch._wire.revision import Rev
     from aiocouch.embedded.store.database import Database
@@ -150,12 +151,16 @@ def batches(
 
 
 async def joined(
-    head: bytes, chunks: AsyncIterator[list[bytes]], tail: bytes
+    head: bytes, chunks: AsyncGenerator[list[bytes], None], tail: bytes
 ) -> AsyncGenerator[bytes, None]:
-    """Put rows between head and tail, one row a line, in pieces as they come."""
+    """Put rows between head and tail, one row a line, in pieces as they come.
+
+    Where it is left, `chunks` end at once: they read what is closed next.
+    """
     between = head
-    async for chunk in chunks:
-        yield between + b",\r\n".join(chunk)
-        between = b",\r\n"
-        await asyncio.sleep(0)
+    async with contextlib.aclosing(chunks):
+        async for chunk in chunks:
+            yield between + b",\r\n".join(chunk)
+            between = b",\r\n"
+            await asyncio.sleep(0)
     yield (head if between is head else b"") + tail

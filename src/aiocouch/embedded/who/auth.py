@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
 WRONG = "Name or password is incorrect."
 
-LOOPBACK = "X-Aiocouch-Loopback"
-"""The header in which the replicator tells its own server for whom it works: a secret token."""
-
 _HANDLER = re.compile(r"(\w+?)_authenti(?:fi)?cation_handler")
 _DEFAULT_HANDLERS = ("cookie", "default")
 _NO_BASE64 = re.compile(r"(?![A-Za-z0-9+/=])[\x00-\x7f]")
@@ -283,10 +280,9 @@ def _carefully_decoded(text: str) -> bytes:
 
 async def authenticate(exchange: Exchange) -> User:
     """Return the user of a request; raise CouchError for wrong credentials."""
-    if LOOPBACK in exchange.headers:
-        user = exchange.server.replicator.user_of(exchange.headers[LOOPBACK])
-        if user is not None:
-            return user
+    user, headers = exchange.request.user, exchange.headers
+    if user is not None and "Authorization" not in headers and "Cookie" not in headers:
+        return user
     request = Request(exchange.method, exchange.segments, exchange.headers, exchange.peer)
     admission = await exchange.server.auth.admit(request)
     if admission.renewed_cookie is not None:

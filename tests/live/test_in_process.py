@@ -1,0 +1,400 @@
+"""A database in the process of the program: who comes in, and how long it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from aiocouch import (
+    CouchDB,
+    ForbiddenError,
+    InvalidInputError,
+    InvalidTypeError,
+    NotFoundError,
+    SessionClosedError,
+    UnauthorizedError,
+)
+from aiocouch.auth import LoginAuth
+from aiocouch.embedded import EmbeddedCouchDB
+from aiocouch.embedded.store.registry import FolderInUseError
+from aiocouch.exception import TransportError, UnexpectedAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from aiocouch import Database
+
+SETTINGS = {"chttpd_auth": {"iterations": "10"}}
+
+
+@pytest.fixture
+def server() -> EmbeddedCouchDB:
+    return EmbeddedCouchDB(settings=SETTINGS)
+
+
+# -- who comes in ---------------------------------------------------------------------------------
+
+
+async def test_the_admin_comes_in_without_credentials(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        assert await couchdb.session.name() == "admin"
+        assert await couchdb.session.roles() == ["_admin"]
+        assert (await couchdb.info())["couchdb"] == "Welcome"
+
+
+async def test_others_say_who_they_are(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        await couchdb.users.create("anna", "secret", roles=["reader"])
+        db = await couchdb.create("notes")
+        security = await db.security()
+        security.update({"members": {"names": [], "roles": ["reader"]}, "admins": {}})
+        await security.save()
+        async with server.connect("anna", "secret") as anna:
+            assert await anna.session.roles() == ["reader"]
+            await (await (await anna["notes"]).create("a")).save()
+            with pytest.raises(UnauthorizedError):
+                await anna.create("mine")
+        async with server.connect(auth=LoginAuth("anna", "secret")) as anna:
+            assert [name async for name in (await anna["notes"]).all_docs.akeys()]
+        async with server.connect("_", "_") as nobody:
+            assert await nobody.session.name() is None
+            with pytest.raises(UnauthorizedError):
+                await nobody["notes"]
+
+
+async def test_a_wrong_password_is_refused(server: EmbeddedCouchDB) -> None:
+    async with server.connect("admin", "of somebody else") as couchdb:
+        with pytest.raises(UnauthorizedError) as caught:
+            await couchdb.info()
+    assert "of somebody else" not in f"{couchdb!r} {caught.value!r} {caught.value}"
+
+
+async def test_a_server_without_an_admin_of_its_own_lets_the_process_in() -> None:
+    async with EmbeddedCouchDB(admin=None).connect() as couchdb:
+        await couchdb.create("notes")
+        assert await couchdb.session.roles() == ["_admin"]
+
+
+# -- addresses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "embedded:folder",
+        "embedded://folder",
+        "embedded://host/folder",
+        "embedded:///",
+        "embedded:///folder?q=1",
+        "embedded:///folder#a",
+        "embedded://user:hidden@/folder",
+    ],
+)
+def test_addresses_that_mean_nothing(url: str) -> None:
+    with pytest.raises(InvalidInputError, match="embedded:///and/its/folder") as caught:
+        CouchDB(url)
+    assert "hidden" not in str(caught.value)
+
+
+def test_it_is_no_node_of_a_cluster() -> None:
+    with pytest.raises(InvalidInputError, match="http or https"):
+        CouchDB(["http://127.0.0.1:5984", "embedded:///folder"])
+
+
+@pytest.mark.parametrize("name", ["connector", "middlewares", "trace_configs", "tls"])
+def test_options_of_connections(server: EmbeddedCouchDB, name: str) -> None:
+    options: dict[str, Any] = {name: [object()]}
+    with pytest.raises((InvalidInputError, InvalidTypeError), match=r"is for connections|tls must"):
+        server.connect(**options)
+
+
+async def test_there_is_no_session_of_aiohttp(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        with pytest.raises(InvalidInputError, match="no session of aiohttp"):
+            couchdb.remote.session()
+
+
+async def test_a_server_without_a_socket_has_no_url(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        await couchdb.info()
+        for name in ("url", "url_with_credentials"):
+            with pytest.raises(RuntimeError, match="listen"):
+                getattr(server, name)
+        assert repr(couchdb) == "<CouchDB embedded:>"
+
+
+# -- how long it lives ----------------------------------------------------------------------------
+
+
+async def test_each_address_in_memory_is_a_server_of_its_own() -> None:
+    async with CouchDB("embedded:") as one, CouchDB("embedded:") as other:
+        await one.create("notes")
+        assert "notes" not in await other.keys()
+
+
+async def test_a_folder_keeps_what_was_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "with a space"
+    for expected in ([], ["notes"]):
+        async with CouchDB(f"embedded://{str(folder).replace(' ', '%20')}") as couchdb:
+            assert [name for name in await couchdb.keys() if name[0] != "_"] == expected
+            await couchdb.create("notes", exists_ok=True)
+    async with EmbeddedCouchDB(folder).connect() as couchdb:
+        assert "notes" in await couchdb.keys()
+
+
+async def test_sessions_share_the_server_of_a_folder(tmp_path: Path) -> None:
+    url = f"embedded://{tmp_path}"
+    async with CouchDB(url) as one:
+        async with CouchDB(url) as other:
+            await one.create("notes")
+            assert "notes" in await other.keys()
+        await one["notes"]
+    async with EmbeddedCouchDB(tmp_path) as server, CouchDB(url) as one:
+        async with CouchDB(server.url, "admin", "admin") as other:
+            await other.create("more")
+        assert "more" in await one.keys()
+
+
+async def test_many_open_a_folder_at_once(tmp_path: Path) -> None:
+    async def use() -> list[str]:
+        async with CouchDB(f"embedded://{tmp_path}") as couchdb:
+            return await couchdb.keys()
+
+    assert await asyncio.gather(*(use() for _ in range(5))) == [["_replicator", "_users"]] * 5
+
+
+async def test_a_folder_of_another_process(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\nfrom aiocouch import CouchDB\n"
+        "async def main():\n"
+        f" async with CouchDB({f'embedded://{tmp_path}'!r}):\n"
+        "  print('open', flush=True); sys.stdin.read()\n"
+        "asyncio.run(main())"
+    )
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout is not None
+        assert await other.stdout.readline() == b"open\n"
+        couchdb = CouchDB(f"embedded://{tmp_path}")
+        with pytest.raises(FolderInUseError):
+            await couchdb.info()
+        await couchdb.close()
+    finally:
+        await other.communicate(b"")
+    async with CouchDB(f"embedded://{tmp_path}") as couchdb:
+        await couchdb.info()
+
+
+async def test_a_folder_of_another_event_loop(tmp_path: Path) -> None:
+    caught: list[BaseException] = []
+
+    async def use() -> None:
+        async with CouchDB(f"embedded://{tmp_path}"):
+            raise AssertionError
+
+    def run() -> None:
+        try:
+            asyncio.run(use())
+        except FolderInUseError as error:
+            caught.append(error)
+
+    async with CouchDB(f"embedded://{tmp_path}") as couchdb:
+        thread = threading.Thread(target=run)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        assert "another event loop" in str(caught[0])
+        await couchdb.info()
+
+
+async def test_a_session_outlives_no_server(server: EmbeddedCouchDB) -> None:
+    async with server:
+        couchdb = server.connect(retry=None)
+        await couchdb.info()
+    with pytest.raises(TransportError, match="has stopped"):
+        await couchdb.info()
+    async with server, server.connect() as again:
+        await again.info()
+        await couchdb.close()  # of what has ended: those who came later stay
+        await again.info()
+
+
+async def test_a_closed_session(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        await couchdb.info()
+    await couchdb.close()
+    with pytest.raises(SessionClosedError):
+        await couchdb.info()
+    never_used = server.connect()
+    await never_used.close()
+
+
+def test_a_session_belongs_to_its_loop() -> None:
+    server = EmbeddedCouchDB(settings=SETTINGS)
+    couchdb = server.connect()
+
+    async def use() -> None:
+        await couchdb.info()
+
+    async def use_again() -> None:
+        with pytest.raises(SessionClosedError, match="another event loop"):
+            await couchdb.info()
+
+    async def end() -> None:
+        await server.stop()
+
+    with asyncio.Runner() as runner:
+        runner.run(use())
+        asyncio.run(use_again())
+        runner.run(end())
+
+
+# -- answers on their way -------------------------------------------------------------------------
+
+
+def feed(db: Database) -> AsyncIterator[Any]:
+    return aiter(db.changes(feed="continuous", since="now", heartbeat=60_000))
+
+
+async def whole(db: Database) -> Any:
+    path = f"{db.endpoint}/_changes?feed=longpoll&since=now&timeout=60000"
+    return await db.couchdb.request("GET", path)
+
+
+WAITING: dict[str, Callable[[Database], Any]] = {
+    "a feed": lambda db: anext(feed(db)),
+    "an answer that is read whole": whole,
+}
+
+
+async def waits_in(server: EmbeddedCouchDB) -> None:
+    for _ in range(1000):
+        if server.server.databases.traffic.requests:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize("what", WAITING)
+async def test_closing_the_session_wakes_who_waits(server: EmbeddedCouchDB, what: str) -> None:
+    async with server.connect() as keeper:
+        db = await keeper.create("notes")
+        session = server.connect()
+        waiting = asyncio.ensure_future(WAITING[what](session.database(db.id)))
+        await waits_in(server)
+        await session.close()
+        with pytest.raises(SessionClosedError):
+            await waiting
+        assert server.server.databases.traffic.requests == 0
+
+
+@pytest.mark.parametrize("what", WAITING)
+async def test_a_reader_that_is_cancelled_ends_the_route(
+    server: EmbeddedCouchDB, what: str
+) -> None:
+    async with server.connect() as couchdb:
+        db = await couchdb.create("notes")
+        waiting = asyncio.ensure_future(WAITING[what](db))
+        await waits_in(server)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert server.server.databases.traffic.requests == 0
+
+
+async def test_deleting_a_database_ends_its_feeds(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        db = await couchdb.create("notes")
+        rows = feed(db)
+        waiting = asyncio.ensure_future(anext(rows))
+        await waits_in(server)
+        await db.delete()
+        with pytest.raises((TransportError, NotFoundError, StopAsyncIteration)):
+            await waiting
+
+
+async def test_others_run_while_answers_come_at_once(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        db = await couchdb.create("notes")
+        await (await db.create("a")).save()
+        reading = asyncio.ensure_future(forever(db))
+        await asyncio.sleep(0.01)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+
+async def forever(db: Database) -> None:
+    while True:
+        await db.get("a")
+
+
+async def test_a_body_that_breaks_off_stores_nothing(server: EmbeddedCouchDB) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"the beginning"
+        raise ValueError("of the program")
+
+    async with server.connect(retry=None) as couchdb:
+        db = await couchdb.create("notes")
+        doc = await db.create("a")
+        await doc.save()
+        with pytest.raises(TransportError, match="of the program") as caught:
+            await doc.attachment("file").save(pieces(), "text/plain")
+        assert isinstance(caught.value, aiohttp.ClientConnectionError)
+        assert "_attachments" not in (await db.get("a")).json
+
+
+async def test_attachments_come_and_go_in_pieces(server: EmbeddedCouchDB) -> None:
+    content = b"0123456789abcdef" * 100_000
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 100_000):
+            yield content[start : start + 100_000]
+
+    async with server.connect() as couchdb:
+        doc = await (await couchdb.create("notes")).create("a")
+        await doc.save()
+        for kind in ("application/octet-stream", "text/plain"):  # the latter is stored as gzip
+            await doc.attachment(kind).save(pieces(), kind)
+            assert await doc.attachment(kind).fetch() == content
+            assert b"".join([piece async for piece in doc.attachment(kind)]) == content
+
+
+@pytest.mark.parametrize("path", ["/notes/_all_docs?include_docs=true", "/notes/a"])
+async def test_an_answer_that_is_larger_than_max_size(server: EmbeddedCouchDB, path: str) -> None:
+    async with server.connect() as keeper, server.connect(max_size=1000) as couchdb:
+        doc = await (await keeper.create("notes")).create("a", data={"text": "x" * 2000})
+        await doc.save()
+        with pytest.raises(UnexpectedAnswerError, match="max_size=1000"):
+            await couchdb.request("GET", path)
+
+
+async def test_replication_by_the_server_needs_no_socket(server: EmbeddedCouchDB) -> None:
+    async with server.connect() as couchdb:
+        await (await (await couchdb.create("one")).create("a")).save()
+        await couchdb.create("other")
+        done = await couchdb.replications.run("one", "other")
+        assert done["ok"]
+        assert "a" in [key async for key in (await couchdb["other"]).all_docs.akeys()]
+
+
+async def test_replication_by_the_server_has_the_rights_of_who_asks(
+    server: EmbeddedCouchDB,
+) -> None:
+    async with server.connect() as couchdb:
+        await couchdb.users.create("anna", "secret")
+        await couchdb.create("one")
+        await couchdb.create("other")
+        async with server.connect("anna", "secret", retry=None) as anna:
+            with pytest.raises((UnauthorizedError, ForbiddenError)):
+                await anna.replications.run("one", "other")
