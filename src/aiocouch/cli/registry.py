@@ -34,6 +34,7 @@ COMMANDS = (
     Command("compact", "compact a database, and its views"),
     Command("completion", "print what makes a shell complete commands and options"),
     Command("conflicts", "list, show and resolve conflicts"),
+    Command("doctor", "look for what is wrong with a server or a database"),
     Command("edit", "edit a document in your editor"),
     Command("find", "find documents by what is in them"),
     Command("info", "tell about a server, or a database"),
