@@ -37,6 +37,8 @@ async def database(db: Database) -> None:
     db.find({}, on_warning="shout")  # error
     db.find_values({}, fields=[5])  # error
     db.find_pages({}, "5")  # error
+    db.collection(Book).changes(include_doc=True)  # error
+    db.collection(Book).follow(on_misfit="shout")  # error
     db.find_pages({}, 5, tokn="a")  # error
     db.all_docs.pages(5, startky="a")  # error
     await db.all_docs.page("5")  # error

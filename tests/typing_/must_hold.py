@@ -14,13 +14,14 @@ import aiocouch
 from aiocouch import CouchDB, Database, Document, HTTPResponse, View
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
+from aiocouch.changes import FollowedDeletion
 from aiocouch.conflicts import Leaves
 from aiocouch.design_document import DesignDocument
 from aiocouch.document import SecurityDocument
 from aiocouch.edits import Edit
 from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
-from aiocouch.models import Collection, Stored
+from aiocouch.models import ChangedValue, Collection, FollowedValue, Stored
 from aiocouch.queries import ExecutionStats, Found, IndexCandidate, Page, Pages, QueryPlan
 from aiocouch.testing import assert_uses_index
 from aiocouch.view import AllDocsView, ViewResponse, ViewRow
@@ -94,6 +95,15 @@ async def queries(db: Database) -> None:
         assert_type(book, Book)
     async for typed in db.partition("p").find_values({"a": 1}, into=Film):
         assert_type(typed, Film)
+    async for change in db.collection(Book).changes(feed="continuous", on_misfit="raise"):
+        assert_type(change, ChangedValue[Book] | DeletedEvent)
+        if isinstance(change, ChangedValue):
+            assert_type(change.value.title, str)
+    assert_type(db.collection(Film).changes().last_sequence, str | None)
+    async with db.collection(Film).follow(checkpoint="c", include_docs=True) as follower:
+        async for followed in follower:
+            assert_type(followed, FollowedValue[Film] | FollowedDeletion)
+            followed.ack()
     view = db.view("d", "v")
     async for page in view.pages(5, startkey=[1], secret=b"s"):
         assert_type(page, Page[ViewRow])

@@ -11,7 +11,7 @@ from aiocouch.changes.events import (
     FollowedChange,
     FollowedDeletion,
 )
-from aiocouch.changes.feed import ChangesFeed
+from aiocouch.changes.feed import ChangesFeed, EventFeed
 
 if TYPE_CHECKING:
     from aiocouch.changes.checkpoint import (
@@ -30,6 +30,7 @@ __all__ = [
     "Checkpoint",
     "DatabaseUpdate",
     "DeletedEvent",
+    "EventFeed",
     "FileCheckpoint",
     "FollowOptions",
     "FollowUpdatesOptions",

@@ -6,7 +6,7 @@ import re
 import weakref
 from collections.abc import AsyncGenerator
 from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -16,16 +16,20 @@ from aiocouch.changes.presence import Presence
 from aiocouch.exception import InvalidInputError, TruncatedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from aiocouch.database import Database
     from aiocouch.remote import Stream
     from aiocouch.typing import JsonDict
 
-__all__ = ["ChangesFeed"]
+__all__ = ["ChangesFeed", "EventFeed", "Make"]
+
+E = TypeVar("E")
+Make: TypeAlias = "Callable[[JsonDict, Database], object | None]"
+"""Makes an event of a row of a document that was not deleted; None: it is passed over."""
 
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
-_Events = AsyncGenerator["ChangedEvent | DeletedEvent", None]
+_Events = AsyncGenerator[Any, None]
 
 
 class _Now(msgspec.Struct):
@@ -35,9 +39,10 @@ class _Now(msgspec.Struct):
 class _Progress:
     """How far a feed is. Its own object: a generator that held the feed would never be let go."""
 
-    def __init__(self, database: Database, options: JsonDict) -> None:
+    def __init__(self, database: Database, options: JsonDict, make: Make) -> None:
         self.database = database
         self.options = options
+        self.make = make
         self.in_hand: str | None = None  # the sequence of the last event
         self.last_sequence: str | None = (
             None  # that of the last one before which the next was asked
@@ -88,7 +93,7 @@ class _Progress:
             yield row
 
 
-class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
+class EventFeed(AsyncGenerator[E, None], Generic[E]):
     """The events of one `_changes` request, an async iterator.
 
     `last_sequence` is where a next feed goes on: after the last event that was handled, which is one
@@ -101,8 +106,8 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
     seconds after its `timeout`.
     """
 
-    def __init__(self, database: Database, options: JsonDict) -> None:
-        self._progress = _Progress(database, feed_options(options))
+    def __init__(self, database: Database, options: JsonDict, make: Make = ChangedEvent) -> None:
+        self._progress = _Progress(database, feed_options(options), make)
         self._own: _Events | None = None
         self._lent: weakref.ref[_Events] | None = None  # to a loop, which ends it by letting it go
 
@@ -121,7 +126,7 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
         """How many events the server held back."""
         return self._progress.pending
 
-    def __aiter__(self) -> _Events:
+    def __aiter__(self) -> AsyncGenerator[E, None]:
         events = self._running() or _follow(self._progress)
         self._own, self._lent = None, weakref.ref(events)
         return events
@@ -138,17 +143,20 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
             events = self._own = _follow(self._progress)
         return events
 
-    async def __anext__(self) -> ChangedEvent | DeletedEvent:
-        return await anext(self._events())
+    async def __anext__(self) -> E:
+        event: E = await anext(self._events())
+        return event
 
-    async def asend(self, value: None) -> ChangedEvent | DeletedEvent:
+    async def asend(self, value: None) -> E:
         """Return the next event, as `anext`."""
-        return await self._events().asend(value)
+        event: E = await self._events().asend(value)
+        return event
 
-    async def athrow(self, *error: Any) -> ChangedEvent | DeletedEvent:
+    async def athrow(self, *error: Any) -> E:
         """Raise an error inside the feed, which ends it."""
         self._progress.is_over = True
-        return await self._events().athrow(*error)
+        event: E = await self._events().athrow(*error)
+        return event
 
     async def aclose(self) -> None:
         """Stop, and free the connection."""
@@ -160,12 +168,16 @@ class ChangesFeed(AsyncGenerator["ChangedEvent | DeletedEvent", None]):
             await self._progress.stream.close()
 
 
+class ChangesFeed(EventFeed["ChangedEvent | DeletedEvent"]):
+    """The feed of `Database.changes`."""
+
+
 async def _follow(progress: _Progress) -> _Events:
     limit = progress.limit
     progress.last_sequence = progress.in_hand or progress.last_sequence
     if progress.is_over or (limit is not None and 0 < limit <= progress.count):
         return
-    database = progress.database
+    database, make = progress.database, progress.make
     read = _READ.get(progress.options.get("feed", ""), _batch)
     try:
         if progress.begins_now:
@@ -185,7 +197,9 @@ async def _follow(progress: _Progress) -> _Events:
                     # With seq_interval only some rows have a sequence.
                     progress.in_hand = sequence = row["seq"] or progress.in_hand
                     deleted = "deleted" in row and row["deleted"]  # get() would be a call
-                    yield DeletedEvent(row) if deleted else ChangedEvent(row, database)
+                    event = DeletedEvent(row) if deleted else make(row, database)
+                    if event is not None:
+                        yield event
                     progress.last_sequence = sequence
         await _end(progress, stream)
     except TimeoutError:

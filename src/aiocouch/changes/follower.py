@@ -25,7 +25,7 @@ from aiocouch.changes.window import Window
 from aiocouch.exception import CouchDBError, InvalidInputError, InvalidTypeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from aiocouch._transport.policy import RetryPolicy
@@ -111,6 +111,10 @@ class Manner:
 _MANNER = frozenset(field.name for field in fields(Manner))
 
 
+MakeFollowed: TypeAlias = "Callable[[JsonDict, Database, Ledger, int], object | None]"
+"""Makes an event of a row of a document that was not deleted; None: it is passed over."""
+
+
 class _State:
     """What a follower knows. Its own object: a generator that held the follower would keep it."""
 
@@ -121,7 +125,10 @@ class _State:
         checkpoint: Checkpoint | None,
         since: str | None,
         database: Database | None = None,
+        *,
+        make: MakeFollowed = FollowedChange,
     ) -> None:
+        self.make = make
         self.followed = followed
         self.manner = manner
         self.since = since
@@ -279,15 +286,12 @@ class Follower(Generic[E]):
         return found
 
 
-AnyFollower: TypeAlias = Follower[FollowedChange | FollowedDeletion]
-
-
 async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
     if state.is_stopped:
         return
     ledger, source = await state.begin()
     watching = asyncio.ensure_future(state.keeper.watch(state.sequence, source.stop))
-    ledger.due, database = state.manner.checkpoint_every, state.database
+    ledger.due, database, make = state.manner.checkpoint_every, state.database, state.make
     try:
         while rows := await _batch(state, ledger, source, explicit):
             before = ledger.add(rows, source.clock())
@@ -297,8 +301,10 @@ async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
                     yield DatabaseUpdate(row, ledger, place)
                 elif deleted:
                     yield FollowedDeletion(row, ledger, place)
-                else:
-                    yield FollowedChange(row, database, ledger, place)
+                elif (event := make(row, database, ledger, place)) is not None:
+                    yield event
+                elif explicit:
+                    ledger.acknowledge(place)
                 if not explicit:
                     ledger.acknowledged = place
                 if ledger.acknowledged >= ledger.due and await _is_to_end(state, ledger):
@@ -354,7 +360,9 @@ async def _end(state: _State, source: RowReader) -> None:
         LOGGER.warning("the last checkpoint could not be written: %s", error)
 
 
-def follow_changes(database: Database, options: JsonDict) -> AnyFollower:
+def follow_changes(
+    database: Database, options: JsonDict, make: MakeFollowed = FollowedChange
+) -> Follower[Any]:
     """Return the follower of a database."""
     manner, asked = _split(options, "follow()")
     return Follower(
@@ -372,6 +380,7 @@ def follow_changes(database: Database, options: JsonDict) -> AnyFollower:
             checkpoint_of(manner.checkpoint, database),
             options.get("since"),
             database,
+            make=make,
         )
     )
 

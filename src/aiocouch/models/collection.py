@@ -14,6 +14,7 @@ from aiocouch.edits import Edit
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.mango import found, query_of
 from aiocouch.misfit import MisfitError
+from aiocouch.models.changes import FollowedValue, ValueFeed, feed_of, follower_of
 from aiocouch.models.shape import shape_of
 from aiocouch.models.stored import Stored, forget, new_content, put_value, stored_in
 from aiocouch.view import read_documents
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Unpack
 
+    from aiocouch.changes import FollowedDeletion, Follower, FollowOptions
     from aiocouch.database import Database
     from aiocouch.mango import OnWarning
     from aiocouch.models.shape import Shape
-    from aiocouch.typing import FindOptions, JsonDict, ViewOptions
+    from aiocouch.typing import ChangesOptions, FindOptions, JsonDict, ViewOptions
     from aiocouch.writing import BulkWriter, WriteOptions
 
 __all__ = ["Collection", "OnMisfit", "ValueChange"]
@@ -186,6 +188,33 @@ class Collection(Generic[T]):
         docs = self.database.view(design_doc, view).docs(**options)
         return self._checked(self._selected(docs), on_misfit)
 
+    def changes(
+        self,
+        last_event_id: str | None = None,
+        *,
+        on_misfit: OnMisfit = "keep",
+        **options: Unpack[ChangesOptions],
+    ) -> ValueFeed[T]:
+        """Return what happened to documents of the type, with their values (`/{db}/_changes`).
+
+        The events are `ChangedValue` and `DeletedEvent`; all else is as of `Database.changes`. A deletion
+        tells no type, so those of all documents come, unless a `selector`, `doc_ids` or `filter` chooses.
+        """
+        asked: JsonDict = dict(options)
+        if last_event_id is not None:
+            asked["last-event-id"] = last_event_id
+        return feed_of(self.database, self._shape, asked, _judge(on_misfit))
+
+    def follow(
+        self, *, on_misfit: OnMisfit = "keep", **options: Unpack[FollowOptions]
+    ) -> Follower[FollowedValue[T] | FollowedDeletion]:
+        """Return what happens to documents of the type, with their values, for as long as you like.
+
+        The events are `FollowedValue` and `FollowedDeletion`; all else is as of `Database.follow` and
+        `changes`. An event that `on_misfit` leaves out is acknowledged.
+        """
+        return follower_of(self.database, self._shape, dict(options), _judge(on_misfit))
+
     def save_many(
         self,
         values: AsyncIterable[Stored[T] | T] | Iterable[Stored[T] | T],
@@ -235,23 +264,29 @@ class Collection(Generic[T]):
     def _checked(
         self, stored: AsyncGenerator[Stored[T], None], on_misfit: OnMisfit
     ) -> AsyncGenerator[Stored[T], None]:
-        if on_misfit == "keep":
-            return stored
-        if on_misfit != "raise" and not callable(on_misfit):
-            raise InvalidInputError(f"on_misfit={on_misfit!r}: keep, raise, or a function")
-        return _fitting(stored, on_misfit)
+        fits = _judge(on_misfit)
+        return stored if on_misfit == "keep" else _fitting(stored, fits)
+
+
+def _judge(on_misfit: OnMisfit) -> Callable[[Stored[Any]], bool]:
+    """Return what tells whether a stream gives a document, or raises."""
+    if on_misfit not in ("keep", "raise") and not callable(on_misfit):
+        raise InvalidInputError(f"on_misfit={on_misfit!r}: keep, raise, or a function")
+    return partial(_fits, on_misfit)
 
 
 async def _fitting(
-    stored: AsyncGenerator[Stored[T], None], on_misfit: OnMisfit
+    stored: AsyncGenerator[Stored[T], None], fits: Callable[[Stored[T]], bool]
 ) -> AsyncGenerator[Stored[T], None]:
     async with aclosing(stored):
         async for one in stored:
-            if _fits(one, on_misfit):
+            if fits(one):
                 yield one
 
 
-def _fits(stored: Stored[T], on_misfit: OnMisfit) -> bool:
+def _fits(on_misfit: OnMisfit, stored: Stored[T]) -> bool:
+    if on_misfit == "keep":
+        return True
     try:
         _ = stored.value
     except MisfitError as error:
