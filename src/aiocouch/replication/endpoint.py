@@ -52,6 +52,7 @@ class Fetched(msgspec.Struct, frozen=True):
     text: bytes
     rev: str
     has_attachments: bool = False
+    deleted: bool = False
 
 
 class Refused(NamedTuple):

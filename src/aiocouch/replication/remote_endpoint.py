@@ -159,11 +159,15 @@ class RemoteEndpoint:
         return self._decoded(_missing, answer)
 
     async def bulk_get(
-        self, wanted: Sequence[tuple[str, str]]
+        self, wanted: Sequence[tuple[str, str]], *, attachments: bool = False
     ) -> AsyncGenerator[list[tuple[str, Fetched | str]], None]:
-        """Yield revisions with their histories (`POST /{db}/_bulk_get`)."""
+        """Yield revisions with their histories (`POST /{db}/_bulk_get`).
+
+        With `attachments` their texts have those, too, in base64.
+        """
         docs = [{"id": doc_id, "rev": rev} for doc_id, rev in wanted]
         path = f"{self._path}/_bulk_get?revs=true&latest=true"
+        path += "&attachments=true" if attachments else ""
         body = _encode({"docs": docs})
         stream = self._remote.stream(
             "POST", path, body=body, timeout=silent_for(_SILENCE), repeat=Repeat.NEVER

@@ -19,6 +19,7 @@ _NO_ATTACHMENTS = b"{}"
 class _Glance(msgspec.Struct):
     id: str = msgspec.field(name="_id", default="")
     rev: str = msgspec.field(name="_rev", default="")
+    deleted: bool = msgspec.field(name="_deleted", default=False)
     attachments: msgspec.Raw = msgspec.field(name="_attachments", default=msgspec.Raw(b"{}"))
 
 
@@ -51,13 +52,14 @@ def glance(text: bytes) -> Fetched:
         seen = _glance(text)
     except RecursionError:
         return _deep_glance(text)
-    return Fetched(text, seen.rev, bytes(seen.attachments) != _NO_ATTACHMENTS)
+    return Fetched(text, seen.rev, bytes(seen.attachments) != _NO_ATTACHMENTS, seen.deleted)
 
 
 def _deep_glance(text: bytes) -> Fetched:
     found = members(text)
     attached = found.get("_attachments", _NO_ATTACHMENTS) != _NO_ATTACHMENTS
-    return Fetched(text, decode(found.get("_rev", b'""')), attached)
+    deleted = found.get("_deleted") == b"true"
+    return Fetched(text, decode(found.get("_rev", b'""')), attached, deleted)
 
 
 def whole_first(change: Change) -> Fetched | None:
