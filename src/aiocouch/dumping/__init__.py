@@ -2,7 +2,7 @@
 
 from aiocouch._hints import complete as _complete
 from aiocouch.dumping.dump import Dump, DumpProgress
-from aiocouch.dumping.errors import BrokenDumpError, DumpError, ForeignDumpError
+from aiocouch.dumping.errors import BrokenDumpError, DumpError, ForeignDumpError, OccupiedError
 from aiocouch.dumping.restore import Restore, RestoreProgress, RestoreResult
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "DumpError",
     "DumpProgress",
     "ForeignDumpError",
+    "OccupiedError",
     "Restore",
     "RestoreProgress",
     "RestoreResult",

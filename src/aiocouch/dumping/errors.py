@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiocouch.exception import CouchDBError
 
-__all__ = ["BrokenDumpError", "DumpError", "ForeignDumpError"]
+__all__ = ["BrokenDumpError", "DumpError", "ForeignDumpError", "OccupiedError"]
 
 
 class DumpError(CouchDBError):
@@ -17,3 +17,7 @@ class BrokenDumpError(DumpError):
 
 class ForeignDumpError(DumpError):
     """What is there is of another database, or was begun with other options."""
+
+
+class OccupiedError(DumpError):
+    """The database has documents already."""

@@ -16,7 +16,7 @@ import msgspec
 
 from aiocouch.dumping.choice import Choice
 from aiocouch.dumping.compare import contained, fingerprint_of
-from aiocouch.dumping.errors import DumpError
+from aiocouch.dumping.errors import OccupiedError
 from aiocouch.dumping.portions import Portion, Portions, lines_of
 from aiocouch.dumping.target import Target
 from aiocouch.exception import InvalidInputError, NotFoundError
@@ -82,7 +82,7 @@ class Restore:
     restored. `security` and `local` put back the security object and the local documents. With `compare` the
     leaves that are there afterwards are held against those of the file.
 
-    Raise `BrokenDumpError` for a file that is not whole, `DumpError` for a database that has documents,
+    Raise `BrokenDumpError` for a file that is not whole, `OccupiedError` for a database that has documents,
     `CouchDBError` for what the server says. What it refuses of single documents is told in the result.
     """
 
@@ -182,7 +182,7 @@ class Restore:
         documents = info.get("doc_count", 0) + info.get("doc_del_count", 0)
         known = await self._target.known(name)
         if documents and known is None and not self._merge:
-            raise DumpError(
+            raise OccupiedError(
                 f"the database {self.database.id} has {documents} documents already. "
                 "Choose another name, or merge"
             )
