@@ -1,8 +1,8 @@
-"""`aiocouch dump`, `restore` and `load` beside couchbackup and plain requests: `python -m benchmarks.dumping`.
+"""Dumps, restores and loads beside couchbackup and plain requests: `python -m benchmarks.dumping`.
 
-A private CouchDB with documents of which some are edited, deleted, in conflict or have attachments. In turn, each
-in a process of its own: a dump by us and by couchbackup (`--couchbackup` names the folder that has its
-node_modules), a restore of each, and a load of lines by us and by `_bulk_docs` one after the other.
+A private CouchDB with documents of which some are edited, deleted, in conflict or have attachments. In
+turn, each in a process of its own: a dump by us and by couchbackup (`--couchbackup` names the folder that has
+its node_modules), a restore of each, and a load of lines by us and by `_bulk_docs` one after the other.
 It prints the seconds of each round, the ratio of the medians, and the most memory of the process.
 """
 

@@ -16,6 +16,7 @@ FACES = [
     "aiocouch",
     "aiocouch.auth",
     "aiocouch.changes",
+    "aiocouch.dumping",
     "aiocouch.embedded",
     "aiocouch.hooks",
     "aiocouch.models",

@@ -55,6 +55,7 @@ async def contained(endpoint: RemoteEndpoint, portions: Portions) -> list[tuple[
     while (portion := await asyncio.to_thread(portions.next)) is not None:
         revs: dict[str, list[str]] = {}
         large = [] if portion.large is None else [portion.large.text]
+        portion.close()
         for text in [*portion.texts, *large]:
             seen = look(text)
             revs.setdefault(seen.id, []).append(seen.rev)

@@ -1,7 +1,8 @@
 """The files of couchbackup (npm `@cloudant/couchbackup`). Pure.
 
-The first line says who wrote it, every other one is an array of leaf revisions with their histories. Attachments
-are in base64, and what CouchDB calls `content_type` is `contentType` there. There is no checksum and no end mark.
+The first line says who wrote it, every other one is an array of leaf revisions with their histories.
+Attachments are in base64, and what CouchDB calls `content_type` is `contentType` there. There is no
+checksum and no end mark.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import datetime
 import math
 import os
 import time
-from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from aiocouch.exception import ForbiddenError, InvalidInputError, UnauthorizedEr
 from aiocouch.replication.remote_endpoint import RemoteEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable
 
     from aiocouch.database import Database
 
@@ -36,8 +35,8 @@ _MARK_BYTES = 64 << 20
 class DumpProgress:
     """How far a dump is, with what an earlier run has written.
 
-    `leaves` counts leaf revisions, `deleted` those of them that are deletions, `local` local documents; `size`
-    is the bytes of text that this run has written, `pending` how many changes it has yet to read.
+    `leaves` counts leaf revisions, `deleted` those of them that are deletions, `local` local documents;
+    `size` is the bytes of text that this run has written, `pending` how many changes it has yet to read.
     """
 
     leaves: int = 0
@@ -52,11 +51,11 @@ class DumpProgress:
 class Dump:
     """A dump of all leaves of a database, with their histories, into a file. `await` it, once.
 
-    Deleted leaves, conflicts and design documents are in it, the security object, where it may be read, and
-    with `local` the local documents. Without `attachments` there are only stubs of them. The file has lines of
-    JSON, compressed by gzip of that `level` (1 is fast, 9 small, 0 plain text). While it is written it is
-    `NAME.part`; one that was left half is taken up. With `couchbackup` it is a file of that program, which has
-    neither local documents nor the security object, and begins anew each time.
+    Deleted leaves, conflicts and design documents are in it, the security object, where it may be read,
+    and with `local` the local documents. Without `attachments` there are only stubs of them. The file has
+    lines of JSON, compressed by gzip of that `level` (1 is fast, 9 small, 0 plain text). While it is
+    written it is `NAME.part`; one that was left half is taken up. With `couchbackup` it is a file of that
+    program, which has neither local documents nor the security object, and begins anew each time.
 
     What is changed while the dump runs is in it as it was at some time meanwhile, or in both versions.
 
@@ -120,7 +119,7 @@ class Dump:
         if not isinstance(self._file, str | os.PathLike):
             return await self._write(self._file, header, Begun())
         path = Path(self._file)
-        if path.exists():
+        if await asyncio.to_thread(path.exists):
             raise FileExistsError(17, "there is a file of that name already", str(path))
         part = path.with_name(f"{path.name}.part")
         with opened(part) as file:
@@ -163,6 +162,7 @@ class Dump:
         since = await self._begin(sink, header) if begun.mark is None else self._go_on(begun.mark)
         await self._leaves.read(since)
         await sink.mark("end", self._counts())
+        self._tell()
         return self.progress
 
     async def _begin(self, sink: Sink, header: dict[str, Any]) -> Any:
@@ -195,9 +195,9 @@ class Dump:
             await sink.write([control("local", {"document": row.data})])
             self._local += 1
 
-    async def _write_lines(self, lines: Any) -> None:
+    async def _write_lines(self, lines: Iterable[bytes], written: Callable[[], None]) -> None:
         if self._sink is not None:
-            await self._sink.write(lines)
+            await self._sink.write(lines, written)
         self._tell()
 
     async def _reached(self, seq: Any) -> None:

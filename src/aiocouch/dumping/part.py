@@ -69,7 +69,7 @@ def take_up(path: Path, file: IO[bytes], header: dict[str, Any]) -> Begun:
 
 
 def finish(part: Path, path: Path) -> None:
-    """Give a file that is whole its name. Raise `FileExistsError` if there is one of that name meanwhile."""
+    """Rename a file that is whole. Raise `FileExistsError` if there is one of that name meanwhile."""
     os.link(part, path)
     part.unlink()
     if sys.platform == "win32":

@@ -113,6 +113,11 @@ class Portion:
     local: list[dict[str, Any]] = field(default_factory=list)
     through: int = 0
 
+    def close(self) -> None:
+        """Remove the file of a large document."""
+        if self.large is not None:
+            self.large.contents.close()
+
 
 class Portions:
     """Cuts a dump into portions, without its first `skip` documents and those that are not chosen.
@@ -169,7 +174,8 @@ class Portions:
         if self.read <= self._skip:
             return
         if follows:
-            self._large = Spooled(text, tempfile.SpooledTemporaryFile(_MEMORY))
+            contents = tempfile.SpooledTemporaryFile(_MEMORY)  # noqa: SIM115 - the portion has it
+            self._large = Spooled(text, contents)
             return
         if self._portion.size + len(text) > self._most_bytes and self._portion.texts:
             yield self._cut(self.read - 1)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Generator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,18 +16,19 @@ import msgspec
 from aiocouch.dumping.choice import Choice
 from aiocouch.dumping.compare import contained, fingerprint_of
 from aiocouch.dumping.errors import OccupiedError
+from aiocouch.dumping.lines import is_control
 from aiocouch.dumping.portions import Portion, Portions, lines_of
 from aiocouch.dumping.target import Target
 from aiocouch.exception import InvalidInputError, NotFoundError
-from aiocouch.replication.endpoint import Refused
 from aiocouch.replication.planning import InOrder
 from aiocouch.replication.remote_endpoint import RemoteEndpoint
 from aiocouch.replication.together import Crew
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from aiocouch.database import Database
+    from aiocouch.replication.endpoint import Refused
 
 __all__ = ["Restore", "RestoreProgress", "RestoreResult"]
 
@@ -40,7 +40,10 @@ _MOST_TOLD = 1_000
 
 @dataclass(frozen=True)
 class RestoreProgress:
-    """How far a restore is: `read` of the `total` leaves in the file, `written` by this run, in the `phase`."""
+    """How far a restore is: `read` of the `total` leaves in the file, `written` by this run.
+
+    The `phase` is "checking", "writing" or "comparing".
+    """
 
     phase: str = "checking"
     total: int | None = None
@@ -52,10 +55,11 @@ class RestoreProgress:
 class RestoreResult:
     """What a restore has done. Numbers are of leaves, but `local` and `lacking`.
 
-    `chosen` is how many of the file were to be restored, `written` how many this run has sent and the server
-    has taken, `refused` which it has not, the first thousand, of `refused_count`. `missing` is which of the
-    chosen are not there afterwards, the first thousand; `is_equal` says that the database has the chosen leaves
-    and no others (None: it was not compared). `lacking` counts attachments that the file does not have.
+    `chosen` is how many of the file were to be restored, `written` how many this run has sent and the
+    server has taken, `refused` which it has not, the first thousand, of `refused_count`. `missing` is which
+    of the chosen are not there afterwards, the first thousand; `is_equal` says that the database has the
+    chosen leaves and no others (None: it was not compared). `lacking` counts attachments that the file does
+    not have.
     """
 
     chosen: int
@@ -238,12 +242,17 @@ class _Writing:
 
     async def run(self, window: int) -> None:
         """Write all of it."""
-        async with Crew() as crew:
-            reader = crew.start(self._read(window))
-            workers = [crew.start(self._work()) for _ in range(window)]
-            await crew.until(reader)
-            for worker in workers:
-                await crew.until(worker)
+        try:
+            async with Crew() as crew:
+                reader = crew.start(self._read(window))
+                workers = [crew.start(self._work()) for _ in range(window)]
+                await crew.until(reader)
+                for worker in workers:
+                    await crew.until(worker)
+        finally:
+            while not self._queue.empty():
+                if (item := self._queue.get_nowait()) is not None:
+                    item[1].close()
 
     async def _read(self, window: int) -> None:
         while (portion := await asyncio.to_thread(self._portions.next)) is not None:
@@ -254,7 +263,8 @@ class _Writing:
     async def _work(self) -> None:
         while (item := await self._queue.get()) is not None:
             number, portion = item
-            written = await self._write(portion)
+            with contextlib.closing(portion):
+                written = await self._write(portion)
             self._restore.tell(read=portion.through, written=written)
             through = self._in_order.end(number)
             if through is not None and time.monotonic() - self._marked_at >= _MARK_SECONDS:
@@ -265,8 +275,7 @@ class _Writing:
     async def _write(self, portion: Portion) -> int:
         written = await self._target.write(portion.texts) if portion.texts else 0
         if portion.large is not None:
-            with portion.large.contents:
-                written += await self._target.write_large(portion.large)
+            written += await self._target.write_large(portion.large)
         if self._restore.with_local:
             for document in portion.local:
                 await self._target.write_local(document)
@@ -277,9 +286,8 @@ def _checked(file: IO[bytes]) -> tuple[dict[str, Any], int, int]:
     """Read a whole dump; give its header, how many leaves it has, and how many attachments it lacks."""
     lines = lines_of(file)
     count = 0
-    portions = partial(lines.lines)
-    while found := portions():
-        count += sum(line[:5] != b'{"#":' for line in found)
+    while found := lines.lines():
+        count += sum(not is_control(line) for line in found)
     return lines.header, count, lines.lacking
 
 

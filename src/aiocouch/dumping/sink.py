@@ -1,7 +1,7 @@
 """Where a dump is written: a file of gzip members, or of plain text, with sums.
 
-What is under way is in `NAME.part`, which gets its name when it is whole. Each mark ends a member and is on disk
-before anything goes on, so that a dump which was killed is taken up after its last mark.
+What is under way is in `NAME.part`, which gets its name when it is whole. Each mark ends a member and is
+on disk before anything goes on, so that a dump which was killed is taken up after its last mark.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aiocouch.dumping.couchbackup import array_line, header_line, to_theirs
 from aiocouch.dumping.lines import control
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 GZIP = 31
 """What zlib calls a gzip member with a window of full size."""
@@ -48,10 +48,17 @@ class Sink:
         self._gate = asyncio.Lock()
         self._member: Any = None
 
-    async def write(self, lines: Iterable[bytes]) -> None:
-        """Write some lines together: nobody else's come between. They are taken in a thread."""
+    async def write(
+        self, lines: Iterable[bytes], written: Callable[[], None] | None = None
+    ) -> None:
+        """Write some lines together: nobody else's come between. They are taken in a thread.
+
+        `written` is called behind them, and before anything else is written.
+        """
         async with self._gate:
             await asyncio.to_thread(self._write_all, lines)
+            if written is not None:
+                written()
 
     async def begin(self, header: dict[str, Any]) -> None:
         """Write the first line."""
@@ -107,11 +114,12 @@ class CouchbackupSink(Sink):
         """Write the first line."""
         await super().write([header_line(attachments=header["options"]["attachments"])])
 
-    async def write(self, lines: Iterable[bytes]) -> None:
+    async def write(
+        self, lines: Iterable[bytes], written: Callable[[], None] | None = None
+    ) -> None:
         """Write some documents."""
         texts = [to_theirs(line) for line in lines]
-        if texts:
-            await super().write([array_line(texts)])
+        await super().write([array_line(texts)] if texts else [], written)
 
     def _mark(self, kind: str, facts: dict[str, Any]) -> None:
         del facts

@@ -1,8 +1,9 @@
-"""Reading all leaves of a database with their histories, some pages of changes and groups of revisions at a time.
+"""Reading all leaves of a database with their histories, groups of revisions at a time.
 
-Rows of changes come without documents, and with a sequence for the last row of a page only: to compute one for
-each row is what takes CouchDB most of the time. Documents come by `_bulk_get`, those with small attachments once more
-with these, and those with large ones one by one, into a temporary file while they come.
+Rows of changes come without documents, and with a sequence for the last row of a page only: to compute one
+for each row is what takes CouchDB most of the time. Documents come by `_bulk_get`, those with small
+attachments once more with these, or at once where all that were seen are small, and those with large ones
+one by one, into a temporary file while they come.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Leaves:
         self,
         endpoint: RemoteEndpoint,
         totals: Totals,
-        write: Callable[[Iterable[bytes]], Awaitable[None]],
+        write: Callable[[Iterable[bytes], Callable[[], None]], Awaitable[None]],
         reached: Callable[[Any], Awaitable[None]],
         *,
         window: int,
@@ -134,7 +135,7 @@ class Leaves:
             await self._did(group.number)
 
     async def _copy(self, asked: list[tuple[str, str]]) -> None:
-        """Write some revisions. What was not answered was purged meanwhile, or raises in the end."""
+        """Write some revisions. What was not answered was purged meanwhile, or raises at last."""
         got = _Got(self._sizes)
         inline = self._sizes is not None and self._sizes.are_small
         await self._again(partial(self._fetch, asked, got, inline=inline))
@@ -175,16 +176,16 @@ class Leaves:
 
     async def _take(self, taken: Sequence[Fetched]) -> None:
         """Write documents that are whole."""
-        await self._write([document_line(each.text) for each in taken])
-        for each in taken:
-            self._count(each)
+        lines = [document_line(each.text) for each in taken]
+        await self._write(lines, partial(self._count, taken))
 
-    def _count(self, written: Fetched) -> None:
+    def _count(self, written: Sequence[Fetched]) -> None:
         totals = self._totals
-        totals.leaves += 1
-        totals.deleted += written.deleted
-        if written.has_attachments:
-            totals.attachments += len(attachments_of(written.text))
+        totals.leaves += len(written)
+        for each in written:
+            totals.deleted += each.deleted
+            if each.has_attachments:
+                totals.attachments += len(attachments_of(each.text))
 
     # -- large attachments ------------------------------------------------------------------------
 
@@ -198,8 +199,8 @@ class Leaves:
                     )
                 with tempfile.SpooledTemporaryFile(_MEMORY) as contents:
                     await _keep(document, contents)
-                    await self._write(_with_data(document.text, contents))
-                self._count(glance(document.text))
+                    counted = partial(self._count, [glance(document.text)])
+                    await self._write(_with_data(document.text, contents), counted)
 
 
 class _Sizes:

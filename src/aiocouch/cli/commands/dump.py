@@ -36,8 +36,8 @@ _FACTS = (
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command does, and which options it takes."""
     parser.epilog = (
-        "The file has lines of JSON, compressed by gzip: zcat and jq read it. While it is written it is FILE.part. "
-        "The same command goes on where one was broken off."
+        "The file has lines of JSON, compressed by gzip: zcat and jq read it. "
+        "While it is written it is FILE.part. The same command goes on where one was broken off."
     )
     add_target(parser, Of.DATABASE)
     parser.add_argument(
@@ -80,11 +80,15 @@ async def _run(given: argparse.Namespace) -> int:
         done = await _dump(given, target.database(couchdb), name, level)
     if name == "-":
         return Exit.DONE
-    facts: dict[str, Any] = {"file": name, **asdict(done), "bytes": Path(name).stat().st_size}
+    facts: dict[str, Any] = {"file": name, **asdict(done), "bytes": _size(name)}
     facts["seconds"] = round(time.monotonic() - began, 3)
     del facts["pending"], facts["size"]
     out.facts(facts, _FACTS)
     return Exit.DONE
+
+
+def _size(name: str) -> int:
+    return Path(name).stat().st_size
 
 
 def _name(database: str, kind: str, level: int) -> str:

@@ -44,9 +44,9 @@ _MOST_TOLD = 20
 def configure(parser: argparse.ArgumentParser) -> None:
     """Say what the command does, and which options it takes."""
     parser.epilog = (
-        "Reads what dump has written, compressed or not, and files of couchbackup. The file is checked before "
-        "anything is written. The same command goes on where one was broken off. Ends with 7 if the database "
-        "does not take all, or does not have all afterwards."
+        "Reads what dump has written, compressed or not, and files of couchbackup. The file is "
+        "checked before anything is written. The same command goes on where one was broken off. "
+        "Ends with 7 if the database does not take all, or does not have all afterwards."
     )
     add_target(parser, Of.DATABASE, help="the database, which may have another name than it had")
     parser.add_argument("file", metavar="FILE", help="the dump; - for stdin")

@@ -1,0 +1,1 @@
+"""Dumps: written, read, restored, killed."""

@@ -1,0 +1,366 @@
+"""What is dumped comes back, leaf for leaf."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from aiocouch import InvalidInputError, NotFoundError
+from aiocouch.dumping import (
+    BrokenDumpError,
+    Dump,
+    DumpError,
+    DumpProgress,
+    ForeignDumpError,
+    OccupiedError,
+    Restore,
+    RestoreProgress,
+)
+from tests.dumping.databases import fill, leaf, leaves_of
+from tests.support.validation import refuses, until_validated, validating
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aiocouch import Database
+
+LEAVES = 41
+
+
+def lines_of(path: Path) -> list[bytes]:
+    with gzip.open(path) as file:
+        return file.read().splitlines()
+
+
+async def test_everything_comes_back(full: Database, copy: Database, dumped: Path) -> None:
+    done = await Restore(copy, dumped, security=True, local=True)
+    assert await leaves_of(copy) == await leaves_of(full)
+    assert (done.chosen, done.written, done.refused, done.missing) == (LEAVES, LEAVES, (), ())
+    assert done.is_equal
+    assert not done.is_resumed
+    assert (await copy.security()).members == ["ada"]
+    assert (await copy.local.get("note"))["n"] == 1
+    assert [each async for each in copy.local.ids()] == ["_local/note"]
+    text = (await copy.couchdb.request("GET", f"{copy.endpoint}/numbers")).body
+    assert b"123456789012345678901234567890" in text
+
+
+async def test_nothing_that_was_not_asked_for(copy: Database, dumped: Path) -> None:
+    await Restore(copy, dumped)
+    assert "ada" not in ((await copy.security()).members or [])
+    assert [each async for each in copy.local.ids()] == []
+
+
+async def test_what_it_tells(full: Database, tmp_path: Path) -> None:
+    told: list[DumpProgress] = []
+    done = await Dump(full, tmp_path / "a.gz", local=True, on_progress=told.append)
+    assert (done.leaves, done.deleted, done.attachments, done.local) == (LEAVES, 2, 8, 1)
+    assert done.pending == 0
+    assert told[-1].leaves == LEAVES
+
+
+async def test_other_tools_read_it(full: Database, dumped: Path) -> None:
+    lines = lines_of(dumped)
+    end = json.loads(lines[-1])
+    assert end["#"] == "end"
+    assert end["leaves"] == LEAVES
+    assert (
+        end["sha256"] == hashlib.sha256(b"".join(b"%b\n" % line for line in lines[:-1])).hexdigest()
+    )
+    kinds = [json.loads(line).get("#") for line in lines if line.startswith(b'{"#":')]
+    assert kinds[:4] == ["header", "security", "local", "mark"]
+    header = json.loads(lines[0])
+    assert header["database"] == full.id
+    documents = [json.loads(line) for line in lines if not line.startswith(b'{"#":')]
+    assert {(each["_id"], each["_rev"]) for each in documents} == set(await leaves_of(full))
+
+
+@pytest.mark.parametrize("level", [0, 6])
+async def test_plain_or_small(full: Database, copy: Database, tmp_path: Path, level: int) -> None:
+    path = tmp_path / "dump"
+    await Dump(full, path, level=level)
+    assert (path.read_bytes()[:2] == b"\x1f\x8b") is bool(level)
+    assert (await Restore(copy, path)).is_equal
+
+
+async def test_what_others_have_compressed_anew(copy: Database, dumped: Path) -> None:
+    text = b"".join(b"%b\n" % line for line in lines_of(dumped))
+    assert (await Restore(copy, io.BytesIO(gzip.compress(text)))).is_equal
+
+
+async def test_into_a_file_that_is_open(full: Database, copy: Database) -> None:
+    file = io.BytesIO()
+    await Dump(full, file)
+    assert (await Restore(copy, file)).is_equal
+
+
+async def test_without_attachments_only_stubs(full: Database, tmp_path: Path) -> None:
+    path = tmp_path / "stubs.gz"
+    await Dump(full, path, attachments=False)
+    (large,) = [json.loads(line) for line in lines_of(path) if b'"_id":"large"' in line]
+    assert large["_attachments"]["big"]["stub"]
+    assert path.stat().st_size < 10_000
+
+
+async def test_many_documents_with_small_attachments(
+    db: Database, copy: Database, tmp_path: Path
+) -> None:
+    from tests.dumping.databases import attachment
+
+    content = {"a": attachment(b"abc" * 100)}
+    leaves = [leaf(f"d{number:04}", "a", _attachments=content) for number in range(1_200)]
+    await db.bulk_docs(leaves, new_edits=False)
+    done = await Dump(db, tmp_path / "a.gz", window=1)
+    assert done.attachments == 1_200
+    assert (await Restore(copy, tmp_path / "a.gz")).is_equal
+    assert await leaves_of(copy) == await leaves_of(db)
+
+
+async def test_an_empty_database(db: Database, copy: Database, tmp_path: Path) -> None:
+    assert (await Dump(db, tmp_path / "a.gz")).leaves == 0
+    assert (await Restore(copy, tmp_path / "a.gz")).is_equal
+    assert (await copy.info())["doc_count"] == 0
+
+
+# -- files
+
+
+async def test_a_file_that_is_there_is_left_alone(full: Database, dumped: Path) -> None:
+    before = dumped.read_bytes()
+    with pytest.raises(FileExistsError):
+        await Dump(full, dumped)
+    assert dumped.read_bytes() == before
+
+
+async def test_no_database_no_file(copy: Database, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        await Dump(copy, tmp_path / "a.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_half_dump_goes_on(full: Database, copy: Database, dumped: Path) -> None:
+    """A dump that was cut after a mark has what came before it, and what was written meanwhile."""
+    part = dumped.with_name("second.gz.part")
+    whole = dumped.read_bytes()
+    part.write_bytes(whole[:-20])
+    await full.bulk_docs([leaf("later", "a")], new_edits=False)
+    done = await Dump(full, dumped.with_name("second.gz"), local=True)
+    assert done.is_resumed
+    assert not part.exists()
+    assert (await Restore(copy, dumped.with_name("second.gz"))).is_equal
+    assert await leaves_of(copy) == await leaves_of(full)
+
+
+@pytest.mark.parametrize("other", ["database", "options"])
+async def test_a_half_dump_of_something_else_is_left_alone(
+    full: Database, copy: Database, dumped: Path, other: str
+) -> None:
+    part = dumped.with_name("second.gz.part")
+    part.write_bytes(dumped.read_bytes()[:-20])
+    database = full
+    if other == "database":
+        database = await full.couchdb.create(copy.id)
+    with pytest.raises(ForeignDumpError, match=other):
+        await Dump(database, dumped.with_name("second.gz"), local=other != "options")
+    assert part.read_bytes() == dumped.read_bytes()[:-20]
+
+
+async def test_a_half_file_that_is_no_dump_is_left_alone(full: Database, tmp_path: Path) -> None:
+    part = tmp_path / "a.gz.part"
+    part.write_text("my diary")
+    with pytest.raises(ForeignDumpError, match="not a dump"):
+        await Dump(full, tmp_path / "a.gz")
+    assert part.read_text() == "my diary"
+
+
+async def test_two_dumps_do_not_write_one_file(full: Database, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    with (tmp_path / "a.gz.part").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(DumpError, match="another dump"):
+            await Dump(full, tmp_path / "a.gz")
+
+
+@pytest.mark.parametrize(
+    "options", [{"level": 10}, {"window": 0}, {"couchbackup": True, "local": True}]
+)
+def test_wrong_options(missing: Database, options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError):
+        Dump(missing, "a.gz", **options)
+
+
+# -- restoring
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        ({"ids": ["small", "none"]}, {"small"}),
+        ({"design": True}, {"_design/views"}),
+        ({"choose": lambda doc: doc.get("n") == 3}, {"plain0003", "edited"}),
+        ({"design": False, "ids": ["_design/views"]}, set[str]()),
+    ],
+)
+async def test_some_documents(
+    full: Database, copy: Database, dumped: Path, options: dict[str, Any], ids: set[str]
+) -> None:
+    done = await Restore(copy, dumped, **options)
+    every = await leaves_of(full)
+    assert await leaves_of(copy) == {key: doc for key, doc in every.items() if key[0] in ids}
+    assert done.is_equal
+
+
+async def test_documents_are_left_alone_unless_merged(copy: Database, dumped: Path) -> None:
+    await copy.couchdb.create(copy.id)
+    await copy.bulk_docs([leaf("own", "a"), leaf("edited", "x", n=0)], new_edits=False)
+    with pytest.raises(OccupiedError, match="2 documents"):
+        await Restore(copy, dumped)
+    assert (await copy.info())["doc_count"] == 2
+    done = await Restore(copy, dumped, merge=True)
+    assert done.is_equal is False
+    assert done.missing == ()
+    assert len(await leaves_of(copy)) == LEAVES + 2
+
+
+async def test_twice_is_as_once(full: Database, copy: Database, dumped: Path) -> None:
+    await Restore(copy, dumped)
+    done = await Restore(copy, dumped, merge=True)
+    assert done.missing == ()
+    assert await leaves_of(copy) == await leaves_of(full)
+
+
+async def test_it_tells_how_far_it_is(copy: Database, dumped: Path) -> None:
+    told: list[RestoreProgress] = []
+    await Restore(copy, dumped, on_progress=told.append)
+    assert told[0] == RestoreProgress("writing", LEAVES)
+    assert told[-1] == RestoreProgress("comparing", LEAVES, LEAVES, LEAVES)
+
+
+async def test_what_the_database_refuses_is_told(copy: Database, dumped: Path) -> None:
+    await copy.couchdb.create(copy.id)
+    code = validating("if (doc.side === 1) throw {forbidden: 'no side'}")
+    await copy.bulk_docs([{"_id": "_design/guard", "validate_doc_update": code}])
+    await until_validated(lambda doc_id: refuses(copy, doc_id))
+    done = await Restore(copy, dumped, merge=True)
+    assert [(each.id, each.error, each.reason) for each in done.refused] == [
+        ("conflict", "forbidden", "no side")
+    ]
+    assert done.refused_count == done.missing_count == 1
+    assert [doc_id for doc_id, _ in done.missing] == ["conflict"]
+    assert done.written == LEAVES - 1
+
+
+async def test_what_is_lost_meanwhile_is_noticed(
+    copy: Database, dumped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The comparison is no matter of form: a document that vanished is named."""
+    from aiocouch.dumping import compare
+
+    fingerprint_of = compare.fingerprint_of
+
+    async def after_a_loss(endpoint: Any) -> Any:
+        rev = (await copy["edited"]).rev
+        assert rev is not None
+        await copy.purge({"edited": [rev]})
+        return await fingerprint_of(endpoint)
+
+    monkeypatch.setattr("aiocouch.dumping.restore.fingerprint_of", after_a_loss)
+    done = await Restore(copy, dumped)
+    assert done.is_equal is False
+    assert [doc_id for doc_id, _ in done.missing] == ["edited"]
+
+
+@pytest.mark.parametrize("change", ["cut", "flipped", "lost", "longer"])
+async def test_a_damaged_file_writes_nothing(copy: Database, dumped: Path, change: str) -> None:
+    lines = lines_of(dumped)
+    if change == "cut":
+        lines.pop()
+    elif change == "flipped":
+        at = next(at for at, line in enumerate(lines) if b'"n":3' in line)
+        lines[at] = lines[at].replace(b'"n":3', b'"n":4')
+    elif change == "lost":
+        lines = [line for line in lines if b'"edited"' not in line]
+    else:
+        lines.append(b'{"_id":"more"}')
+    with pytest.raises(BrokenDumpError):
+        await Restore(copy, io.BytesIO(b"".join(b"%b\n" % line for line in lines)))
+    with pytest.raises(NotFoundError):
+        await copy.info()
+
+
+@pytest.mark.parametrize("text", [b"", b"my diary\n", b'{"a":1}\n', b"\x1f\x8bno gzip at all"])
+async def test_what_is_no_dump(copy: Database, text: bytes) -> None:
+    with pytest.raises(BrokenDumpError):
+        await Restore(copy, io.BytesIO(text))
+
+
+async def test_partitioned_databases_are_made_so(
+    db: Database, copy: Database, tmp_path: Path, fresh_name: str
+) -> None:
+    source = await db.couchdb.create(fresh_name, partitioned=True)
+    await source.bulk_docs([leaf("p:1", "a")], new_edits=False)
+    await Dump(source, tmp_path / "a.gz")
+    assert (await Restore(copy, tmp_path / "a.gz", shards=1)).is_equal
+    assert (await copy.info())["props"]["partitioned"]
+
+
+async def test_wrong_options_of_a_restore(missing: Database) -> None:
+    with pytest.raises(InvalidInputError):
+        Restore(missing, "a.gz", window=0)
+    with pytest.raises(InvalidInputError):
+        Restore(missing, "a.gz", ids="a")
+
+
+# -- couchbackup
+
+
+async def test_a_file_of_couchbackup_and_back(
+    full: Database, copy: Database, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.couchbackup"
+    done = await Dump(full, path, couchbackup=True, level=0)
+    assert done.leaves == LEAVES
+    first, *rest = path.read_bytes().splitlines()
+    assert json.loads(first)["name"] == "@cloudant/couchbackup"
+    documents = [doc for line in rest for doc in json.loads(line)]
+    small = next(doc for doc in documents if "other" in doc.get("_attachments", {}))
+    assert small["_attachments"]["other"]["contentType"] == "image/png"
+    assert (await Restore(copy, path)).is_equal
+    assert await leaves_of(copy) == await leaves_of(full)
+
+
+WRITTEN = (
+    '{"name":"@cloudant/couchbackup","version":"2.11.12","mode":"full","attachments":false}\n'
+    '[{"_id":"a","_rev":"1-34d01ba8a378424efe690c1975ea641e","_revisions":{"ids":'
+    '["34d01ba8a378424efe690c1975ea641e"],"start":1},"n":1,"_attachments":{"a.bin":{"contentType":'
+    '"image/png","digest":"md5-x","length":4096,"revpos":1,"stub":true}}},'
+    '{"_id":"b","_rev":"1-34d01ba8a378424efe690c1975ea641e","_revisions":{"ids":'
+    '["34d01ba8a378424efe690c1975ea641e"],"start":1},"n":2}]\n'
+)
+"""What couchbackup 2.11.12 has written."""
+
+
+@pytest.mark.parametrize("older", [True, False])
+async def test_attachments_that_a_backup_lacks_are_told(copy: Database, *, older: bool) -> None:
+    text = WRITTEN.partition("\n")[2] if older else WRITTEN
+    done = await Restore(copy, io.BytesIO(text.encode()))
+    assert (done.chosen, done.lacking, done.is_equal) == (2, 1, True)
+    assert dict(await copy["a"]).keys() == {"_id", "_rev", "n"}
+
+
+async def test_a_backup_that_is_cut(copy: Database) -> None:
+    with pytest.raises(BrokenDumpError, match="breaks off"):
+        await Restore(copy, io.BytesIO(WRITTEN[:-20].encode()))
+
+
+async def test_many_leaves_of_one_document(db: Database, copy: Database, tmp_path: Path) -> None:
+    await fill(db, plain=0)
+    await db.bulk_docs([leaf("wide", f"a{at}", n=at) for at in range(60)], new_edits=False)
+    await Dump(db, tmp_path / "a.gz")
+    assert (await Restore(copy, tmp_path / "a.gz")).is_equal
+    assert await leaves_of(copy) == await leaves_of(db)
