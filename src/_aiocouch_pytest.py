@@ -26,6 +26,7 @@ _OPTION = "--couchdb-url"
 _DEST = "aiocouch_couchdb_url"
 # Passwords of tests are not secrets: hashing them need not take long.
 _SETTINGS = {"chttpd_auth": {"iterations": "10"}}
+_ON_THE_SERVER = frozenset({"couchdb_server", "couchdb_faults"})
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -98,10 +99,32 @@ def couchdb_server(pytestconfig: pytest.Config) -> Iterator[CouchDBServer]:
         yield server
 
 
-async def couchdb(couchdb_server: CouchDBServer) -> AsyncIterator[CouchDB]:
-    """Yield a session with the server, as its admin."""
-    async with couchdb_server.connect() as session:
-        yield session
+async def couchdb(request: pytest.FixtureRequest) -> AsyncIterator[CouchDB]:
+    """Yield a session as the admin: with a server in memory that is the test's own, and has no socket.
+
+    Where the test has to do with ``couchdb_server`` as well, the session is one with that server.
+    """
+    if _is_for_sessions_only(request):
+        from aiocouch.embedded import EmbeddedCouchDB
+
+        session = EmbeddedCouchDB(settings=_SETTINGS).connect()
+    else:
+        server: CouchDBServer = request.getfixturevalue("couchdb_server")
+        session = server.connect()
+    yield session
+    await session.close()
+
+
+def _is_for_sessions_only(request: pytest.FixtureRequest) -> bool:
+    """Whether nothing in a test but sessions of ours can come to the server: no URL, no other server."""
+    if request.config.getoption(_DEST, _url_of_environment()):
+        return False
+    if not _ON_THE_SERVER.isdisjoint(request.fixturenames):
+        return False
+    # where the project has a `couchdb_server` of its own, that is the one
+    manager: Any = request.config.pluginmanager.get_plugin("funcmanage")
+    where = request.node if pytest.version_tuple >= (8,) else request.node.nodeid
+    return len(manager.getfixturedefs("couchdb_server", where) or ()) == 1
 
 
 async def couchdb_database(couchdb: CouchDB) -> AsyncIterator[Database]:

@@ -114,6 +114,13 @@ def couchdb_server(request: pytest.FixtureRequest) -> CouchDBServer:
 
 
 @pytest.fixture
+async def couchdb(couchdb_server: CouchDBServer) -> AsyncIterator[CouchDB]:
+    """A session with the server of this test."""
+    async with couchdb_server.connect() as session:
+        yield session
+
+
+@pytest.fixture
 def db(couchdb_database: Database) -> Database:
     """A fresh database, under a short name."""
     return couchdb_database

@@ -100,6 +100,51 @@ print(milliseconds)
 """
 
 
+WHERE = """\
+import pytest
+import pytest_asyncio
+
+
+@pytest.mark.asyncio
+async def test_sessions_only(couchdb, couchdb_database):
+    assert couchdb.remote.url == "embedded:"
+    assert couchdb_database.id in await couchdb.keys()
+
+
+@pytest.mark.asyncio
+async def test_with_the_url(couchdb, couchdb_server):
+    assert couchdb.remote.url == couchdb_server.url
+
+
+@pytest.mark.asyncio
+async def test_with_the_url_for_another_fixture(couchdb, program):
+    assert couchdb.remote.url == program
+
+
+@pytest_asyncio.fixture
+async def program(couchdb_server):
+    return couchdb_server.url
+"""
+OWN_SERVER = """\
+import pytest
+from aiocouch.testing import BackgroundCouchDB
+
+
+@pytest.fixture(scope="session")
+def couchdb_server():
+    with BackgroundCouchDB(settings={"vendor": {"name": "mine"}}) as server:
+        yield server
+"""
+ON_OWN_SERVER = """\
+import pytest
+
+
+@pytest.mark.asyncio
+async def test_it_is_theirs(couchdb):
+    assert (await couchdb.info())["vendor"]["name"] == "mine"
+"""
+
+
 def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "COUCHDB_"))}
     return kept | more
@@ -121,6 +166,15 @@ def run_pytest(folder: Path, *arguments: str, tests: str = TESTS, **more: str) -
 
 def test_an_embedded_server_by_default(tmp_path: Path) -> None:
     assert "5 passed" in run_pytest(tmp_path)
+
+
+def test_a_session_needs_a_socket_where_the_url_is_used_only(tmp_path: Path) -> None:
+    assert "3 passed" in run_pytest(tmp_path, tests=WHERE)
+
+
+def test_a_server_of_the_project_is_the_one(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(OWN_SERVER, encoding="utf-8")
+    assert "1 passed" in run_pytest(tmp_path, tests=ON_OWN_SERVER)
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])

@@ -89,7 +89,8 @@ class Database(Owner):
         self.committed = Counters()
         try:
             if origin is not None:
-                schema.create_tables(self.writer.connection, origin)
+                make = schema.copy_tables if folder is None else schema.create_tables
+                make(self.writer.connection, origin)
             self._load()
         except sqlite3.Error as error:
             self._let_go()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -113,8 +114,30 @@ def create_tables(connection: sqlite3.Connection, origin: Origin) -> None:
     """Make the tables of a new database and its first settings, in one transaction."""
     connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {FORMAT};")
     attachments.create(connection)
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", _settings(origin).items())
+    _insert_settings(connection, origin)
     connection.execute("COMMIT")
+
+
+def copy_tables(connection: sqlite3.Connection, origin: Origin) -> None:
+    """Do as `create_tables`, for a database in memory, in a third of the time."""
+    _empty().backup(connection)
+    connection.execute("BEGIN")
+    _insert_settings(connection, origin)
+    connection.execute("COMMIT")
+
+
+@cache
+def _empty() -> sqlite3.Connection:
+    """Return a database in memory with tables and nothing in them."""
+    connection = connect(None)
+    connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {FORMAT};")
+    attachments.create(connection)
+    connection.execute("COMMIT")
+    return connection
+
+
+def _insert_settings(connection: sqlite3.Connection, origin: Origin) -> None:
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", _settings(origin).items())
 
 
 def _settings(origin: Origin) -> dict[str, str]:
