@@ -53,6 +53,21 @@ async def test_all_kinds_of_contents(db: Database, tmp_path: Path) -> None:
     assert other["_attachments"]["path"]["stub"] is True
 
 
+ODD_NAMES = [
+    *('a"b', "a\\b", "a\r\nb: c", "\U0001f600", " ", ".", "..", "a/b/c", "%41+", "\x00", "\x7f"),
+    *('filename="x"', "a; b=c", "\u2028", "e\u0301", "\u00e9", "--", "A", "a"),
+]
+
+
+async def test_names_of_any_kind(db: Database) -> None:
+    given = {name: (name.encode(), "image/png") for name in ODD_NAMES}
+    await (await db.create("x")).save_with(given)
+    found = await contents(await db["x"])
+    assert found == {name: ("image/png", name.encode()) for name in ODD_NAMES}
+    for name in ODD_NAMES:
+        assert await (await db["x"]).attachment(name).fetch() == name.encode()
+
+
 async def test_other_attachments_stay(db: Database) -> None:
     doc = await db.create("x", data={"n": 1})
     await doc.save_with({"a": (b"1", "image/png"), "b": (b"2", "image/png")})

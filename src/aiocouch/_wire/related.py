@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -23,6 +24,7 @@ from aiocouch._wire.part_reader import PartReader
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 
+_LINE_BREAK = re.compile("[\r\n]")
 LARGEST_DOCUMENT = 256 << 20
 """The longest text of one document that is read, in bytes; its attachments have no limit."""
 
@@ -121,7 +123,9 @@ def following(text: bytes) -> list[tuple[str, Stub]]:
 def _check(name: str, stub: Stub, headers: Mapping[str, str]) -> None:
     """Refuse an attachment that is not the one whose turn it is."""
     said = headers.get("content-disposition", "")
-    if "filename" in said and f'"{name}"' not in said and quoted_parameter(name) not in said:
+    # CouchDB writes a name as it is, also one with a line break, of which the header ends.
+    start = _LINE_BREAK.split(f'"{name}"')[0].rstrip()
+    if "filename" in said and start not in said and quoted_parameter(name) not in said:
         raise MultipartError(f"another attachment came than {name!r}")
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) != stub.stored_length:

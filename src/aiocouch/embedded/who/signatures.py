@@ -1,6 +1,6 @@
 """Signatures of JSON Web Tokens with public keys: RS256, ES256 and their longer relatives.
 
-They need the package `cryptography` (`pip install aiocouch[jwt]`), which is imported with the
+They need the package `cryptography` (`pip install 'aiocouch[jwt]'`), which is imported with the
 first such token.
 """
 
