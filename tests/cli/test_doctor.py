@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch.cli.doctor.database import Sizes, judge_info, judge_limit
-from aiocouch.cli.doctor.indexes import judge_design, judge_index, judge_indexes, judge_time
+from aiocouch.cli.doctor.indexes import (
+    judge_design,
+    judge_index,
+    judge_indexes,
+    judge_reduced,
+    judge_time,
+)
 from aiocouch.cli.doctor.server import (
     judge_load,
     judge_members,
@@ -222,6 +228,13 @@ def test_indexes_of_views() -> None:
     assert not list(judge_time(0.5, "a"))
 
 
+def test_reductions() -> None:
+    error = {"error": "builtin_reduce_error", "reason": "not numbers"}
+    (found,) = judge_reduced([error], "a")
+    assert "not numbers" in found.what
+    assert not list(judge_reduced([5, None, {"error": 1}, {"sum": 1}], "a"))
+
+
 def index(name: str, *fields: str, **more: Any) -> dict[str, Any]:
     """Return an index as CouchDB lists it."""
     definition = {"fields": [{field: "asc"} for field in fields], **more}
@@ -300,8 +313,10 @@ async def test_a_database_with_troubles(run: Run, db: Database) -> None:
         "map": "function (doc) { emit(doc._id, doc); }",
         "reduce": "function (k, v) { return 1; }",
     }
-    ddoc["views"] = {"v": view}
+    texts = {"map": "function (doc) { emit(doc._id, 'text'); }", "reduce": "_sum"}
+    ddoc["views"] = {"v": view, "w": texts}
     await ddoc.save()
+    await db.view("d", "w").get(reduce=False)
     await db.bulk_docs([{"_id": "large", "text": "x" * 1_100_000}])
     ended = await run("doctor", db.id, "--json", "--scan")
     assert ended.status == Exit.FOUND
@@ -309,6 +324,7 @@ async def test_a_database_with_troubles(run: Run, db: Database) -> None:
         ("note", "emits-doc"),
         ("note", "javascript-reduce"),
         ("note", "unneeded-index"),
+        ("warning", "broken-reduce"),
         ("warning", "conflicts"),
         ("warning", "oversized"),
         ("warning", "revs-limit"),
@@ -318,7 +334,7 @@ async def test_a_database_with_troubles(run: Run, db: Database) -> None:
     assert list(measured["oversized"]["largest"]) == ["large"]
     assert measured["unneeded-index"] == {"index": "x/x", "other": "y/y"}
     ended = await run("doctor", db.id)
-    assert f"warning\t{db.id}\tconflicts\t1 documents have conflicts, such as a" in ended.lines
+    assert f"warning\t{db.id}\tconflicts\t1 document with conflicts: a" in ended.lines
     assert "--scan" in ended.err
 
 
@@ -368,6 +384,6 @@ async def test_for_people(run: Run, db: Database, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sys.stdout", terminal)
     await run("doctor", db.id)
     first, means, do, *_ = terminal.getvalue().splitlines()
-    assert first.startswith(f"WARNING  {db.id}: 5 revisions")
+    assert first.startswith(f"WARNING  {db.id}: the ids of 5 revisions")
     assert "false conflicts" in means
     assert do.strip() == "→ set _revs_limit to 1000"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -264,3 +267,30 @@ async def test_a_server_that_went_away(
     ended = await run("edit", db.id, "a")
     assert ended.status == Exit.NOT_FOUND
     assert json.loads(kept(ended.err).read_text())["n"] == 2
+
+
+async def test_ctrl_c_is_for_the_editor(
+    db: Database, editor: Editor, couchdb_server: CouchDBServer
+) -> None:
+    editor(
+        "import os, signal\n"
+        "came = []\n"
+        "signal.signal(signal.SIGINT, lambda *_: came.append(1))\n"
+        "print('typing', flush=True)\n"
+        "while not came:\n"
+        "    signal.pause()\n"
+        "save(n=2)"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "aiocouch", "edit", db.id, "a"),
+        env={**os.environ, "COUCHDB_URL": couchdb_server.auth_url},
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"typing\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert (await process.stdout.read()).startswith(b"id\ta\n")
+    assert await process.wait() == 0
+    assert (await db["a"])["n"] == 2

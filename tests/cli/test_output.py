@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiocouch.cli import output
-from aiocouch.cli.output import Column, Output, as_bytes, as_count, as_text
+from aiocouch.cli.output import Column, Output, as_bytes, as_count, as_text, several
 from aiocouch.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -137,3 +137,13 @@ def test_notes_go_beside_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     Output(argparse.Namespace()).note("a note")
     Output(argparse.Namespace(quiet=True)).note("no note")
     assert capsys.readouterr() == ("", "a note\n")
+
+
+def test_several() -> None:
+    told = [several(0, "document"), several(1, "document"), several(1_234, "query")]
+    assert told == ["0 documents", "1 document", "1,234 queries"]
+
+
+def test_problems_are_told_even_when_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(argparse.Namespace(command="rm", quiet=True)).problem("it is missing")
+    assert capsys.readouterr().err == "aiocouch rm: it is missing\n"

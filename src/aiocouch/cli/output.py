@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
     from types import ModuleType
 
-__all__ = ["Column", "Output", "add_output", "as_bytes", "as_count", "as_text", "rich_module"]
+__all__ = [
+    "Column",
+    "Output",
+    "add_output",
+    "as_bytes",
+    "as_count",
+    "as_text",
+    "rich_module",
+    "several",
+]
 
 _TOGETHER = 1_000  # rows of one table on a terminal
 _WITHOUT_RICH = "aiocouch: tables and progress need rich: pip install 'aiocouch[cli]'"
@@ -52,6 +61,7 @@ class Output:
     def __init__(self, given: argparse.Namespace, stream: IO[str] | None = None) -> None:
         self.is_json = bool(getattr(given, "json", False))
         self.is_quiet = bool(getattr(given, "quiet", False))
+        self._command = str(getattr(given, "command", ""))
         self._stream = stream or sys.stdout
         self.is_terminal = self._stream.isatty()
 
@@ -66,7 +76,7 @@ class Output:
 
     def problem(self, text: str) -> None:
         """Tell the person by stderr what went wrong on the way, even with `--quiet`."""
-        print(text, file=sys.stderr)  # noqa: T201 - what it is for
+        print(f"aiocouch {self._command}: {text}", file=sys.stderr)  # noqa: T201 - what it is for
 
     def document(self, document: bytes | object) -> None:
         """Print one JSON document, given as its text or as a value: indented, or as one line of `--json`."""
@@ -165,6 +175,12 @@ def as_text(value: Any) -> str:
 def as_count(value: int) -> str:
     """Return a number as people read it: 1,234."""
     return f"{value:,}"
+
+
+def several(count: int, what: str) -> str:
+    """Return how many there are of something: 1 document, 1,234 documents."""
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
 
 
 def as_bytes(value: int) -> str:

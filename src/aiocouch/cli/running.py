@@ -62,7 +62,7 @@ def _configure_log(*, verbose: bool) -> None:
 def _fail(given: argparse.Namespace, error: Exception) -> int:
     words = str(error)
     if isinstance(error, UnauthorizedError):
-        words = f"{words}. {_HOW_TO_LOG_IN}"
+        words = f"{words.rstrip('.')}. {_HOW_TO_LOG_IN}"
     with contextlib.suppress(OSError):
         print(f"aiocouch {given.command}: {words}", file=sys.stderr)  # noqa: T201 - for the person
     return exit_of(error)

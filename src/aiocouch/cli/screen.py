@@ -56,7 +56,7 @@ _DATABASES = (
     _number("deleted", "deleted"),
     _number("active", "active", as_bytes),
     _number("file", "file", as_bytes),
-    Column("compacting", "", lambda value: "compacting" if value else ""),
+    Column("compacting", shown=lambda value: "yes" if value else ""),
 )
 _TASKS = (
     Column("task"),
@@ -107,14 +107,19 @@ def _table(
     rows: Sequence[dict[str, Any]], columns: Sequence[Column], caption: str | None = None
 ) -> Table:
     table = Table(box=None, pad_edge=False, header_style="reverse", expand=True, caption=caption)
-    # A column that no row has anything for takes no room.
-    known = [column for column in columns if any(row.get(column.name) is not None for row in rows)]
+    known = [column for column in columns if any(_has(row, column) for row in rows)]
     for column in known or columns[:1]:
         heading = column.heading or column.name
         table.add_column(heading, justify="right" if column.is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(column, row.get(column.name)) for column in known))
     return table
+
+
+def _has(row: dict[str, Any], column: Column) -> bool:
+    """Return whether there is something to show. A column without anything takes no room."""
+    value = row.get(column.name)
+    return value is not None and value is not False
 
 
 def _cell(column: Column, value: Any) -> Text:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiocouch import CouchDBError, NotFoundError
 from aiocouch.cli.doctor import Finding, Patient, Severity, database, indexes, server
 from aiocouch.cli.exits import Exit
-from aiocouch.cli.output import Output, add_output, as_text
+from aiocouch.cli.output import Output, add_output, as_text, several
 from aiocouch.cli.target import Of, Target, add_target, read_target
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _status(counts: Counter[Severity], given: argparse.Namespace) -> Exit:
 
 
 def _summarize(counts: Counter[Severity], given: argparse.Namespace, out: Output) -> None:
-    told = [f"{counts[each]} {each}{'s' * (counts[each] != 1)}" for each in reversed(_ORDER)]
+    told = [several(counts[each], str(each)) for each in reversed(_ORDER)]
     if unknown := counts[Severity.UNKNOWN]:
         told.append(f"{unknown} could not be looked at")
     out.note(", ".join(told))

@@ -137,7 +137,9 @@ class _Edited:
         if choice == "m":
             return merged
         if choice != "e":
-            raise CommandError(f"{error}. Nothing was saved", Exit.CONFLICT) from None
+            raise CommandError(
+                f"{str(error).rstrip('.')}. Nothing was saved", Exit.CONFLICT
+            ) from None
         self.out.problem(f"what you typed before is kept in {draft.keep()}")
         draft.write(_Version(merged, now.rev).text())
         if now.rev is not None:

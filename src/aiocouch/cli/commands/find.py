@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.conditions import CONDITIONS, fields_of, selector_of
 from aiocouch.cli.exits import Exit
-from aiocouch.cli.output import Column, Output, add_output, as_count
+from aiocouch.cli.output import Column, Output, add_output, as_count, several
 from aiocouch.cli.target import Of, add_target, read_target
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _show_plan(plan: QueryPlan, out: Output) -> None:
         "type": plan.index_type,
         "covering": plan.is_covering,
         "selector": plan.get("selector"),
-        "fields": plan.get("fields"),
+        "fields": plan.get("fields") or None,
         "others": [str(each) for each in plan.candidates] or None,
     }
     out.facts(facts, _PLAN)
@@ -143,7 +143,7 @@ async def _tell(db: Database, found: Found[dict[str, Any]], plan: QueryPlan, out
     used = f"index {plan.index_name}" if plan.design_doc else "no index"
     of = f" of {plan.design_doc}" if plan.design_doc else ""
     of += ", which has all fields" if plan.is_covering else ""
-    seen = "" if looked is None else f"; {as_count(looked)} documents looked at"
+    seen = "" if looked is None else f"; {several(looked, 'document')} looked at"
     time = stats.get("execution_time_ms")
     took = "" if time is None else f" in {time:,.0f} ms"
     out.note(f"{used}{of}{seen}, {as_count(results)} found{took}")

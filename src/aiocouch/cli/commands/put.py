@@ -68,5 +68,5 @@ async def _stored(db: Database, members: dict[str, Any], given: argparse.Namespa
     try:
         await document.save()
     except ConflictError as error:
-        raise CommandError(f"{error}. {_HOW}", Exit.CONFLICT) from None
+        raise CommandError(f"{str(error).rstrip('.')}. {_HOW}", Exit.CONFLICT) from None
     return document

@@ -9,6 +9,7 @@ import msgspec
 
 from aiocouch import ForbiddenError, UnauthorizedError
 from aiocouch.cli.doctor.finding import Finding, Severity
+from aiocouch.cli.output import several
 from aiocouch.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def judge_info(info: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "tombstones",
-            f"{deleted:,} tombstones for {count:,} documents",
+            f"{several(deleted, 'tombstone')} for {several(count, 'document')}",
             "they take room, and every new index, changes feed and replication reads them all",
             "purge them, or replicate without them into a new database, if no other needs to learn of them",
             name,
@@ -109,7 +110,7 @@ def judge_limit(limit: int, name: str) -> Iterator[Finding]:
     yield Finding(
         Severity.WARNING,
         "revs-limit",
-        f"{limit:,} revisions of a document are known by their ids",
+        f"the ids of {several(limit, 'revision')} of a document are kept",
         "databases that replicate after long make false conflicts"
         if limit < few
         else "documents that change often cost more at each read and write",
@@ -129,7 +130,7 @@ async def _conflicts(patient: Patient) -> AsyncGenerator[Finding, None]:
         yield Finding(
             Severity.WARNING,
             "conflicts",
-            f"{count:,} documents have conflicts, such as {', '.join(some)}",
+            f"{several(count, 'document')} with conflicts: {', '.join(some)}{' …' * (count > len(some))}",
             "readers see one version only, and do not learn of what the others have",
             f"`aiocouch conflicts list {name}`, show, and resolve",
             name,
@@ -180,8 +181,8 @@ def _oversized(found: Sizes, what: str, name: str) -> Finding:
     return Finding(
         Severity.WARNING,
         "oversized",
-        f"{found.count:,} documents have more than {most / 1e6:,.0f} MB of {what}: {largest}",
-        "each read, change, index and replication of one handles all of it",
+        f"{several(found.count, 'document')} with more than {most / 1e6:,.0f} MB of {what}: {largest}",
+        "each read, change, index and replication handles all of it",
         "split them"
         if what == "content"
         else "keep what is large elsewhere, or in documents of its own",

@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.doctor.finding import Finding, Severity
+from aiocouch.cli.output import several
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 
     from aiocouch.cli.doctor.patient import Check, Patient
 
-__all__ = ["CHECKS", "judge_design", "judge_index", "judge_indexes", "judge_time"]
+__all__ = ["CHECKS", "judge_design", "judge_index", "judge_indexes", "judge_reduced", "judge_time"]
 
 _PENDING = 10_000  # changes
 _WASTE = 50_000_000  # bytes
@@ -40,18 +41,37 @@ async def _designs(patient: Patient) -> AsyncGenerator[Finding, None]:
             yield finding
         # Views of partitions can only be asked for one partition.
         if not is_query and not (partitioned and doc.get("options", {}).get("partitioned", True)):
-            for view in views:
-                seconds = await _seconds(patient, design, view)
-                for finding in judge_time(seconds, f"{where}/{view}"):
+            for name, view in views.items():
+                for finding in await _asked(patient, design, name, "reduce" in view):
                     yield finding
 
 
-async def _seconds(patient: Patient, design: str, view: str) -> float:
-    """Return how long one row takes of the index as it is: nothing is built for it."""
+async def _asked(patient: Patient, design: str, name: str, reduces: bool) -> list[Finding]:
+    """Ask a view for one row of the index as it is: nothing is built for it."""
+    where = f"{patient.name} _design/{design}/{name}"
+    view = patient.db.view(design, name)
     begun = time.monotonic()
-    options: dict[str, Any] = {"limit": 1, "update": "false", "reduce": False}
-    await patient.db.view(design, view).get(**options)
-    return time.monotonic() - begun
+    await view.get(limit=1, update="false", reduce=False)
+    found = [*judge_time(time.monotonic() - begun, where)]
+    if reduces:
+        values = [row.value async for row in view.rows(limit=1, update="false")]
+        found += judge_reduced(values, where)
+    return found
+
+
+def judge_reduced(values: Sequence[Any], where: str) -> Iterator[Finding]:
+    """Yield a reduce function that cannot reduce what there is."""
+    for value in values:
+        if isinstance(value, dict) and str(value.get("error", "")).endswith("_error"):
+            yield Finding(
+                Severity.WARNING,
+                "broken-reduce",
+                f"it cannot be reduced: {value.get('reason', value['error'])}",
+                "who asks it gets this text in place of a number",
+                "let the map function emit only what the reduce function takes",
+                where,
+                {"error": value["error"]},
+            )
 
 
 def judge_design(doc: Mapping[str, Any], where: str) -> Iterator[Finding]:
@@ -97,7 +117,7 @@ def judge_index(told: Mapping[str, Any], where: str) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "index-behind",
-            f"its index is {pending:,} changes behind",
+            f"its index is {several(pending, 'change')} behind",
             "the next query waits until it has caught up with them",
             "`aiocouch top` tells whether it is being built; asked more often, it has less to catch up with",
             where,

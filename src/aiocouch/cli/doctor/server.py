@@ -10,6 +10,7 @@ from aiocouch import ForbiddenError, NotFoundError, UnauthorizedError
 from aiocouch.cli.doctor.finding import Finding, Severity
 from aiocouch.cli.doctor.settings import judge_settings
 from aiocouch.cli.figures import replication_rows
+from aiocouch.cli.output import several
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -184,7 +185,7 @@ def judge_load(
         yield Finding(
             Severity.WARNING,
             "status-500",
-            f"{failed:,} requests were answered with 500 since it was started",
+            f"{several(failed, 'answer')} with status 500 since it was started",
             "something in the server has failed",
             "look at its log",
             where,
@@ -196,7 +197,7 @@ def judge_load(
             yield Finding(
                 Severity.PROBLEM,
                 "queue",
-                f"{length:,} messages wait for {name}",
+                f"{several(length, 'message')} waiting for {name}",
                 "the node has more to do than it can: requests wait, and memory grows",
                 "find out who asks so much; give it more cores, or a faster disk",
                 where,
@@ -209,7 +210,7 @@ def judge_load(
         yield Finding(
             Severity.WARNING,
             "open-databases",
-            f"{opened:,} shards are open, of {most:,} that may be",
+            f"{several(opened, 'shard')} open, of {most:,} that may be",
             "others must be closed before one is opened, which makes requests slow",
             "raise [couchdb] max_dbs_open, and the limit of open files with it",
             where,
@@ -241,17 +242,17 @@ def judge_queries(stats: Mapping[str, Any], where: str) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "missing-index",
-            f"{counts['unindexed_queries']:,} queries had no index since it was started",
+            f"{several(counts['unindexed_queries'], 'query')} without an index since it was started",
             "each looks at all documents of its database",
             "`aiocouch find --plan` tells which; `aiocouch schema apply` creates indexes",
             where,
             counts,
         )
-    if counts["too_many_docs_scanned"]:
+    if poor := counts["too_many_docs_scanned"]:
         yield Finding(
             Severity.NOTE,
             "poor-index",
-            f"{counts['too_many_docs_scanned']:,} queries looked at many documents for each that they found",
+            f"{several(poor, 'query')} that looked at many documents for each that was found",
             "their index does not have all fields by which they choose",
             "`aiocouch find` tells how many documents were looked at",
             where,
