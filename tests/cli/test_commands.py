@@ -77,6 +77,8 @@ def test_it_completes(command: Command) -> None:
         (["aiocouch", "comp"], "completion"),
         (["aiocouch", "ls", "--lo"], "--long"),
         (["aiocouch", "completion", "ba"], "bash"),
+        (["aiocouch", "users", "pa"], "passwd"),
+        (["aiocouch", "conflicts", "resolve", "--ke"], "--keep"),
     ],
 )
 def test_bash_completes(words: list[str], wanted: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiocouch.cli.doctor.database import Sizes, judge_info, judge_limit
+from aiocouch.cli.doctor.database import Sizes, judge_copies, judge_info, judge_limit
 from aiocouch.cli.doctor.indexes import (
     judge_design,
     judge_index,
@@ -20,6 +20,7 @@ from aiocouch.cli.doctor.indexes import (
     judge_time,
 )
 from aiocouch.cli.doctor.server import (
+    judge_certificates,
     judge_load,
     judge_members,
     judge_queries,
@@ -184,6 +185,17 @@ def test_numbers_of_databases() -> None:
     assert names(judge_info(info(sizes=sizes))) == [("warning", "fragmented")]
     assert not list(judge_info(info(sizes=sizes, compact_running=True)))
     assert names(judge_info(info(doc_count=30_000_000))) == [("note", "large-shards")]
+
+
+def test_copies() -> None:
+    assert names(judge_copies(info(cluster={"q": 2, "n": 1}), 3)) == [("problem", "one-copy")]
+    assert not list(judge_copies(info(cluster={"q": 2, "n": 1}), 1))
+    assert not list(judge_copies(info(cluster={"q": 2, "n": 2}), 3))
+
+
+def test_certificates() -> None:
+    assert names(judge_certificates("false", 2)) == [("warning", "certificates")]
+    assert not list(judge_certificates("true", 2))
 
 
 @pytest.mark.parametrize(("limit", "count"), [(1_000, 0), (20, 0), (19, 1), (1_001, 1)])

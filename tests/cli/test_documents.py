@@ -60,6 +60,8 @@ async def test_put_does_not_take_the_place_of_another(run: Run, db: Database) ->
     [
         (["-"], '{"a":\n]', "line 2"),
         (["-"], "[]", "not a JSON object"),
+        (["-"], '{"a": [{"b": 1, "c": 2, "b": 3}]}', "'b' twice"),
+        (["-"], "{" * 2, "not JSON"),
         (["-"], '{"_id": "b"}', "'b'"),
         (["-", "--force"], '{"_rev": "1-a"}', "_rev"),
         (["=1"], "", "no name"),

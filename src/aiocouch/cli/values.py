@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +33,29 @@ def object_of(text: str | bytes, where: str) -> dict[str, Any]:
     """Return the JSON object that a text is. `where` is its name in what is said if it is none."""
     try:
         found = msgspec.json.decode(text)
+        twice = _first_double(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise CommandError(
             f"{where} is not JSON: {error}{_place(text, error)}", Exit.USAGE
         ) from None
     if not isinstance(found, dict):
         raise CommandError(f"{where} is not a JSON object", Exit.USAGE)
+    if twice is not None:
+        raise CommandError(f"{where} has {twice!r} twice in one object", Exit.USAGE)
     return found
+
+
+def _first_double(text: str | bytes) -> str | None:
+    """Return a name that an object has twice, of which one value would be lost."""
+    doubles: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = Counter(name for name, _ in pairs)
+        doubles.extend(name for name, count in names.items() if count > 1)
+
+    # Numbers are not looked at: Python has a limit to their digits.
+    json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    return doubles[0] if doubles else None
 
 
 def _place(text: str | bytes, error: Exception) -> str:

@@ -58,11 +58,19 @@ async def _run(given: argparse.Namespace) -> int:
             await couchdb.info()
         else:
             await target.database(couchdb).info()
+        patient.nodes = await _node_count(patient)
         async for finding in _findings(patient):
             counts[finding.severity] += 1
             _print(finding, out)
     _summarize(counts, given, out)
     return _status(counts, given)
+
+
+async def _node_count(patient: Patient) -> int | None:
+    try:
+        return len((await patient.couchdb.cluster.membership())["cluster_nodes"])
+    except CouchDBError:
+        return None  # for admins only
 
 
 def _status(counts: Counter[Severity], given: argparse.Namespace) -> Exit:

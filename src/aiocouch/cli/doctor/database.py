@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiocouch.cli.doctor.patient import Check, Patient
 
-__all__ = ["CHECKS", "DEEP", "SCANS", "Sizes", "judge_info", "judge_limit"]
+__all__ = ["CHECKS", "DEEP", "SCANS", "Sizes", "judge_copies", "judge_info", "judge_limit"]
 
 _TOMBSTONES = 1_000
 _WASTE = 50_000_000  # bytes
@@ -56,7 +56,8 @@ async def _access(patient: Patient) -> AsyncGenerator[Finding, None]:
 
 
 async def _info(patient: Patient) -> AsyncGenerator[Finding, None]:
-    for finding in judge_info(await patient.db.info()):
+    info = await patient.db.info()
+    for finding in [*judge_info(info), *judge_copies(info, patient.nodes or 1)]:
         yield finding
 
 
@@ -94,6 +95,21 @@ def judge_info(info: Mapping[str, Any]) -> Iterator[Finding]:
             "split shards: POST /_reshard/jobs",
             name,
             {"q": shards, "documents": count, "active": active},
+        )
+
+
+def judge_copies(info: Mapping[str, Any], nodes: int) -> Iterator[Finding]:
+    """Yield a database that is lost with one node."""
+    copies = info.get("cluster", {}).get("n") or 1
+    if nodes > 1 and copies < 2:
+        yield Finding(
+            Severity.PROBLEM,
+            "one-copy",
+            f"there is one copy of each shard, in a cluster of {nodes} nodes",
+            "when a node is away, so is a part of its documents",
+            "set [cluster] n to 3, and add copies to its shards, or replicate it into a new database",
+            info["db_name"],
+            {"n": copies, "nodes": nodes},
         )
 
 

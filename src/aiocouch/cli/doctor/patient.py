@@ -26,6 +26,8 @@ class Patient:
     """The same server, for somebody without a login."""
     given: argparse.Namespace
     name: str | None = None
+    nodes: int | None = None
+    """How many nodes the cluster has, if that is known."""
 
     @property
     def db(self) -> Database:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHECKS",
+    "judge_certificates",
     "judge_load",
     "judge_members",
     "judge_queries",
@@ -264,12 +265,31 @@ _QUERIES = ("unindexed_queries", "too_many_docs_scanned", "query_invalid_index")
 
 
 async def _replications(patient: Patient) -> AsyncGenerator[Finding, None]:
-    count = 0
+    count, encrypted = 0, 0
     async for row in replication_rows(patient.couchdb):
+        encrypted += any(str(row[end]).startswith("https:") for end in ("source", "target"))
         for finding in judge_replication(row):
             count += 1
             if count <= _SHOWN:
                 yield finding
+    if encrypted:
+        config = patient.couchdb.node().config
+        verifies = await config.get("replicator", "verify_ssl_certificates", "false")
+        for finding in judge_certificates(verifies, encrypted):
+            yield finding
+
+
+def judge_certificates(verifies: str | None, count: int) -> Iterator[Finding]:
+    """Yield that replications believe whoever answers."""
+    if verifies != "true":
+        yield Finding(
+            Severity.WARNING,
+            "certificates",
+            f"{several(count, 'replication')} over https, and certificates are not verified",
+            "who can get between the servers gets the password and the documents",
+            "set [replicator] verify_ssl_certificates = true, and ssl_trusted_certificates_file",
+            measured={"replications": count},
+        )
 
 
 def judge_replication(row: Mapping[str, Any]) -> Iterator[Finding]:
