@@ -1,0 +1,120 @@
+"""`aiocouch copy SOURCE TARGET`: a database to another one, by this program or by a server."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from aiocouch import NotFoundError
+from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.output import Column, Output, add_output, as_count
+from aiocouch.cli.progress import progress
+from aiocouch.cli.replicating import (
+    Pair,
+    add_choice,
+    add_pair,
+    choice_of,
+    opened_pair,
+    shown,
+    tell_refused,
+)
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from aiocouch.cli.target import Target
+
+__all__ = ["configure"]
+
+_FACTS = (
+    Column("source"),
+    Column("target"),
+    Column("docs_read", "read", as_count),
+    Column("docs_written", "written", as_count),
+    Column("doc_write_failures", "refused", as_count),
+    Column("replication", "document"),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Say what the command does, and which options it takes."""
+    parser.epilog = (
+        "Goes on where the last one between the two has stopped. "
+        "Ends with 7 if the target does not take all."
+    )
+    add_pair(parser, "source", "target")
+    add_choice(parser)
+    parser.add_argument("--shards", type=int, metavar="Q", help="of a database that is created")
+    parser.add_argument(
+        "--continuous", action="store_true", help="go on with what is written later, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--server",
+        action="store_true",
+        help="let the server of the target do it, which must reach both by these URLs, and learns the "
+        "passwords; with --continuous it goes on by itself",
+    )
+    add_output(parser)
+    parser.set_defaults(run=_run)
+
+
+async def _run(given: argparse.Namespace) -> int:
+    out, options = Output(given), choice_of(given)
+    options |= {"continuous": given.continuous, "create_target": given.create}
+    if given.shards is not None:
+        options["create_target_params"] = {"q": given.shards}
+    async with opened_pair(given, given.source, given.target) as pair:
+        names = {"source": pair.source.id, "target": pair.target.id}
+        if given.server:
+            facts = await _by_server(pair, options, given)
+        else:
+            facts = await _by_client(pair, options, given)
+    out.facts({**names, **facts}, _FACTS)
+    return Exit.PARTLY if facts.get("doc_write_failures") else Exit.DONE
+
+
+async def _by_client(
+    pair: Pair, options: dict[str, Any], given: argparse.Namespace
+) -> dict[str, Any]:
+    with progress(given, f"copying {pair.source.id}", unit="revisions") as bar:
+        result = await shown(pair.source.replicate_to(pair.target, **options), bar)
+    tell_refused(result)
+    return _counts(vars(result))
+
+
+def _counts(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: found.get(name, 0) for name in ("docs_read", "docs_written", "doc_write_failures")
+    }
+
+
+async def _by_server(
+    pair: Pair, options: dict[str, Any], given: argparse.Namespace
+) -> dict[str, Any]:
+    """Write a document of `_replicator`, and wait until it is done, unless it is to go on."""
+    jobs = pair.target.couchdb.replications
+    name = f"aiocouch-{uuid.uuid4().hex}"
+    await jobs.create(name, _place(pair.source_target), _place(pair.target_target), **options)
+    if given.continuous:
+        return {"replication": name}
+    with progress(given, f"the server copies {pair.source.id}", unit="revisions"):
+        state = await jobs.wait(name)
+    with contextlib.suppress(NotFoundError):
+        await (await pair.target.couchdb.database("_replicator").get(name)).delete()
+    return _counts(state.get("info") or {})
+
+
+def _place(target: Target) -> dict[str, Any]:
+    """Return a database as a server is told of it."""
+    from urllib.parse import quote
+
+    place: dict[str, Any] = {"url": f"{target.url}/{quote(target.name or '', safe='')}"}
+    if target.token is not None:
+        place["headers"] = {"Authorization": f"Bearer {target.token}"}
+    elif target.user is not None:
+        place["auth"] = {"basic": {"username": target.user, "password": target.password or ""}}
+    if target.ca is not None:
+        raise CommandError("--ca is for this program; the server has its own", Exit.USAGE)
+    return place

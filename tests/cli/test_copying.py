@@ -1,0 +1,75 @@
+"""copy and sync, as commands."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aiocouch.cli.exits import Exit
+from tests.dumping.databases import fill, leaf, leaves_of
+
+if TYPE_CHECKING:
+    from aiocouch import Database
+    from tests.cli.conftest import Run
+
+
+async def test_a_copy(run: Run, db: Database, fresh_name: str) -> None:
+    await fill(db, plain=3)
+    ended = await run("copy", db.id, fresh_name, "--create", "--shards", "1", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    told = json.loads(ended.out)
+    assert (told["source"], told["target"], told["docs_written"]) == (db.id, fresh_name, 14)
+    assert await leaves_of(db.couchdb.database(fresh_name)) == await leaves_of(db)
+    ended = await run("copy", db.id, fresh_name, "--json")
+    assert json.loads(ended.out)["docs_written"] == 0
+
+
+async def test_by_the_server(run: Run, db: Database, fresh_name: str) -> None:
+    await db.bulk_docs([leaf("a", "a"), leaf("b", "a")], new_edits=False)
+    ended = await run("copy", db.id, fresh_name, "--create", "--server", "--id", "a", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    assert [each async for each in db.couchdb.database(fresh_name).akeys()] == ["a"]
+    left = db.couchdb.database("_replicator").akeys()
+    assert not [each async for each in left if each.startswith("aiocouch-")]
+
+
+async def test_some_of_it(run: Run, db: Database, fresh_name: str) -> None:
+    await fill(db, plain=3)
+    ended = await run("copy", db.id, fresh_name, "--create", "--selector", '{"n": {"$lt": 2}}')
+    assert (ended.status, ended.err) == (0, "")
+    found = [each async for each in db.couchdb.database(fresh_name).akeys()]
+    assert found == ["plain0000", "plain0001", "strange id/ä\n\"{'#'"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--id", "a", "--selector", "{}"], ["--selector", "{"], ["--selector", "[]"]]
+)
+async def test_wrong_words(run: Run, db: Database, fresh_name: str, words: list[str]) -> None:
+    ended = await run("copy", db.id, fresh_name, *words)
+    assert ended.status == Exit.USAGE
+    assert "--selector" in ended.err
+
+
+async def test_a_database_and_itself(run: Run, db: Database) -> None:
+    for command in ("copy", "sync"):
+        ended = await run(command, db.id, db.id)
+        assert ended.status == Exit.USAGE
+        assert "same" in ended.err
+
+
+async def test_no_such_target(run: Run, db: Database, fresh_name: str) -> None:
+    ended = await run("copy", db.id, fresh_name)
+    assert ended.status == Exit.NOT_FOUND
+
+
+async def test_both_ways(run: Run, db: Database, fresh_name: str) -> None:
+    other = await db.couchdb.create(fresh_name)
+    await db.bulk_docs([leaf("a", "a"), leaf("both", "a", side=1)], new_edits=False)
+    await other.bulk_docs([leaf("b", "a"), leaf("both", "b", side=2)], new_edits=False)
+    ended = await run("sync", db.id, fresh_name, "--json")
+    assert (ended.status, ended.err) == (0, "")
+    assert [json.loads(line)["docs_written"] for line in ended.lines] == [2, 2]
+    assert await leaves_of(db) == await leaves_of(other)
+    assert len(await leaves_of(db)) == 4
