@@ -226,6 +226,18 @@ async def test_what_overlaps_is_edited_again(
     assert not files(left)
 
 
+@pytest.mark.parametrize(("answers", "saved"), [("e\ns\n", 2), ("e\nq\n", 3), ("e\ne\n", 4)])
+async def test_who_leaves_the_editor_at_once_is_asked(
+    run: Run, db: Database, editor: Editor, answers: str, saved: int
+) -> None:
+    editor("they('PUT', n=3); save(n=2)", "pass", "save(n=4)")
+    ended = await run("edit", db.id, "a", stdin=answers, terminal=True)
+    assert ended.status == (Exit.CONFLICT if saved == 3 else 0)
+    assert (await db["a"])["n"] == saved
+    if saved == 3:
+        assert json.loads(kept(ended.err, " before").read_text())["n"] == 2
+
+
 async def test_again_and_again(run: Run, db: Database, editor: Editor) -> None:
     editor("they('PUT', n=3); save(n=2)", "they('PUT', n=5); save(n=4)")
     ended = await run("edit", db.id, "a", stdin="e\nq\n", terminal=True)

@@ -65,8 +65,11 @@ class Draft:
     @property
     def has_typing(self) -> bool:
         """Whether there is something in the folder that a person has typed."""
-        if self._count:
-            return True
+        return self._count > 0 or self.is_changed
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the text is another than the one that was written."""
         return self.path.exists() and self.path.read_bytes() != self._written
 
     def forget(self) -> None:

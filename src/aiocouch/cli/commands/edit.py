@@ -140,11 +140,27 @@ class _Edited:
             raise CommandError(
                 f"{str(error).rstrip('.')}. Nothing was saved", Exit.CONFLICT
             ) from None
+        return self._edited_again(draft, merged, overlaps, now)
+
+    def _edited_again(
+        self, draft: Draft, merged: dict[str, Any], overlaps: list[Overlap], now: _Version
+    ) -> dict[str, Any]:
+        """Let the person edit what was merged, as far as it could be, on top of what is there now."""
         self.out.problem(f"what you typed before is kept in {draft.keep()}")
         draft.write(_Version(merged, now.rev).text())
         if now.rev is not None:
             self.out.problem(f"what they saved is in {draft.write_beside('theirs', now.text())}")
-        return self._typed(draft, now)
+        mine = self._typed(draft, now)
+        while overlaps and not draft.is_changed:
+            # Who leaves the editor at once may not mean that theirs is to be replaced.
+            answers = {"s": "save it so", "e": "edit again", "q": "quit"}
+            choice = ask("You changed nothing; where both did, yours would stand.", answers)
+            if choice == "s":
+                break
+            if choice != "e":
+                raise CommandError("nothing was saved", Exit.CONFLICT)
+            mine = self._typed(draft, now)
+        return mine
 
     def _tell_changes(self, before: _Version, now: _Version, overlaps: list[Overlap]) -> None:
         places = [each.path for each in differences([before.content, now.content])]
