@@ -114,6 +114,8 @@ class Continued(Generic[T]):
         policy, self._broke = self._policy, error
         if policy is None or policy.failure(error) is Failure.FINAL:
             raise error
+        if self._breaks > 1 and isinstance(error, TimeoutError):
+            raise error  # silence has a limit, which many tries would multiply
         if self._left.is_complete:
             return False
         wait, options = policy.wait(self._breaks, error), self._left.rest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from aiocouch import (
     Document,
     InvalidTypeError,
     NotFoundError,
+    RetryPolicy,
     TransportError,
 )
 from aiocouch._tracked import of_text
@@ -131,6 +133,27 @@ async def test_a_slow_loop_is_not_cut(canned: CannedServer) -> None:
             count += 1
             await asyncio.sleep(0.05)
     assert count == 20
+
+
+async def rows_and_silence(row: str | None, over: asyncio.Event) -> AsyncGenerator[bytes, None]:
+    yield b'{"total_rows":9,"offset":0,"rows":[\r\n'
+    if row is not None:
+        yield json.dumps(doc_row(row)).encode() + b",\r\n"
+    await over.wait()
+
+
+async def test_rows_that_stop_again_and_again(canned: CannedServer) -> None:
+    """Each row begins the count anew; the limit of silence is not multiplied by the tries."""
+    over = asyncio.Event()
+    canned.say(*(Answer(pieces=rows_and_silence(row, over)) for row in ("a", "b", None)))
+    async with CouchDB(canned.url, timeout=SILENCE, retry=RetryPolicy(first_wait=0)) as couchdb:
+        docs = Database(couchdb, "db").docs()
+        assert [(await anext(docs)).id, (await anext(docs)).id] == ["a", "b"]
+        with pytest.raises(TransportError) as caught:
+            await anext(docs)
+    over.set()
+    assert isinstance(caught.value, TimeoutError)
+    assert len(canned.requests) == 3
 
 
 async def test_many_callers_of_one_document_wait_no_longer_than_one(canned: CannedServer) -> None:
