@@ -9,14 +9,16 @@ plugin.
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aiocouch.embedded import EmbeddedCouchDB
-from aiocouch.testing import BackgroundCouchDB, CouchDBServer
+from aiocouch.testing import BackgroundCouchDB
 from tests.endpoints.recorder import Recorder
+from tests.support.cluster import server_of
 from tests.support.inside import ServerInside
 from tests.support.installed import installed_couchdb, is_installed
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from aiocouch import CouchDB, Database
+    from aiocouch.testing import CouchDBServer
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -96,6 +99,9 @@ def installed_server() -> Iterator[CouchDBServer]:
         yield server
 
 
+url_server = functools.cache(server_of)
+
+
 @pytest.fixture
 async def inside_server() -> AsyncIterator[CouchDBServer]:
     """An embedded server in the event loop of the test, which its sessions ask by calls."""
@@ -108,7 +114,7 @@ async def inside_server() -> AsyncIterator[CouchDBServer]:
 def couchdb_server(request: pytest.FixtureRequest) -> CouchDBServer:
     """The server of this test. Not of the session: the order of the tests mixes the servers."""
     if request.param == "url":
-        return CouchDBServer.from_url(str(request.config.getoption("--couchdb-url")))
+        return url_server(str(request.config.getoption("--couchdb-url")))
     server: CouchDBServer = request.getfixturevalue(f"{request.param}_server")
     return server
 

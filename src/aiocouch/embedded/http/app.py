@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiocouch.embedded.errors import CouchError, bad_request, internal, no_database
 from aiocouch.embedded.http import loading
@@ -20,7 +20,10 @@ from aiocouch.embedded.store.faults import explained
 from aiocouch.embedded.who.auth import authenticate
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from aiocouch.embedded.http.message import Incoming, Reply
+    from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.state import Server
 
 _log = logging.getLogger("aiocouch.embedded")
@@ -32,14 +35,41 @@ _OVERRIDES = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNEC
 loading.load_first()
 
 
+class _Checks(NamedTuple):
+    """What the settings say of every request, so that each setting is looked up once."""
+
+    longest_url: int | None
+    hosts: Collection[str] | None
+    """The names that the server goes by; None if by any."""
+    has_vhosts: bool
+    shares: bool
+    """Whether pages of other origins may have answers."""
+    frames: bool
+    """Whether answers say who may show them in a frame."""
+
+
+def _checks(config: Configuration) -> _Checks:
+    is_strict = config.flag("chttpd", "validate_host", default=False)
+    return _Checks(
+        config.limit("chttpd", "max_uri_length", None),
+        config.text("chttpd", "valid_hosts").split(",") if is_strict else None,
+        config.has_section("vhosts"),
+        config.flag("chttpd", "enable_cors", default=False),
+        config.flag("chttpd", "enable_xframe_options", default=False),
+    )
+
+
 async def answer(server: Server, request: Incoming) -> Reply:
     """Answer a request to a server, whatever happens."""
     begun = time.perf_counter()
-    exchange = at_virtual_host(Exchange(request, server))
+    checks = server.config.derived(_checks)
+    exchange = Exchange(request, server)
+    if checks.has_vhosts:
+        exchange = at_virtual_host(exchange)
     traffic = server.databases.traffic
     traffic.requests += 1
     try:
-        response = await _answer(exchange)
+        response = await _answer(exchange, checks)
     finally:
         traffic.requests -= 1
         exchange.leave()
@@ -47,9 +77,9 @@ async def answer(server: Server, request: Incoming) -> Reply:
     return response
 
 
-async def _answer(exchange: Exchange) -> Reply:
+async def _answer(exchange: Exchange, checks: _Checks) -> Reply:
     try:
-        return await _dispatch(exchange)
+        return await _dispatch(exchange, checks)
     except CouchError as error:
         return _error_answer(exchange, error)
     except Exception as error:  # noqa: BLE001 - a fault of one request is not one of the server
@@ -78,35 +108,33 @@ def _error_answer(exchange: Exchange, error: CouchError) -> Reply:
     return exchange.answer(error.body(), status, headers)
 
 
-async def _dispatch(exchange: Exchange) -> Reply:
-    _check_url(exchange)
+async def _dispatch(exchange: Exchange, checks: _Checks) -> Reply:
+    _check_url(exchange, checks)
     _use_override(exchange)
-    config = exchange.server.config
-    preflight = preflight_headers(exchange.method, exchange.headers, config)
-    if preflight is not None:
-        return exchange.answer_bytes(b"", None, 204, preflight)
-    exchange.added_headers |= answer_headers(exchange.headers, config)
-    exchange.added_headers |= frame_policy(exchange)
+    if checks.shares and "Origin" in exchange.headers:
+        config = exchange.server.config
+        preflight = preflight_headers(exchange.method, exchange.headers, config)
+        if preflight is not None:
+            return exchange.answer_bytes(b"", None, 204, preflight)
+        exchange.added_headers |= answer_headers(exchange.headers, config)
+    if checks.frames:
+        exchange.added_headers |= frame_policy(exchange)
     exchange.user = await authenticate(exchange)
     return await dispatch(exchange)
 
 
-def _check_url(exchange: Exchange) -> None:
-    _check_host(exchange)
+def _check_url(exchange: Exchange, checks: _Checks) -> None:
+    if checks.hosts is not None:
+        _check_host(exchange, checks.hosts)
     url = exchange.request.raw_path
-    longest = exchange.server.config.limit("chttpd", "max_uri_length", None)
-    if longest is not None and len(url) > longest:
+    if checks.longest_url is not None and len(url) > checks.longest_url:
         raise CouchError(414, "too_long", "the request uri is too long")
     if "%" in url and _BAD_ESCAPE.search(url):
         raise bad_request("invalid_url_encoding")
 
 
-def _check_host(exchange: Exchange) -> None:
-    config = exchange.server.config
-    if not config.flag("chttpd", "validate_host", default=False):
-        return
-    name = _PORT.sub("", exchange.headers.get("Host", ""))
-    if name not in config.text("chttpd", "valid_hosts").split(","):
+def _check_host(exchange: Exchange, hosts: Collection[str]) -> None:
+    if _PORT.sub("", exchange.headers.get("Host", "")) not in hosts:
         raise bad_request("Invalid host header")
 
 

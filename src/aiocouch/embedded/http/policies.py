@@ -25,10 +25,8 @@ def content_policy(
 
 
 def frame_policy(exchange: Exchange) -> dict[str, str]:
-    """Return the header that says whose frames may show an answer; none unless it is switched on."""
+    """Return the header that says whose frames may show an answer."""
     config = exchange.server.config
-    if not config.flag("chttpd", "enable_xframe_options", default=False):
-        return {}
     if config.text("x_frame_options", "same_origin") == "true":
         return {"X-Frame-Options": "SAMEORIGIN"}
     origin = exchange.url().removesuffix("/")

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiocouch.embedded.store.faults import StorageError, sync_folder
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+T = TypeVar("T")
 Sections = dict[str, dict[str, str]]
 
 DEFAULTS: Mapping[str, Mapping[str, str]] = {
@@ -134,6 +135,7 @@ class Configuration:
         self._values: Sections = {}
         # what counts: the same, and what only stands under an old name
         self._effective: dict[tuple[str, str], str] = {}
+        self._derived: dict[Callable[[Configuration], Any], Any] = {}
         self._listeners: list[Callable[[str, str], None]] = []
         self.reload()
 
@@ -186,6 +188,13 @@ class Configuration:
             return default
         return _FLAGS[value]
 
+    def derived(self, make: Callable[[Configuration], T]) -> T:
+        """Return what `make` makes of the settings; it is called again after a change of any of them."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        found: T = self._derived[make]
+        return found
+
     def put(self, section: str, key: str, value: str, *, persist: bool = True) -> str:
         """Change a setting and return its old text (`""` when there was none).
 
@@ -223,7 +232,7 @@ class Configuration:
         if self._path is not None:
             self._stored = _read(self._path)
         before, self._values = self._values, _merge(DEFAULTS, self._stored, self._overrides)
-        self._effective = _with_former(self._values)
+        self._take_effect()
         for section, key in _differences(before, self._values):
             self._tell(section, key)
 
@@ -247,7 +256,11 @@ class Configuration:
         """Set a value for this run that a reload does not touch."""
         self._overrides.setdefault(section, {})[key] = value
         self._values.setdefault(section, {})[key] = value
+        self._take_effect()
+
+    def _take_effect(self) -> None:
         self._effective = _with_former(self._values)
+        self._derived.clear()
 
     def _fall_back(self, section: str, key: str) -> None:
         for layer in (self._stored, DEFAULTS):
@@ -259,7 +272,7 @@ class Configuration:
             del self._values[section]
 
     def _changed(self, section: str, key: str) -> None:
-        self._effective = _with_former(self._values)
+        self._take_effect()
         self._tell(section, key)
 
     def _tell(self, section: str, key: str) -> None:
