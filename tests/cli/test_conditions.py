@@ -50,6 +50,21 @@ def test_fields() -> None:
     assert fields_of({}) == []
 
 
+def test_fields_by_which_no_index_narrows() -> None:
+    alternatives = {"$or": [{"a": 1}], "$nor": [{"b": 1}], "$not": {"c": 1}}
+    assert fields_of(alternatives) == []
+    operators = {
+        "a": {"$regex": "^x"},
+        "b": {"$ne": 1},
+        "c": {"$in": [1]},
+        "d": {"$not": {"$eq": 1}},
+    }
+    assert fields_of(operators) == []
+    assert fields_of({"a": {"$beginsWith": "x", "$ne": "xy"}, "b": {"$elemMatch": {"c": 1}}}) == [
+        "a"
+    ]
+
+
 @given(
     st.from_regex(r"[a-z][a-z0-9_.]*", fullmatch=True),
     st.sampled_from(["=", "!=", ">", ">=", "<", "<="]),

@@ -67,6 +67,17 @@ async def test_find_tells_how(run: Run, people: Database) -> None:
     assert (ended.out, ended.err) == ("21\n", "")
 
 
+async def test_no_index_could_serve_it(run: Run, people: Database) -> None:
+    ended = await run("find", people.id, "name~^N", "--limit", "1", "--json")
+    assert "no index serves it" in ended.err
+    assert "$beginsWith" in ended.err
+    assert "would" not in ended.err
+    for words in (["--limit", "1"], ["_id=p3"]):
+        ended = await run("find", people.id, *words, "--json")
+        assert ended.out.count("\n") == 1
+        assert "serves" not in ended.err
+
+
 async def test_plans(run: Run, people: Database) -> None:
     await people.index({"fields": ["age"]}, name="by-age", ddoc="ages")
     ended = await run("find", people.id, "age>1", "--plan")

@@ -47,24 +47,26 @@ def _one(word: str) -> dict[str, Any]:
     return {field: {_OPERATORS[operator]: value if operator == "~" else value_of(value)}}
 
 
-def fields_of(selector: Any, path: str = "") -> list[str]:
-    """Return the fields that a selector asks for, those that must be equal to something first."""
-    found = dict.fromkeys(sorted(_fields(selector, ""), key=lambda each: not each[1]))
+_NARROWING = frozenset({"$eq", "$gt", "$gte", "$lt", "$lte", "$beginsWith"})
+"""The operators for which CouchDB looks at a part of an index only. Tried on 3.5.2."""
+
+
+def fields_of(selector: Any) -> list[str]:
+    """Return the fields by which an index would narrow a query, those that must equal something first."""
+    found = sorted(_narrowed(selector, ""), key=lambda each: not each[1])
     return list(dict.fromkeys(name for name, _ in found))
 
 
-def _fields(selector: Any, path: str) -> list[tuple[str, bool]]:
+def _narrowed(selector: Any, path: str) -> list[tuple[str, bool]]:
     """Return fields, and whether they must be equal to something."""
-    if isinstance(selector, list):
-        return [each for one in selector for each in _fields(one, path)]
     if not isinstance(selector, dict):
-        return [(path, True)]
+        return [(path, True)] if path else []
     found: list[tuple[str, bool]] = []
     for name, value in selector.items():
-        if name in {"$and", "$or", "$nor", "$not"}:
-            found += _fields(value, path)
-        elif name.startswith("$"):
+        if name == "$and":
+            found += [each for one in value for each in _narrowed(one, path)]
+        elif name in _NARROWING and path:
             found.append((path, name == "$eq"))
-        else:
-            found += _fields(value, f"{path}.{name}" if path else name)
-    return [each for each in found if each[0]]
+        elif not name.startswith("$"):
+            found += _narrowed(value, f"{path}.{name}" if path else name)
+    return found

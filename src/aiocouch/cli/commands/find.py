@@ -159,10 +159,14 @@ def _hint(plan: QueryPlan) -> str | None:
     """Return what to do about a query that no index serves."""
     if plan.index_type != "special":
         return None
-    fields = [name for name in fields_of(plan.get("selector")) if name != "_id"]
+    fields = fields_of(plan.get("selector"))
+    if "_id" in fields or not plan.get("selector"):
+        return None  # the index of all documents serves it
+    looks = "no index serves it, so documents are looked at one after the other"
     if not fields:
-        return None
-    return (
-        f"no index serves it, so documents are looked at one after the other. An index on "
-        f"{', '.join(fields[:3])} would: `aiocouch schema apply`, or db.index({{'fields': {fields[:3]}}})"
-    )
+        return (
+            f"{looks}. An index serves = > >= < <= and $beginsWith, if they must hold in any case"
+        )
+    some = fields[:3]
+    how = f"`aiocouch schema apply`, or db.index({{'fields': {some}}})"
+    return f"{looks}. An index on {', '.join(some)} would: {how}"
