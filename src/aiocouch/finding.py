@@ -42,7 +42,7 @@ class Finding:
     ) -> Found[Document]:
         """Return the documents that match a Mango selector (`POST /{db}/_find`), read as they come.
 
-        Without `limit` all of them, by pages. `on_warning`, when the server warns of the query: "warn" in
+        Without `limit` all of them. `on_warning`, when the server warns of the query: "warn" in
         Python, or "raise" `QueryWarningError`; both behind the rows. Raise `InvalidInputError` for
         `fields`, since a document holds everything, and for the body of a request in place of a selector;
         `BadRequestError` for a selector that CouchDB does not understand.

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
@@ -41,9 +41,10 @@ M = TypeVar("M")
 
 OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 """What is done when the server warns of a query, such as of one that no index serves: nothing, a
-`QueryWarning` of Python, or a `QueryWarningError`. It comes behind the rows of a page."""
+`QueryWarning` of Python, or a `QueryWarningError`. It comes behind the rows."""
 
-_PAGE = 10_000
+# What CouchDB takes for no limit itself. By pages with bookmarks a row could be lost.
+_ALL = 1 << 28
 _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 _ON_WARNING = ("ignore", "warn", "raise")
 
@@ -60,7 +61,7 @@ class QueryWarningError(CouchDBError):
 
 
 class ExecutionStats(TypedDict, total=False):
-    """What a query has cost, of all its pages together."""
+    """What a query has cost."""
 
     total_keys_examined: int
     total_docs_examined: int
@@ -87,22 +88,11 @@ class _Told:
         self.warning: str | None = None
         self.execution_stats: ExecutionStats | None = None
 
-    def take(self, meta: JsonDict) -> str:
-        """Take note of what stands beside the rows of a page. Return the warnings that are new."""
+    def take(self, meta: JsonDict) -> None:
+        """Take note of what stands beside the rows."""
         self.bookmark = meta.get("bookmark")
-        if stats := meta.get("execution_stats"):
-            self.execution_stats = _added(self.execution_stats, stats)
-        before = (self.warning or "").splitlines()
-        new = [line for line in str(meta.get("warning") or "").splitlines() if line not in before]
-        self.warning = "\n".join(before + new) or None
-        return "\n".join(new)
-
-
-def _added(before: ExecutionStats | None, stats: ExecutionStats) -> ExecutionStats:
-    total: dict[str, Any] = dict(before or {})
-    for name, value in stats.items():
-        total[name] = total.get(name, 0) + value if isinstance(value, int | float) else value
-    return cast("ExecutionStats", total)
+        self.warning = meta.get("warning")
+        self.execution_stats = meta.get("execution_stats")
 
 
 class Found(AsyncGenerator[M, None]):
@@ -117,12 +107,16 @@ class Found(AsyncGenerator[M, None]):
 
     @property
     def bookmark(self) -> str | None:
-        """Where another query goes on (`bookmark=`); None before the end of the first page."""
+        """Where another query goes on (`bookmark=`); None before the end.
+
+        If the document that it stands on is deleted meanwhile, CouchDB passes over the next one;
+        `Database.find_pages` does not.
+        """
         return self._told.bookmark
 
     @property
     def warning(self) -> str | None:
-        """What the server warns of, such as that no index serves the query; a line each."""
+        """What the server warns of, such as that no index serves the query."""
         return self._told.warning
 
     @property
@@ -162,25 +156,18 @@ def read_found(remote: Remote, query: Query, read: _Read[M]) -> Found[M]:
 async def _rows(
     remote: Remote, query: Query, told: _Told, read: _Read[M]
 ) -> AsyncGenerator[M, None]:
-    body = dict(query.body)
-
     def asked(body: JsonDict) -> Stream:
         path, text = f"{query.endpoint}/_find", remote.encode(body)
         return remote.stream("POST", path, body=text, repeat=Repeat.FREELY)
 
-    while True:
-        left = DocumentsLeft(body)
-        async with Continued[msgspec.Raw](asked, left, remote.resume) as stream:
-            while batch := await stream.batch(_TEXTS, msgspec.Raw):
-                for row in read(stream, batch):
-                    yield row
-        warning = told.take(stream.meta)
-        if warning and query.on_warning != "ignore":
-            _warn(query, warning)
-        if query.is_limited or left.count < body["limit"]:
-            return
-        body["bookmark"] = stream.member("bookmark")
-        body.pop("skip", None)
+    left = DocumentsLeft(query.body)
+    async with Continued[msgspec.Raw](asked, left, remote.resume) as stream:
+        while batch := await stream.batch(_TEXTS, msgspec.Raw):
+            for row in read(stream, batch):
+                yield row
+    told.take(stream.meta)
+    if told.warning is not None and query.on_warning != "ignore":
+        _warn(query, told.warning)
 
 
 def _warn(query: Query, warning: str) -> None:
@@ -233,7 +220,7 @@ def query_of(
         raise InvalidInputError(
             "find() gives whole documents, which can be saved: fields= is of find_values()"
         )
-    body = {**options, "selector": dict(selector), "limit": _PAGE if limit is None else limit}
+    body = {**options, "selector": dict(selector), "limit": _ALL if limit is None else limit}
     return Query(endpoint, body, limit is not None, on_warning)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aiocouch import CouchDB, Database, Document
-from tests.wire.canned import Answer, CannedServer, doc_row, json_answer, row, rows_answer
+from tests.wire.canned import Answer, CannedServer, doc_row, row, rows_answer
 
 WRITTEN = {"ok": True, "id": "x", "rev": "2-b"}
 
@@ -169,27 +169,6 @@ async def test_find(canned: CannedServer, base: Database) -> None:
         "sort": ["n"],
         "use_index": "d",
     }
-
-
-async def test_find_without_limit_pages_until_a_short_page(
-    canned: CannedServer, base: Database
-) -> None:
-    pages: list[dict[str, Any]] = []
-
-    def page(request: Any) -> Answer:
-        asked = request.json()
-        pages.append(asked)
-        size = asked["limit"] if len(pages) == 1 else 1
-        docs = [{"_id": f"{len(pages)}-{i}", "_rev": "1-a"} for i in range(size)]
-        return json_answer({"docs": docs, "bookmark": f"mark{len(pages)}"})
-
-    canned.handler = page
-    found = [doc.id async for doc in base.find({"n": 1})]
-    assert len(found) == pages[0]["limit"] + 1
-    assert found[-1] == "2-0"
-    assert "bookmark" not in pages[0]
-    assert pages[1]["bookmark"] == "mark1"
-    assert len(pages) == 2
 
 
 async def test_index(canned: CannedServer, base: Database) -> None:
