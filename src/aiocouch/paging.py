@@ -135,8 +135,8 @@ class _Range:
         self.keys = keys
         self.read = read
         self.unique = unique
-        limit = str(options.get("limit"))
-        self.limit = int(limit) if limit.isdecimal() else None
+        self.limit = _number(options, "limit")
+        self.skip = _number(options, "skip") or 0
 
     def most(self, given: int, count: int) -> int:
         """Return how many rows there may be, those that were given among them."""
@@ -145,10 +145,24 @@ class _Range:
     async def after(self, state: Any, count: int) -> list[Any]:
         """Return so many rows after a state, or as many as there are."""
         given = 0 if state is None else state.given
-        options = {**self.options, "limit": self.most(given, count)}
-        if options["limit"] <= given:
+        most = self.most(given, count)
+        if most <= given:
             return []
-        return await self.read(RangeLeft(options, self.unique, state))
+        if state is None:
+            return await self.first(lambda options: RangeLeft(options, self.unique), most)
+        return await self.read(RangeLeft({**self.options, "limit": most}, self.unique, state))
+
+    async def first(self, left: Callable[[JsonDict], _Left], count: int) -> list[Any]:
+        """Return the first rows. Raise `InvalidInputError` where nobody could go on behind them."""
+        if not self.skip or self.unique:
+            return await self.read(left({**self.options, "limit": count}))
+        options = {**self.options, "skip": self.skip - 1, "limit": count + 1}
+        before, *rows = await self.read(left(options)) or [None]
+        if rows and (before.id, before.key) == (rows[0].id, rows[0].key):
+            raise InvalidInputError(
+                f"skip={self.skip} ends among rows of {before.id!r} that have the same key"
+            )
+        return rows
 
     def state_after(self, state: Any, rows: list[Any]) -> Any:
         """Return the state after these rows, which come after `state`."""
@@ -164,8 +178,7 @@ class _UniqueKeys(_Range):
 
     async def after(self, state: Any, count: int) -> list[Any]:
         given = state or 0
-        skip = str(self.options.get("skip"))
-        begin = given + (int(skip) if skip.isdecimal() else 0)
+        begin = given + self.skip
         keys = self.keys[begin : begin + self.most(given, count) - given]
         options = {name: v for name, v in self.options.items() if name not in ("skip", "limit")}
         return await self.read(KeysLeft(options, keys, unique=True)) if keys else []
@@ -186,7 +199,10 @@ class _Keys(_Range):
 
     async def after(self, state: Any, count: int) -> list[Any]:
         if state is None:
-            return await self._of_keys(self.keys, self.options, 0, count)
+            most = self.most(0, count)
+            if not self.keys or not most:
+                return []
+            return await self.first(lambda options: KeysLeft(options, self.keys, False), most)
         key = self._own(state.key)
         at = self._texts.index(key)
         options = {name: v for name, v in self.options.items() if name != "skip"}
@@ -218,6 +234,11 @@ class _Keys(_Range):
             if _are_same(decode(own), decode(text)):
                 return own
         raise InvalidInputError(f"the view has the key {text}, which is written otherwise in keys=")
+
+
+def _number(options: JsonDict, name: str) -> int | None:
+    text = str(options.get(name))
+    return int(text) if text.isdecimal() else None
 
 
 def _are_same(one: Any, other: Any) -> bool:

@@ -262,7 +262,7 @@ class View(RemoteView):
         A page begins behind the last row of the one before, also if that was deleted or others were added:
         no row is skipped, none comes twice. `limit` counts the rows of all pages. With a `secret` tokens are
         signed. Raise `InvalidInputError` for a token of another query, for rows that are reduced or not
-        sorted, and for `keys` of which one is there twice.
+        sorted, for `keys` of which one is there twice, and where `skip` ends among equal rows of a document.
         """
         from aiocouch.paging import pages_of_view
 

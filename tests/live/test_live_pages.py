@@ -128,6 +128,16 @@ async def test_limit_skip_and_bounds(db: Database, view: View) -> None:
     assert await ids(key=5) == ([1], "5")
 
 
+async def test_skip_within_rows_that_are_equal(db: Database, view: View) -> None:
+    await fill(db, {"_id": "a", "key": 1, "times": 2}, {"_id": "b", "key": 1, "times": 2})
+    for keys in (None, [1]):
+        _, rows = await sizes_and_rows(view.pages(1, skip=2, keys=keys))
+        assert [row.id for row in rows] == ["b", "b"]
+        with pytest.raises(InvalidInputError, match="skip=3 ends among rows of 'b'"):
+            await view.page(1, skip=3, keys=keys)
+        assert await sizes_and_rows(view.pages(1, skip=4, keys=keys)) == ([0], [])
+
+
 async def test_a_prefix(db: Database, view: View) -> None:
     await fill(db, *({"_id": name, "key": name} for name in ("a1", "a2", "a3", "b1")))
     sizes, rows = await sizes_and_rows(view.pages(2, prefix="a"))
