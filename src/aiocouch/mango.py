@@ -35,6 +35,7 @@ __all__ = [
     "found_documents",
     "query_of",
     "read_found",
+    "refuse_body",
 ]
 
 M = TypeVar("M")
@@ -214,7 +215,7 @@ def query_of(
         raise InvalidTypeError(f"the selector must be a dict, not {type(selector).__name__}")
     if on_warning not in _ON_WARNING:
         raise InvalidInputError(f"on_warning={on_warning!r}: {', '.join(_ON_WARNING)}")
-    _check_is_no_body(selector, on_warning)
+    refuse_body(selector, on_warning)
     options = checked(params, FIND)
     if "fields" in options:
         raise InvalidInputError(
@@ -224,8 +225,11 @@ def query_of(
     return Query(endpoint, body, limit is not None, on_warning)
 
 
-def _check_is_no_body(selector: Mapping[str, Any], on_warning: OnWarning) -> None:
-    """Refuse the whole body of a request. Alone, "selector" may be a member of documents."""
+def refuse_body(selector: Mapping[str, Any], on_warning: OnWarning = "ignore") -> None:
+    """Raise `InvalidInputError` for the whole body of a request in place of its selector.
+
+    Alone, "selector" may be a member of documents; who wants to hear warnings hears of it all the same.
+    """
     names = set(selector)
     if "selector" not in names or not isinstance(selector["selector"], Mapping):
         return

@@ -293,3 +293,8 @@ async def test_what_does_not_fit_is_not_sent(db: Database, books: Collection[Boo
 
 def dict_of(name: str) -> Any:
     return TypedDict("Made", {name: str})  # type: ignore[operator]
+
+
+async def test_the_body_of_a_request_is_no_selector(books: Collection[Book]) -> None:
+    with pytest.raises(InvalidInputError, match="body of a request"):
+        books.find({"selector": {"title": "Emma"}, "limit": 5})

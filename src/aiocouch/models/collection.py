@@ -12,7 +12,7 @@ from aiocouch._wire.uuids import SequentialIds
 from aiocouch.document import Document
 from aiocouch.edits import Edit
 from aiocouch.exception import InvalidInputError, InvalidTypeError
-from aiocouch.mango import found, query_of
+from aiocouch.mango import found, query_of, refuse_body
 from aiocouch.misfit import MisfitError
 from aiocouch.models.changes import FollowedValue, ValueFeed, feed_of, follower_of
 from aiocouch.models.shape import shape_of
@@ -246,6 +246,7 @@ class Collection(Generic[T]):
     def _selector(self, selector: Mapping[str, Any]) -> JsonDict:
         if not hasattr(selector, "keys"):
             raise InvalidTypeError(f"the selector must be a dict, not {type(selector).__name__}")
+        refuse_body(selector)
         types, own = self._shape.types, dict(selector)
         if not types:
             return own
