@@ -305,9 +305,11 @@ async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
                     yield event
                 elif explicit:
                     ledger.acknowledge(place)
-                if not explicit:
-                    ledger.acknowledged = place
-                if ledger.acknowledged >= ledger.due and await _is_to_end(state, ledger):
+                if explicit:
+                    done = ledger.acknowledged
+                else:
+                    ledger.acknowledged = done = place
+                if done >= ledger.due and await _is_to_end(state, ledger):
                     return
         state.keeper.check()
     finally:

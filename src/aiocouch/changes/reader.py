@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
@@ -171,11 +173,14 @@ class RowReader:
 
     def _good(self, stream: Stream, rows: list[JsonDict]) -> list[JsonDict]:
         """Return the rows up to a line that is no event: the last one, or nonsense."""
-        one, two, three = self._followed.members
-        for at, row in enumerate(rows):
-            if not (one in row and two in row and three in row):
-                self._end_with(stream, row)
-                return rows[:at]
+        members = itemgetter(*self._followed.members)
+        good = iter(rows)
+        try:
+            deque(map(members, good), maxlen=0)  # a loop would cost more than all else here
+        except KeyError:
+            at = len(rows) - length_hint(good) - 1
+            self._end_with(stream, rows[at])
+            return rows[:at]
         return rows
 
     def _end_with(self, stream: Stream, row: JsonDict) -> None:
