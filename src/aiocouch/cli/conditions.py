@@ -41,7 +41,10 @@ def _one(word: str) -> dict[str, Any]:
         return object_of(word, "the selector")
     found = _CONDITION.fullmatch(word)
     if found is None:
-        said = f"{word!r} is not a condition ({CONDITIONS}) and not a selector in JSON"
+        said = (
+            f"{word!r} is not a condition ({CONDITIONS}) and not a selector in JSON. A shell takes < and > "
+            "for files, unless there are quotes: 'age>21'"
+        )
         raise CommandError(said, Exit.USAGE)
     field, operator, value = found.groups()
     return {field: {_OPERATORS[operator]: value if operator == "~" else value_of(value)}}
