@@ -107,8 +107,14 @@ async def _anonymous(patient: Patient) -> AsyncGenerator[Finding, None]:
         )
 
 
+async def _nodes(patient: Patient) -> list[str]:
+    """Return the nodes that are there; of the others the members tell."""
+    members = await patient.couchdb.cluster.membership()
+    return sorted(set(members["cluster_nodes"]) & set(members["all_nodes"]))
+
+
 async def _settings(patient: Patient) -> AsyncGenerator[Finding, None]:
-    for name in (await patient.couchdb.cluster.membership())["cluster_nodes"]:
+    for name in await _nodes(patient):
         for finding in judge_settings(await patient.couchdb.node(name).config.all(), name):
             yield finding
 
@@ -165,7 +171,7 @@ async def _system_databases(patient: Patient) -> AsyncGenerator[Finding, None]:
 
 
 async def _load(patient: Patient) -> AsyncGenerator[Finding, None]:
-    for name in (await patient.couchdb.cluster.membership())["cluster_nodes"]:
+    for name in await _nodes(patient):
         node = patient.couchdb.node(name)
         stats, system = await node.stats(), await node.system()
         settings = await node.config.all()
