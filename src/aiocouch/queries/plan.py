@@ -22,14 +22,14 @@ class IndexCandidate(NamedTuple):
 
     name: str
     design_doc: str | None
-    type: str
+    index_type: str
     usable: bool
     reasons: list[str]
     ranking: int | None
 
     def __str__(self) -> str:
         why = ", ".join(self.reasons) or ("usable" if self.usable else "not usable")
-        return f"{_shown(self.name, self.design_doc, self.type)}: {why}"
+        return f"{_shown(self.name, self.design_doc, self.index_type)}: {why}"
 
 
 class QueryPlan(dict[str, Any]):
