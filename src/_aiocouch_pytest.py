@@ -116,7 +116,7 @@ async def couchdb(request: pytest.FixtureRequest) -> AsyncIterator[CouchDB]:
 
 
 def _is_for_sessions_only(request: pytest.FixtureRequest) -> bool:
-    """Whether nothing in a test but sessions of ours can come to the server: no URL, no other server."""
+    """Return whether nothing but sessions of ours can come to the server: no URL, no other server."""
     if request.config.getoption(_DEST, _url_of_environment()):
         return False
     if not _ON_THE_SERVER.isdisjoint(request.fixturenames):

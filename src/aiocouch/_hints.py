@@ -48,7 +48,7 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
         "aiocouch.conflicts": ("Conflicted", "Leaves", "MergeVersions"),
         "aiocouch.edits": ("Change",),
         "aiocouch.models": ("Collection",),
-        "aiocouch.replication": ("Replication", "ReplicationOptions"),
+        "aiocouch.replication": ("Replication", "ReplicationOptions", "Sync", "SyncOptions"),
         "aiocouch.topics": (
             *("DesignFunctions", "Indexes", "LocalDocuments", "Maintenance", "Partition"),
             *("Revisions", "SearchIndex"),

@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from types import UnionType
     from typing import TypeVar, Unpack
 
+    from yarl import URL
+
     from aiocouch.changes import FollowedChange, FollowedDeletion, Follower, FollowOptions
     from aiocouch.conflicts import Conflicted, Leaves, MergeVersions
     from aiocouch.couchdb import CouchDB
     from aiocouch.edits import Change
     from aiocouch.models import Collection
     from aiocouch.remote import Remote
-    from aiocouch.replication import Replication, ReplicationOptions
+    from aiocouch.replication import Replication, ReplicationOptions, Sync, SyncOptions
     from aiocouch.topics import (
         DesignFunctions,
         Indexes,
@@ -394,6 +396,17 @@ class Database(Finding, RemoteDatabase):
         from aiocouch.replication import Replication
 
         return Replication(self, target, **options)
+
+    def sync(self, other: Database | str | URL, **options: Unpack[SyncOptions]) -> Sync:
+        """Make this database and another one equal: `await db.sync("https://user:password@host/name")`.
+
+        The other one is a `Database` of any server, or a URL. Return a `Sync`: `await` it for its result,
+        or loop over it for its state and progress; with `live=True` it goes on until it is stopped. It begins
+        where the last one has stopped. What was edited on both sides becomes a conflict: see `conflicts()`.
+        """
+        from aiocouch.replication import Sync
+
+        return Sync(self, other, **options)
 
     # -- in bulk ----------------------------------------------------------------------------------
 

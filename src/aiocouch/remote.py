@@ -129,6 +129,11 @@ class Remote(RemoteServer):
         check_options(options, tls)
         return Direct(host, self._sessions, self.max_size, is_trusted=not self.has_credentials)
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether the server is in this process."""
+        return not isinstance(self._send, Send)
+
     async def open(self) -> None:
         """Open a server in this process; of any other, the first request opens the connection."""
         await self._send.open()
@@ -229,7 +234,7 @@ class Remote(RemoteServer):
 
         Raise `InvalidInputError` where the server is in this process, and nothing goes by aiohttp.
         """
-        if not isinstance(self._send, Send):
+        if self.is_inside:
             raise InvalidInputError(
                 f"{self.url} is in this process: there is no session of aiohttp"
             )

@@ -182,6 +182,7 @@ NEWER = """
 database.Database.collection
 database.Database.follow couchdb.CouchDB.follow_updates
 database.Database.replicate_to
+database.Database.sync
 database.Database.find_values database.Database.find_pages
 view.View.page view.View.pages
 database.Database.add database.Database.explain database.Database.partition view.View.queries

@@ -1,7 +1,7 @@
-"""Replication by this program: `await source.replicate_to(target)`.
+"""Replication by this program: `await source.replicate_to(target)`, `await database.sync(other)`.
 
-`Replication` is one, `RemoteEndpoint` an end that a CouchDB has. The engine knows its ends by the
-protocol `Endpoint` only.
+`Replication` is one, `Sync` one in each direction, `RemoteEndpoint` an end that a CouchDB has. The engine
+knows its ends by the protocol `Endpoint` only.
 """
 
 from aiocouch._hints import complete as _complete
@@ -13,6 +13,7 @@ from aiocouch.replication.replication import (
     ReplicationResult,
 )
 from aiocouch.replication.session import CheckpointError
+from aiocouch.replication.sync import Sync, SyncOptions, SyncProgress, SyncResult
 
 __all__ = [
     "CheckpointError",
@@ -21,6 +22,10 @@ __all__ = [
     "ReplicationOptions",
     "ReplicationProgress",
     "ReplicationResult",
+    "Sync",
+    "SyncOptions",
+    "SyncProgress",
+    "SyncResult",
 ]
 
 _complete("aiocouch")

@@ -60,7 +60,8 @@ def replication_id(uuid: str, source: End, target: End, choice: Choice) -> str:
 def _end(end: End) -> tuple[Any, ...]:
     parts = urlsplit(end.url)
     port = parts.port or _USUAL_PORT.get(parts.scheme)
-    place = _DEFAULT if (parts.scheme, port) in _DEFAULT_PORTS else port
+    # a server in this process has no port
+    place = _DEFAULT if (parts.scheme, port) in _DEFAULT_PORTS else port or UNDEFINED
     user = UNDEFINED if end.user is None else _characters(end.user)
     headers = [(_characters(name), _characters(text)) for name, text in sorted(end.headers.items())]
     host = parts.netloc.rpartition("@")[2].rpartition(":")[0] if parts.port else parts.netloc

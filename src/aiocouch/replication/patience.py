@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -45,20 +46,52 @@ class Patience:
     async def wait(self, failures: int, error: BaseException) -> None:
         """Wait after so many failures in a row, and no less than the server asked for."""
         pause = random.uniform(0.5, 1.0) * self.longest_pause(failures)  # noqa: S311
-        await asyncio.sleep(max(pause, _asked_by(error)))
+        await self.rest(max(pause, _asked_by(error)), error)
+
+    async def rest(self, seconds: float, error: BaseException) -> None:
+        """Wait so many seconds because of an error."""
+        del error
+        await asyncio.sleep(seconds)
+
+    def goes_on(self) -> None:
+        """Be told that something has worked."""
 
     async def again(self, action: Callable[[], Awaitable[T]]) -> T:
         """Do what may be done more than once, until it works or what fails will not pass."""
         failures = 0
         while True:
             try:
-                return await action()
+                done = await action()
             except (CouchDBError, MultipartError) as error:
                 failures += 1
                 if failures >= self.tries or not may_pass(error):
                     raise
                 reason = error
+            else:
+                self.goes_on()
+                return done
             await self.wait(failures, reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellingPatience(Patience):
+    """One that tells what it waits for; None: that has passed. When it is `over`, it waits no more."""
+
+    tell: Callable[[BaseException | None], None]
+    over: asyncio.Event
+
+    async def rest(self, seconds: float, error: BaseException) -> None:
+        """Wait, unless it is over: then raise the error."""
+        self.tell(error)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.over.wait()
+        if self.over.is_set():
+            raise error
+
+    def goes_on(self) -> None:
+        """Tell it."""
+        self.tell(None)
 
 
 DEFAULT_PATIENCE = Patience()

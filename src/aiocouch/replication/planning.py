@@ -142,6 +142,11 @@ class InOrder:
         self._ended: set[int] = set()
         self._count = 0
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all that have begun have ended."""
+        return not self._open
+
     def begin(self, seq: Any) -> int:
         """Note a batch; return its number."""
         self._count += 1

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from aiocouch._wire.codec import listed
 from aiocouch._wire.options import unknown_option
 from aiocouch.auth import BasicAuth
-from aiocouch.exception import InvalidInputError, InvalidTypeError
+from aiocouch.exception import CouchDBError, InvalidInputError, InvalidTypeError
 from aiocouch.replication.identity import Choice, End, replication_id
 from aiocouch.replication.options import Options
-from aiocouch.replication.patience import may_pass
+from aiocouch.replication.patience import TellingPatience, may_pass
 from aiocouch.replication.progress import Counts
 from aiocouch.replication.remote_endpoint import RemoteEndpoint
 from aiocouch.replication.session import Session
@@ -126,7 +126,12 @@ class Replication:
         self._uuid = options.get("uuid")
         self._options = _read(options)
         self._given_on_refused = self._options.on_refused
-        self._options = replace(self._options, on_refused=self._on_refused)
+        self._over = asyncio.Event()
+        patience = TellingPatience(tell=self._on_trouble, over=self._over)
+        self._options = replace(self._options, on_refused=self._on_refused, patience=patience)
+        self.trouble: BaseException | None = None
+        """What has failed and may pass, while it waits for that; None while all goes well."""
+        self._listener: Callable[[], None] = lambda: None
         self._refused: list[Refused] = []
         self._session: Session | None = None
         self._earlier = Counts()
@@ -157,25 +162,61 @@ class Replication:
         """How far it is now."""
         return ReplicationProgress(**self._numbers())
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that the source had when it was last asked is copied."""
+        return self._session is not None and self._session.is_idle
+
+    @property
+    def is_open(self) -> bool:
+        """Whether both ends are known to be there."""
+        return self._session is not None and self._session.is_open
+
+    def tells(self, listener: Callable[[], None]) -> None:
+        """Call a function whenever the progress has changed."""
+        self._listener = listener
+
     def stop(self) -> None:
-        """End it: what was read is copied, a checkpoint is written, and the result is given."""
+        """End it: what was read is copied, a checkpoint is written, and the result is given.
+
+        Where an end is away it ends without that, and goes on from the last checkpoint the next time.
+        """
         self._is_stopped = True
+        self._over.set()
         if self._session is not None:
             self._session.stop()
 
     async def run(self) -> ReplicationResult:
         """Replicate, and tell what was done. The same as `await`."""
-        if self.replication_id is None:
-            self.replication_id = await self._identify()
-        answer = await self._run_on(self.replication_id)
+        try:
+            answer = await self._run_whole()
+        except CouchDBError as error:
+            if not (self._is_stopped and may_pass(error)):
+                raise
+            answer = {}
         self.result = ReplicationResult(
             **self._numbers(),
-            replication_id=self.replication_id,
+            replication_id=self.replication_id or "",
             no_changes=bool(answer.get("no_changes")),
             refused=tuple(self._refused),
             json=answer,
         )
         return self.result
+
+    async def _run_whole(self) -> Mapping[str, Any]:
+        failures = 0
+        while self.replication_id is None:
+            try:
+                self.replication_id = await self._identify()
+            except CouchDBError as error:
+                failures += 1
+                if not (self._options.continuous and may_pass(error)):
+                    raise
+                reason = error
+            else:
+                break
+            await self._options.patience.wait(failures, reason)
+        return await self._run_on(self.replication_id)
 
     async def _run_on(self, name: str) -> Mapping[str, Any]:
         """Run sessions until one ends. Another begins where it stopped for what may pass."""
@@ -189,7 +230,7 @@ class Replication:
             except Exception as error:
                 failures = 1 if self._session.has_moved else failures + 1
                 patient = self._options.continuous or failures < _STARTS
-                if not (may_pass(error) and patient):
+                if self._is_stopped or not (may_pass(error) and patient):
                     raise
                 reason = error
             self._earlier = self._earlier + self._session.counted
@@ -199,7 +240,16 @@ class Replication:
         before, options = self._session, self._options
         if before is not None and not options.use_checkpoints:
             options = replace(options, since_seq=before.progress.through_seq or options.since_seq)
-        return Session(name, *self._ends(), options, self._news.set)
+        return Session(name, *self._ends(), options, self._tell)
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._listener()
+
+    def _on_trouble(self, error: BaseException | None) -> None:
+        if error is not self.trouble:
+            self.trouble = error
+            self._tell()
 
     def _ends(self) -> tuple[RemoteEndpoint, RemoteEndpoint]:
         source, target = self.source, self.target
@@ -219,10 +269,17 @@ class Replication:
         if uuid is None:
             uuid = str((await again(self.target.couchdb.info)).get("uuid", ""))
         ends = (
-            End(source.name, _user(self.source)),
-            End(target.name, _user(self.target)),
+            End(await self._name(self.source, source.name), _user(self.source)),
+            End(await self._name(self.target, target.name), _user(self.target)),
         )
         return replication_id(uuid, *ends, _choice(options, code))
+
+    async def _name(self, database: Database, name: str) -> str:
+        """Return the name of an end. The path of one in this process says nothing to other machines."""
+        if not database.remote.is_inside:
+            return name
+        info = await self._options.patience.again(database.couchdb.info)
+        return name.replace("embedded:", f"embedded:{info.get('uuid', '')}:", 1)
 
     def _on_refused(self, refused: Refused) -> None:
         if len(self._refused) < _MOST_REFUSED:

@@ -65,6 +65,8 @@ class Session:
         self._reading: asyncio.Task[None] | None = None
         self._is_stopped = False
         self._has_caught_up = False
+        self.is_open = False
+        """Whether both ends are there."""
 
     @property
     def has_moved(self) -> bool:
@@ -75,6 +77,11 @@ class Session:
     def counted(self) -> Counts:
         """What this session has done, without those before."""
         return self.progress.counts - self._before
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has copied all changes that there were when it last asked."""
+        return self._has_caught_up and self._in_order.is_done
 
     def stop(self) -> None:
         """Read no more changes; what was read is copied, and then `run` ends."""
@@ -111,6 +118,8 @@ class Session:
             await self._target.create(self._options.create_target_params)
         info = await again(self._target.info)
         self._made[self._target] = info.get("instance_start_time")
+        self.is_open = True
+        self._told()
         is_empty = info.get("doc_count") == 0 == info.get("doc_del_count")
         self._forecast = Forecast(target_is_empty=is_empty and self._options.include_docs)
 
@@ -182,6 +191,7 @@ class Session:
         batch: list[Change] = []
         count, size, last = 0, 0, None
         async with self._source.changes(query, options.body(), patience=patience) as page:
+            options.patience.goes_on()
             while rows := await page.rows():
                 for row in rows:
                     if size >= _BATCH_BYTES:
@@ -196,6 +206,7 @@ class Session:
             raise TruncatedError(f"{self._source.name}: the changes ended without a last sequence")
         await self._end_page(batches, batch, last or end.last_seq, end.pending)
         self._has_caught_up = self._is_last(count, end.pending)
+        self._told()
         return None if self._has_caught_up and not options.continuous else end.last_seq
 
     async def _end_page(
