@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from aiocouch import (
     CouchDB,
@@ -149,6 +150,13 @@ async def test_a_folder_keeps_what_was_saved(tmp_path: Path) -> None:
         assert "notes" in await couchdb.keys()
 
 
+async def test_the_address_may_be_a_url_of_yarl(tmp_path: Path) -> None:
+    async with CouchDB(URL(f"embedded://{tmp_path}")) as couchdb:
+        await couchdb.create("notes")
+    async with CouchDB(f"embedded://{tmp_path}") as couchdb:
+        assert "notes" in await couchdb.keys()
+
+
 async def test_sessions_share_the_server_of_a_folder(tmp_path: Path) -> None:
     url = f"embedded://{tmp_path}"
     async with CouchDB(url) as one:
@@ -168,6 +176,18 @@ async def test_many_open_a_folder_at_once(tmp_path: Path) -> None:
             return await couchdb.keys()
 
     assert await asyncio.gather(*(use() for _ in range(5))) == [["_replicator", "_users"]] * 5
+
+
+async def test_a_folder_is_closed_and_opened_at_the_same_time(tmp_path: Path) -> None:
+    for turns in range(25):
+        one = CouchDB(f"embedded://{tmp_path}")
+        await one.info()
+        closing = asyncio.ensure_future(one.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with CouchDB(f"embedded://{tmp_path}") as other:
+            await other.info()
+        await closing
 
 
 async def test_a_folder_of_another_process(tmp_path: Path) -> None:
@@ -221,6 +241,9 @@ async def test_a_session_outlives_no_server(server: EmbeddedCouchDB) -> None:
         await couchdb.info()
     with pytest.raises(TransportError, match="has stopped"):
         await couchdb.info()
+    with pytest.raises(TransportError, match="has stopped"):
+        async with couchdb.remote.stream("GET", "/_all_dbs"):
+            raise AssertionError
     async with server, server.connect() as again:
         await again.info()
         await couchdb.close()  # of what has ended: those who came later stay

@@ -224,6 +224,8 @@ class Channel(Call):
                 if whole.body and self.method != "HEAD":
                     self._pieces.append(whole.body)
             self.ended = self.failure is None
+        except ConnectionError as error:
+            self.fail(error)
         finally:
             if not self.ended:
                 self.abort()

@@ -70,9 +70,10 @@ def host_in(server: Servers) -> Host | None:
 
     Raise `InvalidInputError` for an `embedded:` URL that means none.
     """
-    if isinstance(server, str):
-        return _host_of(server) if server.startswith(_SCHEME) else None
-    if server is None or isinstance(server, URL | Sequence):
+    if isinstance(server, str | URL):
+        text = str(server)
+        return _host_of(text) if text.startswith(_SCHEME) else None
+    if server is None or isinstance(server, Sequence):
         return None
     return server if hasattr(server, "enter") else None
 

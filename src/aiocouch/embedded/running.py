@@ -92,7 +92,7 @@ class Running:
         self._overrides = overrides
         self._ui = ui
         self._lock = asyncio.Lock()
-        self._guests = 0
+        self._coming = self._guests = 0
         self._server: Server | None = None
         self._entrance: Entrance | None = None
         self.user = SYSTEM if admin is None else User(admin, (SERVER_ADMIN_ROLE,), "default")
@@ -115,11 +115,15 @@ class Running:
 
     async def enter(self) -> Entrance:
         """Start it unless it runs, and keep it running until `leave`. Return the way in."""
-        async with self._lock:
-            if self._entrance is None:
-                self._entrance = await self._start()
-            self._guests += 1
-            return self._entrance
+        self._coming += 1
+        try:
+            async with self._lock:
+                if self._entrance is None:
+                    self._entrance = await self._start()
+                self._guests += 1
+                return self._entrance
+        finally:
+            self._coming -= 1
 
     async def leave(self, entrance: Entrance) -> None:
         """Stop it if nobody else came in by this way."""
@@ -144,6 +148,8 @@ class Running:
 
     async def _start(self) -> Entrance:
         server = self._server = Server(self._folder, self._overrides)
+        if self._folder is not None:
+            _open.setdefault(self._folder.resolve(), (asyncio.get_running_loop(), self))
         server.ui = self._ui
         entrance = Entrance(server)
         server.host_of = lambda user: _Inside(entrance, user)
@@ -154,16 +160,12 @@ class Running:
         except BaseException:
             await self._stop()
             raise
-        if self._folder is not None:
-            _open.setdefault(self._folder.resolve(), (entrance.loop, self))
         return entrance
 
     async def _stop(self) -> None:
         server, entrance = self._server, self._entrance
         self._guests = 0
         self._entrance = None
-        if self._folder is not None:
-            _forget(self._folder.resolve(), self)
         async with contextlib.AsyncExitStack() as stack:
             # the last one is done first
             stack.callback(self._end)
@@ -176,6 +178,8 @@ class Running:
 
     def _end(self) -> None:
         self._server = None
+        if self._folder is not None and not self._coming:
+            _forget(self._folder.resolve(), self)
 
 
 class _Inside:
