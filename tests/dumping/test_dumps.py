@@ -364,3 +364,17 @@ async def test_many_leaves_of_one_document(db: Database, copy: Database, tmp_pat
     await Dump(db, tmp_path / "a.gz")
     assert (await Restore(copy, tmp_path / "a.gz")).is_equal
     assert await leaves_of(copy) == await leaves_of(db)
+
+
+class _FullDisk(io.BytesIO):
+    """A file on a disk that has room for little."""
+
+    def write(self, text: Any, /) -> int:
+        if self.tell() + len(text) > 1_000_000:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+async def test_a_full_disk_ends_it(full: Database) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        await Dump(full, _FullDisk())

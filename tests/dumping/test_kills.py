@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import sys
+import time
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
+from aiocouch import NotFoundError
 from aiocouch.dumping import Dump, Restore
 from tests.dumping.databases import fill, leaf, leaves_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from aiocouch import Database
+    from aiocouch import CouchDB, Database
     from aiocouch.testing import CouchDBServer
 
 # Marks as often as can be, so that a kill finds some; small groups, so that it takes a while.
@@ -54,31 +59,61 @@ async def killed(*arguments: str, seconds: float) -> int | None:
         return None
 
 
+@pytest.fixture
+async def copies(couchdb: CouchDB) -> AsyncIterator[list[Database]]:
+    """Databases to restore into, which are deleted in the end."""
+    made: list[Database] = []
+    yield made
+    for each in made:
+        with contextlib.suppress(NotFoundError):
+            await each.delete()
+
+
+def another(couchdb: CouchDB, copies: list[Database]) -> Database:
+    """Return one that does not exist yet."""
+    copies.append(couchdb.database(f"test-{uuid.uuid4().hex}"))
+    return copies[-1]
+
+
 @pytest.mark.timeout(900)
 async def test_killed_again_and_again(
     db: Database,
-    copy: Database,
+    copies: list[Database],
     couchdb_server: CouchDBServer,
     tmp_path: Path,
     pytestconfig: pytest.Config,
 ) -> None:
     kills = int(str(pytestconfig.getoption("--dump-kills")))
+    chance = random.Random(kills)
     await fill(db)
     leaves = [leaf(f"many{number:05}", "b", "a", n=number) for number in range(3_000)]
     await db.bulk_docs(leaves, new_edits=False)
     path, url = tmp_path / "a.gz", couchdb_server.auth_url
-    chance = random.Random(kills)
-    for what, name in (("dump", db.id), ("restore", copy.id)):
-        left, seconds = kills, 0.1
-        while left:
-            status = await killed(what, url, name, str(path), seconds=chance.uniform(0.0, seconds))
-            assert status in {None, 0}
-            left -= status is None
-            if status == 0:
-                break  # it was too fast for more of them
-            seconds *= 1.1  # so that it gets on where the machine is busy
-        if what == "dump" and not path.exists():
-            assert (await Dump(db, path)).leaves >= 3_041
+
+    # One that nobody kills tells how long it takes.
+    began = time.monotonic()
+    assert await killed("dump", url, db.id, str(path), seconds=600) == 0
+    whole = time.monotonic() - began
+    path.unlink()
+    left = kills
+    while left:
+        await killed("dump", url, db.id, str(path), seconds=chance.uniform(0, whole))
+        left -= not path.exists()
+        path.unlink(missing_ok=True)  # it was whole before it was killed: begin anew
+    assert (await Dump(db, path)).leaves >= 3_041
+
+    began = time.monotonic()
+    copy = another(db.couchdb, copies)
+    assert await killed("restore", url, copy.id, str(path), seconds=600) == 0
+    whole = time.monotonic() - began
+    copy, left = another(db.couchdb, copies), kills
+    while left:
+        seconds = chance.uniform(0, whole)
+        if await killed("restore", url, copy.id, str(path), seconds=seconds) is None:
+            left -= 1
+        else:
+            assert await leaves_of(copy) == await leaves_of(db)
+            copy = another(db.couchdb, copies)
     done = await Restore(copy, path, merge=True)
     assert (done.missing, done.refused) == ((), ())
     assert await leaves_of(copy) == await leaves_of(db)

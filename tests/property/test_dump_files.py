@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def written(parts: list[list[dict[str, Any]]], level: int) -> bytes:
         await sink.begin(HEADER)
         for number, part in enumerate(parts):
             await sink.write([document_line(msgspec.json.encode(doc)) for doc in part])
-            await sink.mark("mark", {"since": number})
-        await sink.mark("end", {})
+            await sink.mark("mark", partial(dict, since=number))
+        await sink.mark("end", dict)
         return file.getvalue()
 
     return asyncio.run(write())

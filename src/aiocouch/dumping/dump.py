@@ -159,9 +159,15 @@ class Dump:
             attachments=bool(self._options["attachments"]),
             inline=math.inf if self._couchbackup else INLINE,
         )
-        since = await self._begin(sink, header) if begun.mark is None else self._go_on(begun.mark)
-        await self._leaves.read(since)
-        await sink.mark("end", self._counts())
+        try:
+            if begun.mark is None:
+                since = await self._begin(sink, header)
+            else:
+                since = self._go_on(begun.mark)
+            await self._leaves.read(since)
+            await sink.mark("end", self._counts)
+        finally:
+            await sink.close()
         self._tell()
         return self.progress
 
@@ -172,7 +178,7 @@ class Dump:
             await self._write_security(sink)
             if self._options["local"]:
                 await self._write_local(sink)
-        await sink.mark("mark", {"since": "0", **self._counts()})
+        await sink.mark("mark", lambda: {"since": "0", **self._counts()})
         return "0"
 
     def _go_on(self, mark: dict[str, Any]) -> Any:
@@ -208,7 +214,7 @@ class Dump:
         now = time.monotonic()
         if now - at >= _MARK_SECONDS or self._sink.size - size >= _MARK_BYTES:
             self._marked = (now, self._sink.size)
-            await self._sink.mark("mark", {"since": seq, **self._counts()})
+            await self._sink.mark("mark", lambda: {"since": seq, **self._counts()})
 
     def _counts(self) -> dict[str, int]:
         return {**asdict(self._totals), "local": self._local}

@@ -70,8 +70,16 @@ def take_up(path: Path, file: IO[bytes], header: dict[str, Any]) -> Begun:
 
 def finish(part: Path, path: Path) -> None:
     """Rename a file that is whole. Raise `FileExistsError` if there is one of that name meanwhile."""
-    os.link(part, path)
-    part.unlink()
+    try:
+        os.link(part, path)  # which never takes the place of another file
+    except FileExistsError:
+        raise
+    except OSError:  # the file system has no links
+        if path.exists():
+            raise FileExistsError(17, "there is a file of that name already", str(path)) from None
+        part.rename(path)
+    else:
+        part.unlink()
     if sys.platform == "win32":
         return
     folder = os.open(path.parent, os.O_RDONLY)

@@ -36,6 +36,7 @@ _TOGETHER = 1_000
 _TOGETHER_BYTES = 2 << 20
 _MARK_SECONDS = 5.0
 _MOST_TOLD = 1_000
+_AHEAD = 3  # portions that are read before anybody takes them
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,8 @@ class Restore:
         self._tell(phase="writing", total=total)
         name = f"aiocouch-restore-{_digest(header, self._choice)}"
         was_empty, done = await self._prepare(header, name)
+        if self._choice.function is not None:
+            done = 0  # the one that was broken off may have had another function
         portions = Portions(
             await asyncio.to_thread(lines_of, file),
             self._choice,
@@ -236,7 +239,7 @@ class _Writing:
         self._portions = portions
         self._name = name
         self._in_order = InOrder()
-        self._queue: asyncio.Queue[tuple[int, Portion] | None] = asyncio.Queue(1)
+        self._queue: asyncio.Queue[tuple[int, Portion] | None] = asyncio.Queue(_AHEAD)
         self._marked_at = time.monotonic()
         self._gate = asyncio.Lock()
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import io
+import itertools
 import os
 import zlib
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -24,6 +25,8 @@ GZIP = 31
 """What zlib calls a gzip member with a window of full size."""
 
 _PORTION = 1 << 20
+_AHEAD = 8 << 20  # bytes that may wait to be written
+_QUICK = 2  # levels that isal has as well
 
 
 class Hash(Protocol):
@@ -46,6 +49,10 @@ class Sink:
         self._level = level
         self._sum = sum or hashlib.sha256()
         self._gate = asyncio.Lock()
+        self._waiting: list[tuple[list[bytes], Callable[[], None] | None]] = []
+        self._waiting_size = 0
+        self._task: asyncio.Task[None] | None = None
+        self._error: OSError | None = None
         self._member: Any = None
 
     async def write(
@@ -53,21 +60,59 @@ class Sink:
     ) -> None:
         """Write some lines together: nobody else's come between. They are taken in a thread.
 
-        `written` is called behind them, and before anything else is written.
+        A list is written soon, while the caller goes on, unless much is waiting. `written` is called behind
+        the lines, and before anything else is written. Raise what failed before, such as `OSError`.
         """
-        async with self._gate:
-            await asyncio.to_thread(self._write_all, lines)
-            if written is not None:
-                written()
+        if not isinstance(lines, list):
+            await self._drain()
+            async with self._gate:
+                await asyncio.to_thread(self._write_all, lines)
+                _call([written])
+            return
+        self._waiting.append((lines, written))
+        self._waiting_size += sum(map(len, lines))
+        if self._waiting_size >= _AHEAD:
+            await self._drain()
+        elif self._task is None or self._task.done():
+            self._raise_error()
+            self._task = asyncio.get_running_loop().create_task(self._drain_soon())
 
     async def begin(self, header: dict[str, Any]) -> None:
         """Write the first line."""
         await self.write([control("header", header)])
 
-    async def mark(self, kind: str, facts: dict[str, Any]) -> None:
-        """Write a mark or the end, and have all on disk."""
+    async def mark(self, kind: str, facts: Callable[[], dict[str, Any]]) -> None:
+        """Write a mark or the end behind all that was given so far, and have all on disk."""
+        await self._drain()
         async with self._gate:
-            await asyncio.to_thread(self._mark, kind, facts)
+            await asyncio.to_thread(self._mark, kind, facts())
+
+    async def close(self) -> None:
+        """Wait until nothing more is written, before the file is closed."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
+    async def _drain_soon(self) -> None:
+        with contextlib.suppress(OSError):  # who writes next gets it
+            await self._drain()
+
+    async def _drain(self) -> None:
+        """Write all that waits."""
+        async with self._gate:
+            self._raise_error()
+            while self._waiting:
+                some, self._waiting, self._waiting_size = self._waiting, [], 0
+                lines = itertools.chain.from_iterable(lines for lines, _ in some)
+                try:
+                    await asyncio.to_thread(self._write_all, lines)
+                except OSError as error:
+                    self._error = error
+                    raise
+                _call(written for _, written in some)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def _write_all(self, lines: Iterable[bytes]) -> None:
         portion: list[bytes] = []
@@ -89,7 +134,7 @@ class Sink:
             self._file.write(text)
             return
         if self._member is None:
-            self._member = zlib.compressobj(self._level, zlib.DEFLATED, GZIP)
+            self._member = _compressor(self._level)
         self._file.write(self._member.compress(text))
 
     def _mark(self, kind: str, facts: dict[str, Any]) -> None:
@@ -105,6 +150,24 @@ class Sink:
         if self._file.seekable():
             with contextlib.suppress(io.UnsupportedOperation):  # it is in memory
                 os.fsync(self._file.fileno())
+
+
+def _call(functions: Iterable[Callable[[], None] | None]) -> None:
+    for function in functions:
+        if function is not None:
+            function()
+
+
+def _compressor(level: int) -> Any:
+    """Return what makes a member: by isal, where it is installed, in a sixth of the time."""
+    if level <= _QUICK:
+        try:
+            from isal import isal_zlib
+        except ImportError:
+            pass
+        else:
+            return isal_zlib.compressobj(level, isal_zlib.DEFLATED, GZIP)
+    return zlib.compressobj(level, zlib.DEFLATED, GZIP)
 
 
 class CouchbackupSink(Sink):

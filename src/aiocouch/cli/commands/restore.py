@@ -117,14 +117,18 @@ def _told(done: RestoreResult) -> int:
 
 @contextlib.contextmanager
 def _opened(name: str) -> Iterator[IO[bytes]]:
-    if name != "-":
-        with Path(name).open("rb") as file:
-            yield file
-        return
-    with tempfile.TemporaryFile() as kept:  # which can be read twice
-        shutil.copyfileobj(sys.stdin.buffer, kept)
-        kept.seek(0)
-        yield kept
+    """Open a file that can be read twice; what comes through a pipe is kept in one."""
+    with contextlib.ExitStack() as stack:
+        if name == "-":
+            file: IO[bytes] = sys.stdin.buffer
+        else:
+            file = stack.enter_context(Path(name).open("rb"))
+        if name == "-" or not file.seekable():
+            kept = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(file, kept)
+            kept.seek(0)
+            file = kept
+        yield file
 
 
 async def _restore(given: argparse.Namespace, db: Database, file: IO[bytes]) -> RestoreResult:
