@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
 from yarl import URL
 
 from aiocouch._transport.request import SAFE
@@ -33,7 +33,9 @@ def redirected(request: Request, response: Answered | aiohttp.ClientResponse) ->
     if not _is_same_server(response.url, target):
         return None
     node = str(target.origin())
-    return replace(request, node=node, path=target.raw_path_qs, redirects=request.redirects + 1)
+    return structs.replace(
+        request, node=node, path=target.raw_path_qs, redirects=request.redirects + 1
+    )
 
 
 def leads(response: Answered | aiohttp.ClientResponse) -> str | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import msgspec
 
 from aiocouch._wire.texts import Texts
 
@@ -40,8 +41,7 @@ class Repeat(Enum):
     NEVER = 2
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One request. `path` begins with a slash and is quoted, with its query.
 
     `span` is None when the whole answer is to be read, else the answer is given as it begins.
@@ -52,8 +52,8 @@ class Request:
 
     method: str
     path: str
-    body: Body = field(default=None, repr=False)  # a traceback may show the locals of a step
-    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    body: Body = None
+    headers: Mapping[str, str] | None = None
     timeout: Timeout | None = None
     span: Span | None = None
     repeat: Repeat | None = None
@@ -62,9 +62,7 @@ class Request:
     html: bool = False
 
     node: str = ""  # its URL, without a slash at its end
-    identity: Mapping[str, str] | None = field(
-        default=None, repr=False
-    )  # the headers that prove who we are
+    identity: Mapping[str, str] | None = None  # the headers that prove who we are
     watch: ClientMiddlewareType | None = None  # a middleware of aiohttp for this request
     attempt: int = 1
     redirects: int = 0  # how many have led here
@@ -72,6 +70,10 @@ class Request:
     is_question: bool = (
         False  # whether a node is well: nobody waits for it, and none logs in for it
     )
+
+    def __repr__(self) -> str:
+        # A traceback may show the locals of a step: neither headers nor the body.
+        return f"<{type(self).__name__} {self.method} {self.path} attempt={self.attempt}>"
 
     def may_repeat(self) -> Repeat:
         """Return what may be done when no answer came."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from aiocouch._wire.codec import decode, encode_sorted
 from aiocouch._wire.revision import format_revision, next_revision, parse_revision
@@ -71,8 +72,7 @@ class AttachmentWritten(NamedTuple):
     is_new: bool = False
 
 
-@dataclass(slots=True)
-class Written:
+class Written(msgspec.Struct):
     """A document as it was sent: with its parent revision, None for a new one.
 
     `is_changed`: the server puts in something of its own, so that the revision cannot be computed.
@@ -82,7 +82,7 @@ class Written:
     parent: str | None
     body: dict[str, Any]
     deleted: bool = False
-    attachments: dict[str, AttachmentWritten] = field(default_factory=dict)
+    attachments: dict[str, AttachmentWritten] = msgspec.field(default_factory=dict)
     is_changed: bool = False
     ignored: frozenset[str] = frozenset()
 

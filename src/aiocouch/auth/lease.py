@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from aiocouch._wire.secret import SecretHeaders
 from aiocouch.auth.flow import Ask, Auth
@@ -28,8 +29,7 @@ _PART = 0.1
 """The part of a short lease that is left when it is renewed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """Headers, when it is time to renew them, and when they are worth nothing (by one clock)."""
 
     headers: Mapping[str, str]
