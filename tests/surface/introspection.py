@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Named = tuple[str, Any]
-_FACES = {"aiocouch.embedded", "aiocouch.replication", "aiocouch.changes", "aiocouch.cli"}
+_FACES = {
+    *("aiocouch.changes", "aiocouch.cli", "aiocouch.dumping", "aiocouch.embedded"),
+    "aiocouch.replication",
+}
 # One runs, the others need what only an extra brings.
 _LEFT_OUT = {"aiocouch.__main__", "aiocouch.otel", "aiocouch.testing.plugin"}
 
