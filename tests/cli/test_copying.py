@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import signal
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from aiocouch.cli.exits import Exit
+from tests.cli.test_output import Terminal
 from tests.dumping.databases import fill, leaf, leaves_of
 
 if TYPE_CHECKING:
     from aiocouch import Database
+    from aiocouch.testing import CouchDBServer
     from tests.cli.conftest import Run
 
 
@@ -73,3 +79,42 @@ async def test_both_ways(run: Run, db: Database, fresh_name: str) -> None:
     assert [json.loads(line)["docs_written"] for line in ended.lines] == [2, 2]
     assert await leaves_of(db) == await leaves_of(other)
     assert len(await leaves_of(db)) == 4
+
+
+async def test_live_both_ways_until_ctrl_c(
+    db: Database, fresh_name: str, couchdb_server: CouchDBServer
+) -> None:
+    other = await db.couchdb.create(fresh_name)
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "aiocouch", "sync", db.id, fresh_name, "--live"],
+        env={**os.environ, "COUCHDB_URL": couchdb_server.auth_url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        for here, there in ((db, other), (other, db)):
+            since = (await there.info())["update_seq"]
+            await here.bulk_docs([{"_id": f"of {here.id}"}])
+            async for change in there.follow(since=since):
+                if change.id == f"of {here.id}":
+                    break
+        process.send_signal(signal.SIGINT)
+        assert await process.communicate() == (b"", b"")
+        assert process.returncode == Exit.INTERRUPTED
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+async def test_live_tells_what_fails(run: Run, db: Database, fresh_name: str) -> None:
+    ended = await run("sync", db.id, fresh_name, "--live")
+    assert ended.status == Exit.NOT_FOUND
+    assert ended.err.count("\n") == 1
+
+
+async def test_live_on_a_terminal(
+    run: Run, db: Database, fresh_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", Terminal())
+    ended = await run("sync", db.id, fresh_name, "--live")
+    assert ended.status == Exit.NOT_FOUND

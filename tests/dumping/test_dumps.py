@@ -121,6 +121,52 @@ async def test_many_documents_with_small_attachments(
     assert await leaves_of(copy) == await leaves_of(db)
 
 
+async def test_a_large_one_among_many_small_ones(
+    db: Database, copy: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents come with attachments while all are small; one that is not is streamed all the same."""
+    from tests.dumping.databases import attachment
+
+    monkeypatch.setattr("aiocouch.dumping.source._MOST_AT_ONCE", 100_000)
+    small = [leaf(f"d{at:04}", "a", _attachments={"a": attachment(b"abc")}) for at in range(1_300)]
+    await db.bulk_docs(small, new_edits=False)
+    content = hashlib.shake_128(b"large").digest(6 << 20)  # more than is read of an answer at once
+    await db.bulk_docs(
+        [leaf("large", "a", _attachments={"a": attachment(content)})], new_edits=False
+    )
+    await Dump(db, tmp_path / "a.gz", window=1)
+    with gzip.open(tmp_path / "a.gz") as file:
+        assert any(b'"follows":true' in line for line in file)
+    assert (await Restore(copy, tmp_path / "a.gz")).is_equal
+    assert await leaves_of(copy) == await leaves_of(db)
+
+
+async def test_what_the_server_does_not_give_is_not_left_out(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A revision that the changes name and `_bulk_get` does not find is an error, unless it was purged."""
+    from aiocouch.dumping import source
+    from aiocouch.replication.patience import Patience
+    from aiocouch.replication.remote_endpoint import RemoteEndpoint
+
+    await db.bulk_docs([leaf("a", "a"), leaf("b", "a")], new_edits=False)
+    bulk_get = RemoteEndpoint.bulk_get
+
+    async def lossy(self: RemoteEndpoint, asked: Any, **options: Any) -> Any:
+        async for found in bulk_get(self, asked, **options):
+            yield [(name, one if name == "a" else "1-none") for name, one in found]
+
+    monkeypatch.setattr(RemoteEndpoint, "bulk_get", lossy)
+    monkeypatch.setattr(source, "DEFAULT_PATIENCE", Patience(tries=2, first=0.01))
+    with pytest.raises(NotFoundError, match="b has 1-"):
+        await Dump(db, tmp_path / "a.gz")
+    rev = (await db["b"]).rev
+    assert rev is not None
+    await db.purge({"b": [rev]})
+    monkeypatch.setattr("aiocouch.dumping.compare.PAGE", 1)
+    assert (await Dump(db, tmp_path / "a.gz")).leaves == 1
+
+
 async def test_an_empty_database(db: Database, copy: Database, tmp_path: Path) -> None:
     assert (await Dump(db, tmp_path / "a.gz")).leaves == 0
     assert (await Restore(copy, tmp_path / "a.gz")).is_equal

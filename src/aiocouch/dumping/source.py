@@ -21,7 +21,11 @@ from aiocouch._wire.related import attachments_of
 from aiocouch.dumping.compare import page_of
 from aiocouch.dumping.errors import DumpError
 from aiocouch.dumping.lines import data_lines, document_line
-from aiocouch.replication.endpoint import MissingRevisionError, NoBulkGetError
+from aiocouch.replication.endpoint import (
+    LargeRevisionError,
+    MissingRevisionError,
+    NoBulkGetError,
+)
 from aiocouch.replication.patience import DEFAULT_PATIENCE
 from aiocouch.replication.planning import InOrder, groups
 from aiocouch.replication.texts import glance
@@ -41,10 +45,9 @@ INLINE = 1 << 20
 """Bytes of attachments of a document that are held in memory. More go through a file."""
 
 _INLINE_TOGETHER = 4 << 20
-_SMALL, _SOME = (
-    64 << 10,
-    20,
-)  # when documents may come with attachments: after some, all of them small
+_SMALL = 64 << 10
+_SOME = 20  # documents with attachments, all of them small: then they come with the next
+_MOST_AT_ONCE = 16 << 20  # bytes of a document that comes so
 _MEMORY = 4 << 20  # of such a file, before it is one
 _PIECE = 3 << 18
 
@@ -84,6 +87,7 @@ class Leaves:
         self._write = write
         self._reached = reached
         self._window = window
+        self._inline = inline
         self._sizes = _Sizes(inline) if attachments else None
         self._again = DEFAULT_PATIENCE.again
         self._groups: asyncio.Queue[_Group | None] = asyncio.Queue(window)
@@ -137,19 +141,33 @@ class Leaves:
     async def _copy(self, asked: list[tuple[str, str]]) -> None:
         """Write some revisions. What was not answered was purged meanwhile, or raises at last."""
         got = _Got(self._sizes)
-        inline = self._sizes is not None and self._sizes.are_small
-        await self._again(partial(self._fetch, asked, got, inline=inline))
+        await self._again(partial(self._fetch_at_once, asked, got))
         for part in got.small_together():
             await self._again(partial(self._fetch, part, _Got(None), inline=True))
         for doc_id, rev in got.large:
             await self._again(partial(self._stream, doc_id, rev))
 
+    async def _fetch_at_once(self, asked: Sequence[tuple[str, str]], got: _Got) -> None:
+        """Write some revisions, with their attachments where all are small, as far as it was seen."""
+        if self._sizes is not None and self._sizes.are_small:
+            try:
+                await self._fetch(asked, got, inline=True)
+            except LargeRevisionError:
+                self._sizes.saw(_MOST_AT_ONCE)
+            else:
+                return
+        await self._fetch(asked, got, inline=False)
+
     async def _fetch(self, asked: Sequence[tuple[str, str]], got: _Got, *, inline: bool) -> None:
         answered: Counter[str] = Counter()
         try:
-            async with aclosing(self._endpoint.bulk_get(asked, attachments=inline)) as answer:
+            most = _MOST_AT_ONCE if inline and self._inline == INLINE else math.inf
+            bulk = self._endpoint.bulk_get(asked, attachments=inline, most=most)
+            async with aclosing(bulk) as answer:
                 async for found in answer:
-                    answered.update(doc_id for doc_id, revision in found if revision)
+                    answered.update(
+                        doc_id for doc_id, revision in found if not isinstance(revision, str)
+                    )
                     if taken := got.take(found, inline=inline):
                         await self._take(taken)
         except NoBulkGetError as error:
@@ -208,7 +226,7 @@ class _Sizes:
 
     def __init__(self, inline: float | None) -> None:
         self.are_small = inline == math.inf
-        self.inline = inline
+        self._inline = inline
         self._seen = 0
         self._largest = 0
 
@@ -216,7 +234,7 @@ class _Sizes:
         """Take in how large the attachments of a document are together, in bytes."""
         self._seen += 1
         self._largest = max(self._largest, size)
-        if self.inline != math.inf:
+        if self._inline != math.inf:
             self.are_small = self._seen >= _SOME and self._largest <= _SMALL
 
 

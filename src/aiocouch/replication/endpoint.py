@@ -69,6 +69,10 @@ class NoBulkGetError(CouchDBError):
     """The server does not know `_bulk_get`."""
 
 
+class LargeRevisionError(CouchDBError):
+    """A revision with its attachments is larger than is to be held."""
+
+
 class MissingRevisionError(NotFoundError):
     """The source lists revisions in its changes that it does not give. Another node may have them."""
 

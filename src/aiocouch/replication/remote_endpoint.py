@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -28,6 +29,7 @@ from aiocouch.replication.checkpoints import is_same_log
 from aiocouch.replication.endpoint import (
     Change,
     Fetched,
+    LargeRevisionError,
     Missing,
     NoBulkGetError,
     PageEnd,
@@ -159,11 +161,16 @@ class RemoteEndpoint:
         return self._decoded(_missing, answer)
 
     async def bulk_get(
-        self, wanted: Sequence[tuple[str, str]], *, attachments: bool = False
+        self,
+        wanted: Sequence[tuple[str, str]],
+        *,
+        attachments: bool = False,
+        most: float = math.inf,
     ) -> AsyncGenerator[list[tuple[str, Fetched | str]], None]:
         """Yield revisions with their histories (`POST /{db}/_bulk_get`).
 
-        With `attachments` their texts have those, too, in base64.
+        With `attachments` their texts have those, too, in base64. Raise `LargeRevisionError` for one that
+        has more than about `most` bytes.
         """
         docs = [{"id": doc_id, "rev": rev} for doc_id, rev in wanted]
         path = f"{self._path}/_bulk_get?revs=true&latest=true"
@@ -177,10 +184,14 @@ class RemoteEndpoint:
             if is_whole:
                 yield self._decoded(bulk_answer, text)
                 return
-            splitter = RowSplitter()
+            splitter, size = RowSplitter(), 0
             while text:
+                size += len(text)
                 if found := self._decoded(splitter.feed, text):
                     yield self._decoded(bulk_results, found)
+                    size = 0
+                elif size > most:
+                    raise LargeRevisionError(f"{self.name}: a revision has more than {most} bytes")
                 text = await stream.chunk()
             self._decoded(lambda _: splitter.close(), b"")
 

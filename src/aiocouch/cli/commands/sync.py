@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Column, Output, add_output, as_count
-from aiocouch.cli.progress import progress
+from aiocouch.cli.progress import Progress, progress
 from aiocouch.cli.replicating import (
     add_choice,
     add_pair,
@@ -19,6 +19,7 @@ from aiocouch.cli.replicating import (
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Awaitable, Callable
 
     from aiocouch import Database
 
@@ -51,26 +52,31 @@ async def _run(given: argparse.Namespace) -> int:
     out, options = Output(given), choice_of(given)
     options |= {"continuous": given.live, "create_target": given.create}
     async with opened_pair(given, given.one, given.other) as pair:
-        one, other = pair.source, pair.target
-        if given.live:  # both at once, and for ever
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_one_way(one, other, options, given))
-                both.create_task(_one_way(other, one, options, given))
+        ways = ((pair.source, pair.target), (pair.target, pair.source))
+        if given.live:  # both at once, and for ever; a terminal has one line for that
+            with progress(given, f"{pair.source.id} and {pair.target.id}", unit="revisions") as bar:
+                one, other = (_one_way(*way, options) for way in ways)
+                await asyncio.gather(one(bar), other(Progress()))
             return Exit.DONE
-        rows = [await _one_way(*way, options, given) for way in ((one, other), (other, one))]
+        rows = []
+        for source, target in ways:
+            with progress(given, f"{source.id} to {target.id}", unit="revisions") as bar:
+                rows.append(await _one_way(source, target, options)(bar))
     out.table(rows, _COLUMNS)
     return Exit.PARTLY if any(row["doc_write_failures"] for row in rows) else Exit.DONE
 
 
-async def _one_way(
-    source: Database, target: Database, options: dict[str, Any], given: argparse.Namespace
-) -> dict[str, Any]:
-    with progress(given, f"{source.id} to {target.id}", unit="revisions") as bar:
+def _one_way(
+    source: Database, target: Database, options: dict[str, Any]
+) -> Callable[[Progress], Awaitable[dict[str, Any]]]:
+    async def run(bar: Progress) -> dict[str, Any]:
         result = await shown(source.replicate_to(target, **options), bar)
-    tell_refused(result)
-    return {
-        "source": source.id,
-        "target": target.id,
-        "docs_written": result.docs_written,
-        "doc_write_failures": result.doc_write_failures,
-    }
+        tell_refused(result)
+        return {
+            "source": source.id,
+            "target": target.id,
+            "docs_written": result.docs_written,
+            "doc_write_failures": result.doc_write_failures,
+        }
+
+    return run
