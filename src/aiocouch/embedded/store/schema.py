@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import sqlite3
 import time
@@ -128,8 +129,9 @@ def copy_tables(connection: sqlite3.Connection, origin: Origin) -> None:
 
 @cache
 def _empty() -> sqlite3.Connection:
-    """Return a database in memory with tables and nothing in them."""
+    """Return a database in memory with tables and nothing in them, which the process keeps."""
     connection = connect(None)
+    atexit.register(connection.close)  # or Python 3.13 warns
     connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {FORMAT};")
     attachments.create(connection)
     connection.execute("COMMIT")
