@@ -100,7 +100,7 @@ class _Later:
 
 
 def complete(package: str, *others: str) -> None:
-    """Tell the loaded modules of a package each other's public names.
+    """Tell the loaded modules of a package each other's public names that an annotation may use.
 
     And those of the other modules, and what the standard library has. No name is replaced.
     """
@@ -112,7 +112,14 @@ def complete(package: str, *others: str) -> None:
     ]
     names = dict(_STANDARD)
     for space in (vars(sys.modules[name]) for name in (*others, *own)):
-        names |= {name: space[name] for name in space.get("__all__", ()) if name in space}
+        # Each name costs time at every import, once for each module.
+        for name in space.get("__all__", ()):
+            if name in space and _may_annotate(name, space[name]):
+                names[name] = space[name]
     for name in own:
         space = vars(sys.modules[name])
         space.update(names | _late(name) | space)
+
+
+def _may_annotate(name: str, value: object) -> bool:
+    return not isinstance(value, types.FunctionType) and (len(name) == 1 or not name.isupper())
