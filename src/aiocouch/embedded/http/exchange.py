@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from aiocouch.embedded.http.message import Incoming, Outgoing
+    from aiocouch.embedded.node.config import Configuration
     from aiocouch.embedded.state import Server
     from aiocouch.embedded.store.database import Database
 
@@ -34,6 +35,15 @@ _MINIMAL = (
 )
 _CALLBACK = re.compile(r"[A-Za-z0-9._\[\]]+")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
+
+
+def _forwarding(config: Configuration) -> dict[str, str]:
+    """Return the headers of a proxy by what they tell."""
+    kinds = ("host", "proto", "ssl")
+    return {
+        kind: config.text("chttpd", f"x_forwarded_{kind}", f"X-Forwarded-{kind.capitalize()}")
+        for kind in kinds
+    }
 
 
 class Exchange:
@@ -275,10 +285,7 @@ class Exchange:
 
     def _forwarded(self, what: str) -> str | None:
         """Return what a proxy in front tells; the configuration names the header."""
-        name = self.server.config.text(
-            "chttpd", f"x_forwarded_{what}", f"X-Forwarded-{what.capitalize()}"
-        )
-        return self.headers.get(name)
+        return self.headers.get(self.server.config.derived(_forwarding)[what])
 
     def answer(
         self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None

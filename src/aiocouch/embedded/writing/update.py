@@ -70,6 +70,22 @@ class _LocalRevision(NamedTuple):
 _Ready = NewRevision | _LocalRevision | CouchError
 
 
+class _Limits(NamedTuple):
+    """How large things may be, in bytes; None: without a limit, a partition by 0."""
+
+    attachment: int | None
+    id: int | None
+    partition: int
+
+
+def _limits(config: Configuration) -> _Limits:
+    return _Limits(
+        config.limit("couchdb", "max_attachment_size", 1 << 30),
+        config.limit("couchdb", "max_document_id_length", None),
+        config.limit("couchdb", "max_partition_size", _PARTITION_SIZE) or 0,
+    )
+
+
 class Update:
     """One request to write documents into a database.
 
@@ -90,16 +106,12 @@ class Update:
         self._user = user
         self._replicated = replicated
         self._hooks = hooks
-        self._largest_attachment = config.limit("couchdb", "max_attachment_size", 1 << 30)
-        longest = config.limit("couchdb", "max_document_id_length", None)
-        self._longest_id = None if user == SYSTEM else longest
+        limits = config.derived(_limits)
+        self._largest_attachment = limits.attachment
+        self._longest_id = None if user == SYSTEM else limits.id
         self._before_write = hooks.of(hooks.before_write, database.name)
         self._must_check = hooks.must_check(database)
-        self._largest_partition = (
-            config.limit("couchdb", "max_partition_size", _PARTITION_SIZE) or 0
-            if database.partitioned and not replicated
-            else 0
-        )
+        self._largest_partition = limits.partition if database.partitioned and not replicated else 0
         self._is_strict = False
 
     async def run(self, edits: Sequence[Edit]) -> list[Outcome]:

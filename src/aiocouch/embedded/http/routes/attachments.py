@@ -82,6 +82,10 @@ def _address(exchange: Exchange) -> tuple[str, str]:
 
 def compression(config: Configuration) -> Compression:
     """Return the settings `[attachments]` of a server."""
+    return config.derived(_compression)
+
+
+def _compression(config: Configuration) -> Compression:
     types = config.get("attachments", "compressible_types") or DEFAULT_COMPRESSIBLE
     level = config.integer("attachments", "compression_level", DEFAULT_LEVEL)
     return Compression(types, level)
