@@ -21,6 +21,7 @@ from aiocouch.dumping import (
     Restore,
     RestoreProgress,
 )
+from aiocouch.dumping.sink import Sink
 from tests.dumping.databases import fill, leaf, leaves_of
 from tests.support.validation import refuses, until_validated, validating
 
@@ -278,6 +279,19 @@ async def test_twice_is_as_once(full: Database, copy: Database, dumped: Path) ->
     done = await Restore(copy, dumped, merge=True)
     assert done.missing == ()
     assert await leaves_of(copy) == await leaves_of(full)
+
+
+async def test_a_leaf_that_is_in_the_file_twice(db: Database, copy: Database) -> None:
+    """A dump that was taken up may have one twice; of that, CouchDB's `_revs_diff` says it is missing."""
+    text = b'{"_id":"a","_rev":"1-a","_revisions":{"start":1,"ids":["a"]}}'
+    file = io.BytesIO()
+    sink = Sink(file, 1)
+    await sink.begin({"format": "aiocouch-dump", "version": 1})
+    await sink.write([text, text])
+    await sink.mark("end", dict)
+    done = await Restore(copy, file)
+    assert (done.chosen, done.missing) == (2, ())
+    assert (await Restore(copy, file, merge=True)).missing == ()
 
 
 async def test_it_tells_how_far_it_is(copy: Database, dumped: Path) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.dumping.choice import Fingerprint
-from aiocouch.dumping.lines import look
+from aiocouch.dumping.lines import distinct, look
 from aiocouch.replication.patience import DEFAULT_PATIENCE
 
 if TYPE_CHECKING:
@@ -53,13 +53,9 @@ async def contained(endpoint: RemoteEndpoint, portions: Portions) -> list[tuple[
     """Return the chosen leaves of a dump that the database does not know."""
     missing: list[tuple[str, str]] = []
     while (portion := await asyncio.to_thread(portions.next)) is not None:
-        revs: dict[str, list[str]] = {}
         large = [] if portion.large is None else [portion.large.text]
         portion.close()
-        for text in [*portion.texts, *large]:
-            seen = look(text)
-            revs.setdefault(seen.id, []).append(seen.rev)
-        if revs:
+        if revs := distinct(look(text) for text in [*portion.texts, *large]):
             found = await DEFAULT_PATIENCE.again(partial(endpoint.revs_diff, revs))
             missing += [(doc_id, rev) for doc_id, each in found.items() for rev in each.missing]
     return missing

@@ -24,7 +24,7 @@ from aiocouch._wire.codec import decode
 from aiocouch._wire.deep import members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FORMAT = "aiocouch-dump"
 VERSION = 1
@@ -97,3 +97,15 @@ def look(text: bytes) -> Look:
             found.get("_deleted") == b"true",
             msgspec.Raw(found.get("_attachments", b"")),
         )
+
+
+def distinct(seen: Iterable[Look]) -> dict[str, list[str]]:
+    """Return the revisions by document id, each once.
+
+    A dump that was taken up may have a leaf twice, and of one that is named twice CouchDB says that it is
+    missing, whether it is there or not.
+    """
+    revs: dict[str, dict[str, None]] = {}
+    for each in seen:
+        revs.setdefault(each.id, {})[each.rev] = None
+    return {doc_id: list(found) for doc_id, found in revs.items()}

@@ -59,8 +59,9 @@ class RestoreResult:
     `chosen` is how many of the file were to be restored, `written` how many this run has sent and the
     server has taken, `refused` which it has not, the first thousand, of `refused_count`. `missing` is which
     of the chosen are not there afterwards, the first thousand; `is_equal` says that the database has the
-    chosen leaves and no others (None: it was not compared). `lacking` counts attachments that the file does
-    not have.
+    chosen leaves and no others (None: it was not compared; False, too, where the file has one twice, as
+    a dump that was taken up may, or one that was edited meanwhile). `lacking` counts attachments that the file
+    does not have.
     """
 
     chosen: int
@@ -148,16 +149,15 @@ class Restore:
         self._tell(phase="writing", total=total)
         name = f"aiocouch-restore-{_digest(header, self._choice)}"
         was_empty, done = await self._prepare(header, name)
-        if self._choice.function is not None:
-            done = 0  # the one that was broken off may have had another function
         portions = Portions(
             await asyncio.to_thread(lines_of, file),
             self._choice,
-            skip=done or 0,
+            skip=0,
             most=_TOGETHER,
             most_bytes=_TOGETHER_BYTES,
         )
-        await _Writing(self, self._target, portions, name).run(self._window)
+        writing = _Writing(self, self._target, portions, name, is_resumed=done is not None)
+        await writing.run(self._window)
         if self._with_security and portions.security is not None:
             await self._target.write_security(portions.security)
         is_equal, missing = await self._compared(file, portions, was_empty=was_empty)
@@ -172,12 +172,15 @@ class Restore:
             is_equal=is_equal,
             local=self._target.local,
             lacking=lacking,
-            is_resumed=bool(done),
+            is_resumed=done is not None,
             header=header,
         )
 
     async def _prepare(self, header: Mapping[str, Any], name: str) -> tuple[bool, int | None]:
-        """Make the database, unless it is there; tell whether it had nothing of others, and what is done."""
+        """Make the database, unless it is there; tell whether it had nothing of others, and what is done.
+
+        The latter is None unless a restore was broken off.
+        """
         try:
             info = await self._target.endpoint.info()
         except NotFoundError:
@@ -194,8 +197,9 @@ class Restore:
                 "Choose another name, or merge"
             )
         if known is None:
-            known = await self._target.begin(name, is_empty=not documents)
-        return bool(known.get("was_empty")), known.get("documents")
+            await self._target.begin(name, is_empty=not documents)
+            return not documents, None
+        return bool(known.get("was_empty")), known.get("documents", 0)
 
     async def _compared(
         self, file: IO[bytes], portions: Portions, *, was_empty: bool
@@ -233,11 +237,14 @@ class Restore:
 class _Writing:
     """Writes the portions of a dump, some at a time, and notes how far it has got."""
 
-    def __init__(self, restore: Restore, target: Target, portions: Portions, name: str) -> None:
+    def __init__(
+        self, restore: Restore, target: Target, portions: Portions, name: str, *, is_resumed: bool
+    ) -> None:
         self._restore = restore
         self._target = target
         self._portions = portions
         self._name = name
+        self._is_resumed = is_resumed
         self._in_order = InOrder()
         self._queue: asyncio.Queue[tuple[int, Portion] | None] = asyncio.Queue(_AHEAD)
         self._marked_at = time.monotonic()
@@ -276,7 +283,10 @@ class _Writing:
                     await self._target.note(self._name, through)
 
     async def _write(self, portion: Portion) -> int:
-        written = await self._target.write(portion.texts) if portion.texts else 0
+        texts = portion.texts
+        if self._is_resumed and texts:
+            texts = await self._target.lacking(texts)
+        written = await self._target.write(texts) if texts else 0
         if portion.large is not None:
             written += await self._target.write_large(portion.large)
         if self._restore.with_local:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aiocouch.dumping.lines import look
+from aiocouch.dumping.lines import distinct, look
 from aiocouch.exception import CouchDBError, NotFoundError
 from aiocouch.replication.endpoint import Refused
 from aiocouch.replication.patience import DEFAULT_PATIENCE
@@ -68,6 +68,15 @@ class Target:
             return
 
     # -- documents --------------------------------------------------------------------------------
+
+    async def lacking(self, texts: Sequence[bytes]) -> list[bytes]:
+        """Return those of some documents that the database does not know."""
+        seen = [look(text) for text in texts]
+        revs = distinct(seen)
+        unknown = await self._again(partial(self.endpoint.revs_diff, revs))
+        missing = {(name, rev) for name, found in unknown.items() for rev in found.missing}
+        pairs = zip(texts, seen, strict=True)
+        return [text for text, each in pairs if (each.id, each.rev) in missing]
 
     async def write(self, texts: Sequence[bytes]) -> int:
         """Write some documents; tell how many the server has taken."""
