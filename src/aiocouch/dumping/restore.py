@@ -60,7 +60,7 @@ class RestoreResult:
     server has taken, `refused` which it has not, the first thousand, of `refused_count`. `missing` is which
     of the chosen are not there afterwards, the first thousand; `is_equal` says that the database has the
     chosen leaves and no others (None: it was not compared; False, too, where the file has one twice, as
-    a dump that was taken up may, or one that was edited meanwhile). `lacking` counts attachments that the file
+    a dump that was taken up may, or one edited meanwhile). `lacking` counts attachments that the file
     does not have.
     """
 
