@@ -36,8 +36,8 @@ async def until_validated(refuses: Callable[[str], Awaitable[bool]]) -> None:
         if await refuses(f"{_PROBE}{number}"):
             return
         if number % _MANY == 0:
-            # CouchDB has missed the event, and looks again by itself only when nobody writes for a
-            # minute. Any other design document, here a tombstone, reminds it.
+            # CouchDB has missed the event, which happens, and was seen to go on so for minutes. Any
+            # other design document, here a tombstone, reminds it.
             await refuses(f"_design/{_PROBE}{number}")
 
 
