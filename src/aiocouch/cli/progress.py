@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-__all__ = ["Progress", "progress"]
+__all__ = ["Progress", "add_parallel", "progress"]
+
+
+def add_parallel(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how many requests a long command has under way."""
+    parser.add_argument(
+        "--parallel",
+        type=int,
+        default=4,
+        metavar="N",
+        help="requests under way at a time (default: %(default)s)",
+    )
 
 
 class Progress:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count
-from aiocouch.cli.progress import progress
+from aiocouch.cli.progress import add_parallel, progress
 from aiocouch.cli.target import Of, add_target, read_target
 
 if TYPE_CHECKING:
@@ -60,13 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="aiocouch",
         help="couchbackup writes what couchrestore reads, plain (default: %(default)s)",
     )
-    parser.add_argument(
-        "--parallel",
-        type=int,
-        default=4,
-        metavar="N",
-        help="requests under way at a time (default: %(default)s)",
-    )
+    add_parallel(parser)
     add_output(parser)
     parser.set_defaults(run=_run)
 

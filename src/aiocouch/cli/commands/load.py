@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiocouch import CouchDBError
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count
-from aiocouch.cli.progress import progress
+from aiocouch.cli.progress import add_parallel, progress
 from aiocouch.cli.records import FORMATS, KINDS, documents_of, format_of, opened, shaped
 from aiocouch.cli.target import Of, add_target, read_target
 
@@ -74,13 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--create", action="store_true", help="make the database if need be")
     parser.add_argument("--shards", type=int, metavar="Q", help="of a database that is created")
-    parser.add_argument(
-        "--parallel",
-        type=int,
-        default=4,
-        metavar="N",
-        help="requests under way at a time (default: %(default)s)",
-    )
+    add_parallel(parser)
     add_output(parser)
     parser.set_defaults(run=_run)
 

@@ -14,7 +14,7 @@ import msgspec
 
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_count
-from aiocouch.cli.progress import progress
+from aiocouch.cli.progress import add_parallel, progress
 from aiocouch.cli.target import Of, add_target, read_target
 
 if TYPE_CHECKING:
@@ -66,13 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-compare", action="store_true", help="do not look afterwards whether all is there"
     )
     parser.add_argument("--shards", type=int, metavar="Q", help="of a database that is created")
-    parser.add_argument(
-        "--parallel",
-        type=int,
-        default=4,
-        metavar="N",
-        help="requests under way at a time (default: %(default)s)",
-    )
+    add_parallel(parser)
     add_output(parser)
     parser.set_defaults(run=_run)
 
