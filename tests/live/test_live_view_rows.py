@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -363,7 +364,9 @@ async def test_searches_of_what_is_missing(ask: HTTPClient, fresh_name: str) -> 
 
 
 async def test_a_view_of_documents_that_are_nested_deep(path: str, ask: HTTPClient) -> None:
-    deep = "[" * 5000 + "]" * 5000
+    # The embedded server decodes what is emitted, and Python 3.12 ends that at a fixed depth.
+    levels = 1000 if sys.version_info[:2] == (3, 12) else 5000
+    deep = "[" * levels + "]" * levels
     await ask("PUT", f"{path}/deep", text=f'{{"a":{deep}}}')
     maps = {
         "by_id": {"map": "function (doc) { emit(doc._id) }"},
