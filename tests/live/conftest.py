@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.cluster import Cluster, everywhere
 from tests.support.http import HTTPClient
 
 if TYPE_CHECKING:
@@ -18,5 +19,6 @@ if TYPE_CHECKING:
 async def ask(couchdb_server: CouchDBServer) -> AsyncIterator[HTTPClient]:
     """Send plain requests to the server of the test."""
     admin = (couchdb_server.user, couchdb_server.password)
-    async with HTTPClient(couchdb_server.url, admin) as client:
+    middlewares = (everywhere,) if isinstance(couchdb_server, Cluster) else ()
+    async with HTTPClient(couchdb_server.url, admin, middlewares) as client:
         yield client

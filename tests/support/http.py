@@ -11,6 +11,7 @@ import msgspec
 from yarl import URL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import EllipsisType, TracebackType
     from typing import Self
 
@@ -42,13 +43,21 @@ class Answer:
 class HTTPClient:
     """`await client("GET", "/path")` asks the server at `url` as `user`, unless told otherwise."""
 
-    def __init__(self, url: str, user: Credentials | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        user: Credentials | None,
+        middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+    ) -> None:
         self.url = url
+        self.middlewares = middlewares
         self.user = user
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(), middlewares=self.middlewares
+        )
         return self
 
     async def __aexit__(
