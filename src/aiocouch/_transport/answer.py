@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from multidict import MultiMapping
     from yarl import URL
 
+    from aiocouch._transport.request import Request
+
 __all__ = [
+    "WITH_REASON",
     "Answered",
     "Coming",
     "HTTPResponse",
@@ -28,11 +31,15 @@ __all__ = [
     "facts_of",
     "not_json",
     "refusal",
-    "refuse_html",
     "unexpected",
+    "whole_answer",
 ]
 
+WITH_REASON = frozenset({400, 403})
+"""The statuses whose reason may make another error of it, which a HEAD does not bring."""
+
 T = TypeVar("T")
+_JSON_BEGINS = (b"{", b"[")
 _decoder = cache(msgspec.json.Decoder)
 
 
@@ -193,10 +200,19 @@ def unexpected(method: str, path: str, status: int, what: str) -> UnexpectedAnsw
     return UnexpectedAnswerError(f"{method} {facts.path}: {what}".removeprefix(" : "), facts)
 
 
-def refuse_html(method: str, path: str, answer: HTTPResponse) -> None:
-    """Raise for the page of a proxy."""
+def whole_answer(
+    request: Request, head: Head | aiohttp.ClientResponse, content: bytes
+) -> HTTPResponse:
+    """Return an answer that was read whole. Raise for the page of a proxy, unless one is asked for."""
+    answer = HTTPResponse(head, content, request.method, request.path)
+    if content[:1] not in _JSON_BEGINS and request.method != "HEAD" and not request.html:
+        _refuse_html(request, answer)
+    return answer
+
+
+def _refuse_html(request: Request, answer: HTTPResponse) -> None:
     if answer.headers.get("Content-Type", "").startswith("text/html"):
-        raise unexpected(method, path, answer.status, not_json(answer))
+        raise unexpected(request.method, request.path, answer.status, not_json(answer))
 
 
 def _word(value: Any) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from multidict import CIMultiDict
 
-from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
+from aiocouch._transport.answer import WITH_REASON, facts_of, refusal, whole_answer
 from aiocouch._transport.body import FOREIGN
 from aiocouch._transport.calls import Call, Channel, headers_of
 from aiocouch._transport.redirect import redirected
@@ -27,6 +27,7 @@ from aiocouch.exception import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from aiocouch._transport.answer import HTTPResponse
     from aiocouch._transport.calls import Reply
     from aiocouch._transport.host import Entrance, Host
     from aiocouch._transport.request import Answer
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Direct", "check_options"]
 
-_WITH_REASON = frozenset({400, 403})  # whose reason may make another error of it
-_JSON_BEGINS = (b"{", b"[")
 _OF_SOCKETS = frozenset({"connector", "middlewares", "proxy", "proxy_auth", "tls", "trace_configs"})
 _TURN = 0.001  # seconds after which others have their turn
 
@@ -116,13 +115,10 @@ class Direct:
             if (other := redirected(request, reply)) is not None:
                 return await self._whole(other)
             refused = refusal(request.method, request.path, reply, content)
-            if reply.status in _WITH_REASON and request.method == "HEAD":
+            if reply.status in WITH_REASON and request.method == "HEAD":
                 refused = await self._with_reason(request) or refused
             raise refused
-        answer = HTTPResponse(reply, content, request.method, request.path)
-        if content[:1] not in _JSON_BEGINS and request.method != "HEAD" and not request.html:
-            refuse_html(request.method, request.path, answer)
-        return answer
+        return whole_answer(request, reply, content)
 
     async def _answered(
         self, entrance: Entrance, request: Request, call: Call

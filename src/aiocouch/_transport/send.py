@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from yarl import URL
 
-from aiocouch._transport.answer import HTTPResponse, facts_of, refusal, refuse_html
+from aiocouch._transport.answer import WITH_REASON, facts_of, refusal, whole_answer
 from aiocouch._transport.body import FOREIGN, ResponseBody
 from aiocouch._transport.limits import in_all, silence_of
 from aiocouch._transport.pool import Place, Span
@@ -28,14 +28,13 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from aiocouch._transport.answer import HTTPResponse
     from aiocouch._transport.request import Answer
     from aiocouch._transport.sessions import Session, Sessions
 
 __all__ = ["Send"]
 
 _JSON = {"Content-Type": "application/json"}
-_WITH_REASON = frozenset({400, 403})  # whose reason may make another error of it
-_JSON_BEGINS = (b"{", b"[")
 _SLOWEST = 10_000  # bytes a second, of a body that a middleware may send again
 
 
@@ -72,13 +71,10 @@ class Send:
             if (other := redirected(request, response)) is not None:
                 return await self._whole(other)
             refused = refusal(request.method, request.path, response, content)
-            if response.status in _WITH_REASON and request.method == "HEAD":
+            if response.status in WITH_REASON and request.method == "HEAD":
                 refused = await self._with_reason(request) or refused
             raise refused
-        answer = HTTPResponse(response, content, request.method, request.path)
-        if content[:1] not in _JSON_BEGINS and request.method != "HEAD" and not request.html:
-            refuse_html(request.method, request.path, answer)
-        return answer
+        return whole_answer(request, response, content)
 
     async def _rest(self, request: Request, response: aiohttp.ClientResponse) -> bytes:
         self._reading.add(response)
