@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiocouch._wire.revision import Rev
-from aiocouch.embedded.documents.revtree import RevTree
+from aiocouch.embedded.documents.revtree import Growing, RevTree
 
 if TYPE_CHECKING:
     from random import Random
@@ -182,3 +182,32 @@ def test_a_chain_of_edits_is_the_same_as_merging_it(edits: list[tuple[bytes, boo
         tree = grown
     assert tree.is_chain
     assert [node.rev for node in tree.ancestry(path[0])] == path
+
+
+@given(histories(), st.data())
+def test_many_paths_at_once_are_as_good_as_one_after_the_other(
+    edits: dict[Path, bool], data: st.DataObject
+) -> None:
+    """Paths may lack their beginning, as those of documents whose old revisions were cut off."""
+    cut = {path: path[data.draw(st.integers(0, len(path) - 1)) :] for path in edits}
+    only_leaf = data.draw(st.booleans())
+    tree = RevTree.from_path(next(iter(cut.values()))[::-1], deleted=False, pointer=1)
+    growing = Growing(tree)
+    for pointer, (path, deleted) in enumerate(edits.items(), 2):
+        newest_first = cut[path][::-1]
+        after, how = tree.merge(newest_first, deleted=deleted, pointer=pointer)
+        is_leaf = tree.find_leaf(path[-1]) is None and after.find_leaf(path[-1]) is not None
+        is_new = after is not tree and (is_leaf or not only_leaf)
+        told = growing.merge(newest_first, deleted=deleted, pointer=pointer, only_leaf=only_leaf)
+        assert told == (how if is_new else None)
+        tree = after if is_new else tree
+    assert growing.tree() == tree
+
+
+@given(histories())
+def test_the_latest_of_a_revision_are_the_leaves_below_it(edits: dict[Path, bool]) -> None:
+    tree = pushed(edits)
+    for rev in {node.rev for node in tree.nodes}:
+        below = [leaf for leaf in tree.leaves if rev in {n.rev for n in tree.ancestry(leaf)}]
+        assert tree.latest(rev) == below
+    assert tree.latest((9, b"?" * 16)) == []

@@ -22,6 +22,7 @@ from aiocouch.embedded.store.spans import Span, entries, revs
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
     from aiocouch.embedded.store.database import Database
 
@@ -47,6 +48,12 @@ class Replicate(NamedTuple):
     n: int
 
 
+class Together(NamedTuple):
+    """Documents that bring their histories along in one request."""
+
+    steps: tuple[Replicate, ...]
+
+
 class Purge(NamedTuple):
     """Removal of the revision of this number."""
 
@@ -58,18 +65,20 @@ class Compact(NamedTuple):
     """Compaction."""
 
 
-Step = Put | Replicate | Purge | Compact
+Step = Put | Replicate | Together | Purge | Compact
 
+REPLICATED = st.builds(
+    Replicate,
+    IDS,
+    st.lists(HASHES, min_size=1, max_size=4).map(tuple),
+    st.booleans(),
+    st.integers(0, 99),
+)
 STEPS = st.lists(
     st.one_of(
         st.builds(Put, IDS, st.none() | st.integers(0, 5), st.booleans(), st.integers(0, 99)),
-        st.builds(
-            Replicate,
-            IDS,
-            st.lists(HASHES, min_size=1, max_size=4).map(tuple),
-            st.booleans(),
-            st.integers(0, 99),
-        ),
+        REPLICATED,
+        st.lists(REPLICATED, min_size=2, max_size=6).map(tuple).map(Together),
         st.builds(Purge, IDS, st.integers(0, 5)),
         st.builds(Compact),
     ),
@@ -108,8 +117,14 @@ class Model:
         self._add(step.id, (new,) if parent is None else (new, parent), step.deleted, step.n)
         return new
 
-    def replicate(self, step: Replicate, path: tuple[Rev, ...]) -> None:
-        """Take a document as it is."""
+    def replicate(self, step: Replicate, path: tuple[Rev, ...], *, only_leaf: bool) -> None:
+        """Take a document as it is, or leave out one that would be no leaf."""
+        known = self.documents.get(step.id)
+        if known is not None and only_leaf:
+            after, _ = known.tree.merge(path, deleted=step.deleted, pointer=1)
+            was_leaf, is_leaf = (tree.find_leaf(path[0]) for tree in (known.tree, after))
+            if was_leaf or not is_leaf:
+                return
         self._add(step.id, path, step.deleted, step.n)
 
     def _add(self, doc_id: str, path: tuple[Rev, ...], deleted: bool, n: int) -> None:
@@ -152,17 +167,31 @@ async def play(server: Server, database: Database, model: Model, step: Step) -> 
         edit = Edit(step.id, {"n": step.n}, step.deleted, () if rev is None else (rev,))
         (outcome,) = await server.update(database, SYSTEM).run([edit])
         assert (outcome.error is None) == (model.put(step, rev) is not None)
-    elif isinstance(step, Replicate):
-        path = path_of(step.hashes)
-        edit = Edit(step.id, {"n": step.n}, step.deleted, path)
-        (outcome,) = await server.update(database, SYSTEM, replicated=True).run([edit])
-        assert outcome.error is None
-        model.replicate(step, path)
+    elif isinstance(step, Replicate | Together):
+        await play_replicated(
+            server, database, model, step.steps if isinstance(step, Together) else [step]
+        )
     elif isinstance(step, Purge):
         await play_purge(database, model, step)
     else:
         await compact(database)
         model.compacted = True
+
+
+async def play_replicated(
+    server: Server, database: Database, model: Model, steps: Sequence[Replicate]
+) -> None:
+    """Replicate into both."""
+    paths = [path_of(step.hashes) for step in steps]
+    edits = [
+        Edit(step.id, {"n": step.n}, step.deleted, path)
+        for step, path in zip(steps, paths, strict=True)
+    ]
+    only_leaf = not database.rules_known
+    outcomes = await server.update(database, SYSTEM, replicated=True).run(edits)
+    assert [(done.id, done.error) for done in outcomes] == [(step.id, None) for step in steps]
+    for step, path in sorted(zip(steps, paths, strict=True), key=lambda pair: pair[0].id):
+        model.replicate(step, path, only_leaf=only_leaf)
 
 
 def path_of(hashes: tuple[bytes, ...]) -> tuple[Rev, ...]:

@@ -25,6 +25,8 @@ no other leaf has.
 
 from __future__ import annotations
 
+from bisect import insort
+from functools import lru_cache
 from struct import Struct
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from aiocouch._wire.revision import Rev
 
-__all__ = ["MergeResult", "Node", "RevTree"]
+__all__ = ["Growing", "MergeResult", "Node", "RevTree"]
 
 MergeResult: TypeAlias = Literal["new_leaf", "new_branch", "internal_node"]
 """What a merge did: extended a leaf (or began the tree), made a conflict, or knew the revision."""
@@ -129,16 +131,14 @@ class RevTree:
         blob = self._blob
         if blob is not None and blob[:1] == _CHAIN:
             return _last_of_chain(blob)
-        return max(self.leaves, key=_rank)
+        return _winner_of_forest(self.dump())
 
     @property
     def leaves(self) -> list[Node]:
         """The revisions that nothing descends from, by revision (as `open_revs` lists them)."""
         if self.is_chain:
             return [self.winner]
-        inner = {node.parent for node in self.nodes}
-        leaves = [node for index, node in enumerate(self.nodes) if index not in inner]
-        return sorted(leaves, key=_revision)
+        return list(_leaves_of_forest(self.dump()))
 
     @property
     def ranked_leaves(self) -> list[Node]:
@@ -181,7 +181,14 @@ class RevTree:
 
     def latest(self, rev: Rev) -> list[Node]:
         """Return the leaves that descend from a revision (`latest=true`), or itself if a leaf."""
-        return [leaf for leaf in self.leaves if rev in self._path_of(leaf)]
+        if self.is_chain:
+            return [] if self.find(rev) is None else [self.winner]
+        below: set[int] = set()  # parents come before their children
+        for index, node in enumerate(self.nodes):
+            if node.rev == rev or node.parent in below:
+                below.add(index)
+        inner = {node.parent for node in self.nodes}
+        return sorted((self.nodes[index] for index in sorted(below - inner)), key=_revision)
 
     def missing(self, revs: Iterable[Rev]) -> list[Rev]:
         """Return those revisions that the tree does not know, sorted."""
@@ -217,11 +224,9 @@ class RevTree:
         grown = self._grow_chain(path, deleted, pointer)
         if grown is not None:
             return grown, "new_leaf"
-        merger = _Merger(self.nodes, _with_stubs(path, deleted, pointer))
-        result = merger.merge()
-        if not merger.changed:
-            return self, result
-        return _from_nodes(merger.nodes), result
+        growing = Growing(self)
+        result = growing.merge(path, deleted=deleted, pointer=pointer)
+        return growing.tree(), result or "internal_node"
 
     def stem(self, limit: int) -> RevTree:
         """Keep every leaf and its nearest ancestors, `limit` revisions for each."""
@@ -230,6 +235,9 @@ class RevTree:
             return _stem_chain(self, blob, limit)
         if len({node.rev[1] for node in self.nodes}) < len(self.nodes):
             return _repaired(self, limit)
+        generations = {node.rev[0] for node in self.nodes}
+        if max(generations) - min(generations) < limit:
+            return self
         keep: set[int] = set()
         for leaf in self.leaves:
             keep.update(self._indexes_of(leaf)[:limit])
@@ -271,87 +279,127 @@ class RevTree:
             index = nodes[index].parent
         return found
 
-    def _path_of(self, leaf: Node) -> list[Rev]:
-        return [self.nodes[index].rev for index in self._indexes_of(leaf)]
 
+class Growing:
+    """A tree that takes in many paths, and whose nodes are put in order when all are there.
 
-class _Merger:
-    """Puts one path into a list of nodes. Parents before children holds only afterwards."""
+    growing = Growing(tree)
+    growing.merge(path, deleted=False, pointer=19)
+    tree = growing.tree()
+    """
 
-    def __init__(self, nodes: list[Node], path: Sequence[Node]) -> None:
-        """Take `path`, oldest first; the parents that its nodes name do not count."""
-        self.nodes = list(nodes)
-        self.changed = False
-        self._path = path
-        self._children: dict[int, list[int]] = {}
-        for index, node in enumerate(nodes):
+    def __init__(self, tree: RevTree) -> None:
+        self._tree = tree
+        self._nodes = list(tree.nodes)
+        self._is_changed = False
+        self._children: dict[int, list[int]] = {}  # by revision, as in a tree
+        for index, node in enumerate(self._nodes):
             self._children.setdefault(node.parent, []).append(index)
 
-    def merge(self) -> MergeResult:
+    def tree(self) -> RevTree:
+        """Return the tree; the very object that this was made of, if nothing is new."""
+        return _from_nodes(self._nodes) if self._is_changed else self._tree
+
+    def merge(
+        self, path: Sequence[Rev], *, deleted: bool, pointer: int, only_leaf: bool = False
+    ) -> MergeResult | None:
+        """Merge a revision and its ancestors, as `RevTree.merge` does; None: nothing was new.
+
+        With `only_leaf` nothing is done unless the revision becomes a leaf that was none before.
+        """
+        if only_leaf and self._has_leaf(path[0]):
+            return None
+        return self.take(_with_stubs(path, deleted, pointer), only_leaf=only_leaf)
+
+    def take(self, path: Sequence[Node], *, only_leaf: bool = False) -> MergeResult | None:
+        """Merge a path that is given oldest first; the parents that its nodes name do not count."""
         for root in self._children.get(_NO_PARENT, ()):
-            found = self._meet(root)
-            if found is not None:
-                return self._follow(*found)
-        began = not self.nodes
-        self._extend(_NO_PARENT, self._path)
+            met = self._meet(root, path)
+            if met is not None:
+                return self._follow(*met, path, only_leaf)
+        began = not self._nodes
+        self._extend(_NO_PARENT, path)
         return "new_leaf" if began else "new_branch"
 
-    def _meet(self, root: int) -> tuple[int, int] | None:
+    def _has_leaf(self, rev: Rev) -> bool:
+        return any(
+            node.rev == rev and index not in self._children
+            for index, node in enumerate(self._nodes)
+        )
+
+    def _meet(self, root: int, path: Sequence[Node]) -> tuple[int, int] | None:
         """Return where the path and this root's branch meet: index of the node, place in the path."""
-        rev = self.nodes[root].rev
-        ahead = rev[0] - self._path[0].rev[0]
+        rev = self._nodes[root].rev
+        ahead = rev[0] - path[0].rev[0]
         if ahead <= 0:
-            found = self._search(root, self._path[0].rev)
+            found = self._search(root, path[0].rev)
             return None if found is None else (found, 0)
-        if ahead < len(self._path) and self._path[ahead].rev == rev:
-            self._lengthen(root, ahead)
-            return root, ahead
-        return None
+        return (root, ahead) if ahead < len(path) and path[ahead].rev == rev else None
 
     def _search(self, root: int, rev: Rev) -> int | None:
         todo = [root]
         while todo:
             index = todo.pop()
-            if self.nodes[index].rev == rev:
+            if self._nodes[index].rev == rev:
                 return index
             todo.extend(reversed(self._children.get(index, ())))
         return None
 
-    def _lengthen(self, root: int, ahead: int) -> None:
-        """Put the beginning of the path above a root."""
-        self._extend(_NO_PARENT, self._path[:ahead])
-        self.nodes[root] = self.nodes[root]._replace(parent=len(self.nodes) - 1)
-
-    def _follow(self, index: int, place: int) -> MergeResult:
-        """Walk down from where they met as long as the tree has the path."""
-        self._fill(index, self._path[place])
-        for node in self._path[place + 1 :]:
-            place += 1
-            child = self._child(index, node.rev)
+    def _follow(
+        self, index: int, place: int, path: Sequence[Node], only_leaf: bool
+    ) -> MergeResult | None:
+        """Go down from where they met as long as the tree has the path."""
+        known = [index]
+        for node in path[place + 1 :]:
+            child = self._child(known[-1], node.rev)
             if child is None:
-                grown: MergeResult = "new_branch" if self._children.get(index) else "new_leaf"
-                self._extend(index, self._path[place:])
-                return grown
-            self._fill(child, node)
-            index = child
-        return "internal_node"
+                break
+            known.append(child)
+        new = path[place + len(known) :]
+        if not new:
+            return None if only_leaf else self._complete(known, place, path)
+        self._complete(known, place, path)
+        grown: MergeResult = "new_branch" if known[-1] in self._children else "new_leaf"
+        self._extend(known[-1], new)
+        return grown
+
+    def _complete(self, known: list[int], place: int, path: Sequence[Node]) -> MergeResult | None:
+        """Take from a path what known revisions lack: older ancestors, and a body."""
+        if place:
+            self._lengthen(known[0], path[:place])
+        filled = [self._fill(at, node) for at, node in zip(known, path[place:], strict=False)]
+        return "internal_node" if place or any(filled) else None
 
     def _child(self, index: int, rev: Rev) -> int | None:
         children = self._children.get(index, ())
-        return next((child for child in children if self.nodes[child].rev == rev), None)
+        return next((child for child in children if self._nodes[child].rev == rev), None)
+
+    def _lengthen(self, root: int, path: Sequence[Node]) -> None:
+        """Put the beginning of a path above a root."""
+        self._children[_NO_PARENT].remove(root)
+        self._extend(_NO_PARENT, path)
+        self._nodes[root] = self._nodes[root]._replace(parent=len(self._nodes) - 1)
+        self._children[len(self._nodes) - 1] = [root]
 
     def _extend(self, parent: int, path: Sequence[Node]) -> None:
         """Hang a path below a node."""
         for node in path:
-            self.nodes.append(node._replace(parent=parent))
-            parent = len(self.nodes) - 1
-        self.changed = True
+            index = len(self._nodes)
+            self._nodes.append(node._replace(parent=parent))
+            insort(self._children.setdefault(parent, []), index, key=self._rev_of)
+            parent = index
+        self._is_changed = True
 
-    def _fill(self, index: int, incoming: Node) -> None:
-        node = self.nodes[index]
-        if node.pointer == 0 and incoming.pointer:
-            self.nodes[index] = incoming._replace(parent=node.parent)
-            self.changed = True
+    def _rev_of(self, index: int) -> Rev:
+        return self._nodes[index].rev
+
+    def _fill(self, index: int, incoming: Node) -> bool:
+        node = self._nodes[index]
+        if node.pointer or not incoming.pointer:
+            return False
+        self._nodes[index] = incoming._replace(parent=node.parent)
+        self._is_changed = True
+        return True
 
 
 def _with_stubs(path: Sequence[Rev], deleted: bool, pointer: int) -> list[Node]:
@@ -368,12 +416,10 @@ def _repaired(tree: RevTree, limit: int) -> RevTree:
     """
     paths = [tree.ancestry(leaf)[: max(limit, 1)] for leaf in tree.leaves]
     paths.sort(key=lambda path: (path[-1].rev[0], [node.rev[1] for node in path]))
-    nodes: list[Node] = []
+    growing = Growing(RevTree(None, []))
     for path in paths:
-        merger = _Merger(nodes, path[::-1])
-        merger.merge()
-        nodes = _in_tree_order(merger.nodes)
-    return RevTree(_pack(nodes), nodes)
+        growing.take(path[::-1])
+    return growing.tree()
 
 
 def _revision(node: Node) -> Rev:
@@ -450,7 +496,7 @@ def _chain_records(path: Sequence[Rev], deleted: bool, pointer: int) -> bytes:
 
 
 def _unpack(blob: bytes) -> list[Node]:
-    return _unpack_chain(blob) if blob[:1] == _CHAIN else _unpack_forest(blob)
+    return _unpack_chain(blob) if blob[:1] == _CHAIN else _unpack_forest(bytes(blob))
 
 
 def _unpack_chain(blob: bytes) -> list[Node]:
@@ -461,6 +507,22 @@ def _unpack_chain(blob: bytes) -> list[Node]:
     ]
 
 
+# who reads a document with many leaves asks for one after the other: the last ones are kept
+
+
+@lru_cache(maxsize=2)
+def _leaves_of_forest(blob: bytes) -> list[Node]:
+    nodes = _unpack(blob)
+    inner = {node.parent for node in nodes}
+    return sorted((node for at, node in enumerate(nodes) if at not in inner), key=_revision)
+
+
+@lru_cache(maxsize=2)
+def _winner_of_forest(blob: bytes) -> Node:
+    return max(_leaves_of_forest(blob), key=_rank)
+
+
+@lru_cache(maxsize=2)
 def _unpack_forest(blob: bytes) -> list[Node]:
     nodes = []
     offset = 1

@@ -8,7 +8,7 @@ import msgspec
 
 from aiocouch._wire.revision import Rev, format_revision
 from aiocouch.embedded.documents.attachment import encode_list
-from aiocouch.embedded.documents.revtree import RevTree
+from aiocouch.embedded.documents.revtree import Growing, RevTree
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.store import attachments
 from aiocouch.embedded.store.records import Entry, Revision
@@ -93,6 +93,48 @@ def store(database: Database, connection: sqlite3.Connection, new: NewRevision) 
     return True
 
 
+def store_together(
+    database: Database, connection: sqlite3.Connection, news: Sequence[NewRevision]
+) -> None:
+    """Write replicated revisions of one document, as `store` does with one after the other.
+
+    The tree of a document with many leaves takes long to sort and to write: here it is done once.
+    """
+    first, *others = news
+    store(database, connection, first)
+    entry = read_entry(connection, first.id)
+    if entry is None:  # the first one was left out
+        for new in others:
+            store(database, connection, new)
+        return
+    growing = Growing(entry.tree)
+    added = _add(database, connection, growing, others)
+    if added:
+        database.snapshots.replaced(entry, min(added))
+        tree = growing.tree().stem(database.revs_limit)
+        _write_together(database, connection, entry, tree, added)
+
+
+def _add(
+    database: Database,
+    connection: sqlite3.Connection,
+    growing: Growing,
+    news: Sequence[NewRevision],
+) -> dict[int, Revision]:
+    """Merge revisions into a tree; return those that were not known, by their numbers."""
+    added: dict[int, Revision] = {}
+    for new in news:
+        seq = database.pending.update_seq + 1
+        path, deleted = new.path, new.deleted
+        if growing.merge(path, deleted=deleted, pointer=seq, only_leaf=new.only_leaf) is None:
+            continue
+        saved = _save(database, connection, new) if new.attachments else ()
+        columns = (format_revision(new.rev), int(new.deleted), new.body, encode_list(saved))
+        added[seq] = Revision(seq, new.id, *columns)
+        database.pending.update_seq = seq
+    return added
+
+
 def _save(database: Database, connection: sqlite3.Connection, new: NewRevision) -> list[Attachment]:
     if new.replicated:
         # a compaction may have come in between, when a stub meant a revision that is not a leaf
@@ -149,6 +191,26 @@ def _write(
         shown = _promote(connection, entry, winner)
     blob = None if entry is None and len(tree.nodes) == 1 else tree.dump()
     connection.execute(_INSERT, (new.seq, new.id, *shown[2:], blob))
+    recount(database.pending, entry, shown)
+
+
+def _write_together(
+    database: Database,
+    connection: sqlite3.Connection,
+    entry: Entry,
+    tree: RevTree,
+    added: dict[int, Revision],
+) -> None:
+    """Put new revisions of a document and the tree they are in where they belong."""
+    winner, last = tree.winner, max(added)
+    shown = added.pop(winner.pointer, None)
+    if shown is None:
+        shown = _promote(connection, entry, winner)
+    else:
+        _retire(connection, entry)
+    for revision in added.values():
+        _keep(connection, revision)
+    connection.execute(_INSERT, (last, entry.id, *shown[2:], tree.dump()))
     recount(database.pending, entry, shown)
 
 

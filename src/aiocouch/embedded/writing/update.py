@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +25,7 @@ from aiocouch.embedded.store.new_revisions import (
     read_entry,
     store,
     store_local,
+    store_together,
 )
 from aiocouch.embedded.store.partition_sizes import full_partitions, makes_larger
 from aiocouch.embedded.store.records import render
@@ -177,6 +179,8 @@ class Update:
                 full = self._full_partitions(connection, edits)
                 pairs = zip(edits, ready, strict=True)
                 fitting = [_within(connection, edit, item, full) for edit, item in pairs]
+            if self._replicated and len({edit.id for edit in edits}) < len(edits):
+                return self._store_runs(connection, edits, fitting)
             return [
                 self._store(connection, edit, item)
                 for edit, item in zip(edits, fitting, strict=True)
@@ -348,6 +352,24 @@ class Update:
         if isinstance(ready, NewRevision) and store(self._database, connection, ready):
             return self._stored(edit, ready)
         return Outcome(edit.id, "", ready if isinstance(ready, CouchError) else conflict())
+
+    def _store_runs(
+        self, connection: sqlite3.Connection, edits: Sequence[Edit], ready: Sequence[_Ready]
+    ) -> list[Outcome]:
+        """Store revisions of which some are of the same document, those one after the other."""
+        outcomes: list[Outcome] = []
+        pairs = zip(edits, ready, strict=True)
+        for _, group in itertools.groupby(pairs, key=lambda pair: pair[0].id):
+            run = list(group)
+            news = [item for _, item in run if isinstance(item, NewRevision)]
+            if 1 < len(news) == len(run):
+                store_together(self._database, connection, news)
+                outcomes += [
+                    self._stored(edit, new) for (edit, _), new in zip(run, news, strict=True)
+                ]
+            else:
+                outcomes += [self._store(connection, edit, item) for edit, item in run]
+        return outcomes
 
     def _stored(self, edit: Edit, ready: NewRevision) -> Outcome:
         if edit.is_design:
