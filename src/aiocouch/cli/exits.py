@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
 
 from aiocouch import (
@@ -17,7 +18,7 @@ from aiocouch import (
     UnauthorizedError,
 )
 
-__all__ = ["CommandError", "Exit", "Tally", "exit_of"]
+__all__ = ["CommandError", "Exit", "Tally", "embedded_errors", "exit_of"]
 
 
 class Exit(IntEnum):
@@ -69,7 +70,18 @@ def exit_of(error: BaseException) -> Exit:
     """Return what a command ends with that has raised an error."""
     if isinstance(error, CommandError):
         return error.status
+    if isinstance(error, embedded_errors()[:1]):
+        return Exit.CONFLICT
     return next((status for kinds, status in _STATUSES if isinstance(error, kinds)), Exit.FAILED)
+
+
+def embedded_errors() -> tuple[type[Exception], ...]:
+    """Return what a server in this process raises for a folder that is in use, or else unfit.
+
+    Nothing where there is no such server, for its modules are loaded by who needs them.
+    """
+    found = sys.modules.get("aiocouch.embedded")
+    return () if found is None else (found.FolderInUseError, found.StorageError)
 
 
 class Tally:

@@ -68,9 +68,12 @@ def choice_of(given: argparse.Namespace) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def opened_pair(given: argparse.Namespace, source: str, target: str) -> AsyncIterator[Pair]:
+async def opened_pair(
+    given: argparse.Namespace, source: str, target: str, *, both_ways: bool = False
+) -> AsyncIterator[Pair]:
     """Connect to the servers of both. Raise `CommandError` for one database that is named twice."""
-    one, other = read_target(given, Of.DATABASE, source), read_target(given, Of.DATABASE, target)
+    one = read_target(given, Of.DATABASE, source, creates=given.create and both_ways)
+    other = read_target(given, Of.DATABASE, target, creates=given.create)
     if (one.url, one.name) == (other.url, other.name):
         raise CommandError("both addresses name the same database", Exit.USAGE)
     async with one.connect() as first, other.connect() as second:

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from aiocouch import CouchDBError, UnauthorizedError
-from aiocouch.cli.exits import CommandError, Exit, exit_of
+from aiocouch.cli.exits import CommandError, Exit, embedded_errors, exit_of
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +37,8 @@ def run(given: argparse.Namespace) -> int:
         _forget_output()
         return Exit.PIPE_CLOSED
     except OSError as error:
+        return _fail(given, error)
+    except embedded_errors() as error:
         return _fail(given, error)
     return status
 

@@ -1,6 +1,7 @@
 """What a command works on: a server, or a database of it, and who we are there.
 
-An address is `URL[/database]`, `@profile[/database]`, or a database alone, of the server that `COUCHDB_URL`
+An address is `URL[/database]`, `embedded:///folder[/database]` of a server in this process (`places`),
+`@profile[/database]`, or a database alone, of the server that `COUCHDB_URL`
 names or else of the profile "default". Credentials come from the URL, else from the profile, else from
 `COUCHDB_USER` and `COUCHDB_PASSWORD`, else from a prompt. Those of the environment are for the server that
 `COUCHDB_URL` names, if it does, and for no other. None is ever part of a message.
@@ -19,6 +20,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from aiocouch import CouchDB
 from aiocouch.auth import TokenAuth, tls
 from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.places import HOW_TO_INSTALL, is_embedded, place_of, server_url
 from aiocouch.cli.profiles import profile, profiles_file
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ADDRESS", "Of", "Target", "add_credentials", "add_target", "read_target"]
 
-ADDRESS = "URL[/database], @profile[/database], or a database of COUCHDB_URL"
+ADDRESS = "URL[/database], embedded:///folder[/database], @profile[/database], or a database of COUCHDB_URL"
 _UNREADABLE = (
     "the URL cannot be read. In a user name or password, characters such as / : @ # ? must be written as "
     "%2F %3A %40 %23 %3F"
@@ -60,9 +62,23 @@ class Target:
             options["auth"] = TokenAuth(self.token)
         elif self.user is not None:
             options |= {"user": self.user, "password": self.password or ""}
-        if self.ca is not None:
+        if self.ca is not None and not self.is_embedded:
             options["tls"] = tls(ca=self.ca)
-        return CouchDB(self.url, **options)
+        try:
+            return CouchDB(self.url, **options)
+        except ImportError as error:  # only a server in this process needs more than the client
+            raise CommandError(f"{error}. {HOW_TO_INSTALL}") from None
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the server is in this process."""
+        return is_embedded(self.url)
+
+    def for_nobody(self) -> Target:
+        """Return the same server without a login."""
+        # Who comes into a server in this process without a name is its admin, and `_` is nobody.
+        nobody = "_" if self.is_embedded else None
+        return Target(self.url, self.name, nobody, nobody, ca=self.ca)
 
     def database(self, couchdb: CouchDB) -> Database:
         """Return the database that is named. Sends no request."""
@@ -105,44 +121,49 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_target(given: argparse.Namespace, of: Of, text: str | None = None) -> Target:
+def read_target(
+    given: argparse.Namespace, of: Of, text: str | None = None, *, creates: bool = False
+) -> Target:
     """Return what an address names: `text`, or the argument `target`. Asks for a password that is lacking.
 
-    Raise `CommandError` for an address that cannot be used, and for a password that nobody can be asked for.
+    With `creates` the folder of a server in this process may be a new one. Raise `CommandError` for an
+    address that cannot be used, and for a password that nobody can be asked for.
     """
     address = text if text is not None else getattr(given, "target", None)
-    found = _find(address, of, getattr(given, "profile", None))
+    found = _find(address, of, getattr(given, "profile", None), creates=creates)
     if of is Of.DATABASE and found.name is None:
         raise _refusal(f"the address names no database: {found.url}")
     return _with_credentials(found, given)
 
 
-def _find(address: str | None, of: Of, named: str | None) -> Target:
-    if address is not None and "://" in address:
+def _find(address: str | None, of: Of, named: str | None, *, creates: bool) -> Target:
+    if address is not None and ("://" in address or is_embedded(address)):
         if named is not None:
             raise _refusal("an address that is a URL, or --profile, not both")
-        return _of_url(address, of)
+        return _of_url(address, of, creates=creates)
     if address is not None and address[:1] == "@":
         if named is not None:
             raise _refusal("@profile in the address, or --profile, not both")
         named, _, address = address[1:].partition("/")
     if address and (":" in address or "." in address):
-        raise _refusal("an address begins with http:// or https://, or is the name of a database")
-    base = _base(named)
+        raise _refusal(
+            "an address begins with http://, https:// or embedded:, or is the name of a database"
+        )
+    base = _base(named, creates=creates)
     if address and of is Of.SERVER:
         raise _refusal(f"a server is wanted, and {address!r} names a database")
     return Target(base.url, address or None, base.user, base.password, base.token, base.ca)
 
 
-def _base(named: str | None) -> Target:
+def _base(named: str | None, *, creates: bool) -> Target:
     """Return the server of a profile, or else of the environment, or of the default profile."""
     url = os.environ.get("COUCHDB_URL")
     if named is None and url:
-        return _of_url(url, Of.SERVER)
+        return _of_url(url, Of.SERVER, creates=creates)
     if named is None and not profiles_file().exists():
         raise _refusal("which server? Give a URL, or set COUCHDB_URL, or write a profile 'default'")
     found = profile(named or "default")
-    base = _of_url(found["url"], Of.SERVER)
+    base = _of_url(found["url"], Of.SERVER, creates=creates)
     return Target(
         base.url,
         None,
@@ -153,7 +174,12 @@ def _base(named: str | None) -> Target:
     )
 
 
-def _of_url(text: str, of: Of) -> Target:
+def _of_url(text: str, of: Of, *, creates: bool = False) -> Target:
+    if is_embedded(text):
+        place = place_of(
+            text, server=of is not Of.DATABASE, database=of is not Of.SERVER, creates=creates
+        )
+        return Target(*place)
     try:
         parts = urlsplit(text)
         _ = parts.port
@@ -194,9 +220,16 @@ def _with_credentials(found: Target, given: argparse.Namespace) -> Target:
 
 
 def _is_for_environment(url: str) -> bool:
-    """Return whether credentials of the environment may be sent to a server."""
+    """Return whether credentials of the environment may be sent to a server.
+
+    Who opens a folder needs none, so they are for one only if it is the server of the environment.
+    """
     named = os.environ.get("COUCHDB_URL")
-    return not named or _origin(url) == _origin(named)
+    if not named:
+        return not is_embedded(url)
+    if is_embedded(url) or is_embedded(named):
+        return is_embedded(url) and is_embedded(named) and url == server_url(named)
+    return _origin(url) == _origin(named)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -16,6 +16,7 @@ import pytest
 
 import aiocouch
 from aiocouch.cli import main
+from aiocouch.cli.exits import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +99,7 @@ def test_refuses_a_folder_that_is_in_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving("--data", tmp_path):
-        assert main(["serve", "--port", "0", "--data", str(tmp_path)]) == 1
+        assert main(["serve", "--port", "0", "--data", str(tmp_path)]) == Exit.CONFLICT
     assert str(tmp_path) in capsys.readouterr().err
 
 

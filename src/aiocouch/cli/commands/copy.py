@@ -110,6 +110,9 @@ def _place(target: Target) -> dict[str, Any]:
     """Return a database as a server is told of it."""
     from urllib.parse import quote
 
+    if target.is_embedded:
+        said = "--server is for servers that reach each other, and embedded: is in this process"
+        raise CommandError(said, Exit.USAGE)
     place: dict[str, Any] = {"url": f"{target.url}/{quote(target.name or '', safe='')}"}
     if target.token is not None:
         place["headers"] = {"Authorization": f"Bearer {target.token}"}

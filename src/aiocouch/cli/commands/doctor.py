@@ -10,7 +10,7 @@ from aiocouch import CouchDBError, NotFoundError
 from aiocouch.cli.doctor import Finding, Patient, Severity, database, indexes, server
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Output, add_output, as_text, several
-from aiocouch.cli.target import Of, Target, add_target, read_target
+from aiocouch.cli.target import Of, add_target, read_target
 
 if TYPE_CHECKING:
     import argparse
@@ -51,8 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 async def _run(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.EITHER), Output(given)
     counts: Counter[Severity] = Counter()
-    anonymous = Target(target.url, ca=target.ca)
-    async with target.connect() as couchdb, anonymous.connect() as nobody:
+    async with target.connect() as couchdb, target.for_nobody().connect() as nobody:
         patient = Patient(target.url, couchdb, nobody, given, target.name)
         if target.name is None:
             await couchdb.info()

@@ -87,7 +87,7 @@ def _kind(text: str) -> tuple[str, str]:
 
 
 async def _run(given: argparse.Namespace) -> int:
-    target, out = read_target(given, Of.DATABASE), Output(given)
+    target, out = read_target(given, Of.DATABASE, creates=given.create), Output(given)
     async with target.connect() as couchdb:
         db = target.database(couchdb)
         if given.create:

@@ -72,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 async def _run(given: argparse.Namespace) -> int:
-    target, out = read_target(given, Of.DATABASE), Output(given)
+    target, out = read_target(given, Of.DATABASE, creates=True), Output(given)
     began = time.monotonic()
     with _opened(given.file) as file:
         async with target.connect() as couchdb:

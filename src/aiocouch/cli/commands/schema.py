@@ -67,7 +67,7 @@ def _row(change: Change) -> dict[str, Any]:
 
 
 async def _apply(given: argparse.Namespace) -> int:
-    target, out = read_target(given, Of.DATABASE), Output(given)
+    target, out = read_target(given, Of.DATABASE, creates=True), Output(given)
     wanted = schema_of(given.schema)
     async with target.connect() as couchdb:
         with progress(given, "building views", 100, "%") as shown:

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aiocouch.cli.exits import Exit
 from aiocouch.cli.fauxton import FETCHED, NoPageError, find_page
+from aiocouch.cli.places import HOW_TO_INSTALL
 
 if TYPE_CHECKING:
     from aiocouch.embedded import EmbeddedCouchDB
@@ -67,7 +69,7 @@ def _run(given: argparse.Namespace) -> int:
         # Only here: the client alone can be installed without what the server needs.
         from aiocouch.embedded import EmbeddedCouchDB, FolderInUseError, StorageError
     except ImportError as error:
-        return _fail(f"{error}. Install it with: pip install 'aiocouch[embedded]'")
+        return _fail(f"{error}. {HOW_TO_INSTALL}")
     _allow_many_files()
     try:
         ui = None if given.ui is None else find_page(given.ui)
@@ -76,7 +78,9 @@ def _run(given: argparse.Namespace) -> int:
     server = EmbeddedCouchDB(given.data, host=given.host, port=given.port, admin=given.admin, ui=ui)
     try:
         asyncio.run(_serve(server, shows=ui is not None))
-    except (OSError, OverflowError, FolderInUseError, StorageError) as error:
+    except FolderInUseError as error:
+        return _fail(str(error), Exit.CONFLICT)
+    except (OSError, OverflowError, StorageError) as error:
         return _fail(str(error))
     except KeyboardInterrupt:  # where the event loop cannot handle signals
         pass
@@ -94,9 +98,9 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _fail(reason: str) -> int:
+def _fail(reason: str, status: Exit = Exit.FAILED) -> int:
     print(f"aiocouch serve: {reason}", file=sys.stderr)  # noqa: T201 - for the person who waits
-    return 1
+    return status
 
 
 async def _serve(server: EmbeddedCouchDB, *, shows: bool) -> None:

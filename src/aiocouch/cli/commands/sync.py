@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 async def _run(given: argparse.Namespace) -> int:
     out, options = Output(given), choice_of(given)
     options |= {"continuous": given.live, "create_target": given.create}
-    async with opened_pair(given, given.one, given.other) as pair:
+    async with opened_pair(given, given.one, given.other, both_ways=True) as pair:
         ways = ((pair.source, pair.target), (pair.target, pair.source))
         if given.live:  # both at once, and for ever; a terminal has one line for that
             with progress(given, f"{pair.source.id} and {pair.target.id}", unit="revisions") as bar:
