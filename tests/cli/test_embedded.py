@@ -120,7 +120,7 @@ def test_no_folder_is_made_by_mistake(home: Path) -> None:
     assert not away.exists()
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @for_all(FOLDERS.filter(lambda name: name not in {".", ".."}), st.text(min_size=1, max_size=60))
 def test_any_name_round_trips(home: Path, folder: str, name: str) -> None:
     assume(not name.startswith((".", "/")) and "\0" not in name)

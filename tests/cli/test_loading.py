@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aiocouch.cli.columns import Columns
 from aiocouch.cli.exits import Exit
 from tests.dumping.databases import leaf
 
@@ -205,12 +206,98 @@ async def test_export_csv(run: Run, db: Database, tmp_path: Path) -> None:
     assert (await run("export", db.id, path, "--fields", "n")).status == Exit.CONFLICT
 
 
+async def test_export_csv_of_whatever_there_is(run: Run, db: Database, tmp_path: Path) -> None:
+    leaves = [
+        leaf("a", "a", n=1, text="one, two"),
+        leaf("b", "b", more=[1, {"x": None}], n=None),
+        leaf("c", "c", text="", flag=True, n=2),
+    ]
+    await db.bulk_docs(leaves, new_edits=False)
+    ended = await run("export", db.id, "--format", "csv", "--no-rev")
+    assert ended.lines == [
+        "_id,n,text,more,flag",
+        'a,1,"one, two",,',
+        'b,,,"[1,{""x"":null}]",',
+        "c,2,,,true",
+    ]
+    ended = await run("export", db.id, "--format", "csv", "--no-rev", "--types")
+    assert ended.lines == [
+        "_id:text,n:json,text:json,more:json,flag:bool",
+        'a,1,"""one, two""",,',
+        'b,null,,"[1,{""x"":null}]",',
+        'c,2,"""""",,true',
+    ]
+    ended = await run("export", db.id, "--format", "csv", "--types", "--fields", "text,_id,none")
+    assert ended.lines == ["text:json,_id:text,none:text", '"""one, two""",a,', ",b,", '"""""",c,']
+
+
+async def test_tabs_and_compression_by_the_name(
+    run: Run, db: Database, fresh_name: str, tmp_path: Path
+) -> None:
+    await some(db)
+    path = tmp_path / "a.tsv.gz"
+    assert (await run("export", db.id, path, "--no-rev", "--types")).status == 0
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    assert lines[:2] == ["_id:text\tn:int\tauthor:json", 'd0\t0\t"{""name"":""n,0""}"']
+    assert (await run("load", fresh_name, path, "--create")).status == 0
+    copy = db.couchdb.database(fresh_name)
+    assert [doc.json async for doc in copy.docs()] == [doc.json async for doc in db.docs()]
+    ended = await run("export", db.id, "--format", "csv", "--delimiter", "tab", "--fields", "_id,n")
+    assert ended.lines[1] == "d0\t0"
+
+
+async def test_an_export_leaves_attachments_out_and_tells_it(
+    run: Run, db: Database, fresh_name: str, tmp_path: Path
+) -> None:
+    await db.bulk_docs([{"_id": "a", "_attachments": {"x": {"data": "eA=="}}}, {"_id": "b"}])
+    path = tmp_path / "a.ndjson"
+    ended = await run("export", db.id, path, "--no-rev")
+    assert (ended.status, "attachments of 1 document" in ended.err) == (0, True)
+    assert (await run("load", fresh_name, path, "--create")).status == 0
+    assert (await run("export", db.id, tmp_path / "b.csv", "--quiet")).err == ""
+    ended = await run("export", db.id, "--fields", "_attachments")
+    assert "content_type" in json.loads(ended.lines[0])["_attachments"]["x"]
+    assert ended.err == ""
+
+
+async def test_an_export_that_fails_leaves_nothing(
+    run: Run, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await some(db)
+
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Columns, "take", broken)
+    ended = await run("export", db.id, tmp_path / "a.csv")
+    assert ended.status == Exit.FAILED
+    assert "No space left" in ended.err
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_cell_may_be_long(run: Run, db: Database, fresh_name: str, tmp_path: Path) -> None:
+    await db.bulk_docs([{"_id": "a", "long": ["x" * 300_000]}])
+    path = tmp_path / "a.csv"
+    assert (await run("export", db.id, path, "--no-rev", "--types")).status == 0
+    assert (await run("load", fresh_name, path, "--create")).status == 0
+    assert (await db.couchdb.database(fresh_name)["a"]).json == (await db["a"]).json
+
+
 async def test_an_empty_export(run: Run, db: Database) -> None:
     assert (await run("export", db.id, "--format", "json")).out == "[\n\n]\n"
+    assert (await run("export", db.id, "--format", "csv")).out == "\n"
 
 
 @pytest.mark.parametrize(
-    "words", [["--format", "csv"], ["--selector", "{"], ["--selector", "{}", "--prefix", "a"]]
+    "words",
+    [
+        ["--types"],
+        ["--delimiter", ";", "--format", "json"],
+        ["--format", "csv", "--delimiter", ""],
+        ["--format", "csv", "--delimiter", "||"],
+        ["--selector", "{"],
+        ["--selector", "{}", "--prefix", "a"],
+    ],
 )
 async def test_wrong_exports(run: Run, db: Database, words: list[str]) -> None:
     ended = await run("export", db.id, *words)

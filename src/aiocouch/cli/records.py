@@ -13,14 +13,28 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from aiocouch.cli.exits import CommandError
+from aiocouch.cli.columns import name_and_kind
+from aiocouch.cli.exits import CommandError, Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["FORMATS", "KINDS", "Kinds", "documents_of", "format_of", "opened", "shaped"]
+__all__ = [
+    "DELIMITER",
+    "FORMATS",
+    "KINDS",
+    "Kinds",
+    "delimiter_of",
+    "documents_of",
+    "format_of",
+    "opened",
+    "shaped",
+]
 
 FORMATS = ("ndjson", "json", "csv")
+DELIMITER = "between the values of CSV (default: a tab in .tsv, else ,)"
+"""What an option is for, in the help of commands."""
+
 _SUFFIXES = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".csv": "csv", ".tsv": "csv"}
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _INTEGER = re.compile(r"-?(0|[1-9]\d*)")
@@ -28,6 +42,8 @@ _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 
 Kinds = dict[str, str]
 """The kinds of columns by their names."""
+
+csv.field_size_limit(sys.maxsize)  # a cell may be any value
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -47,6 +63,16 @@ def format_of(name: str) -> str:
     path = Path(name)
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     return _SUFFIXES.get(suffix.lower(), "ndjson")
+
+
+def delimiter_of(name: str, given: str | None) -> str:
+    """Return what stands between the values of a file of CSV: what is `given`, else what its name tells."""
+    if given is None:
+        return "\t" if ".tsv" in {suffix.lower() for suffix in Path(name).suffixes[-2:]} else ","
+    found = "\t" if given in {"tab", "\\t"} else given
+    if len(found) != 1 or found in '"\r\n':
+        raise CommandError(f"--delimiter is one character, or tab: {given!r}", Exit.USAGE)
+    return found
 
 
 @contextmanager
@@ -115,9 +141,7 @@ def _columns(heading: Sequence[str], kinds: Kinds) -> tuple[list[str], Kinds]:
     columns: list[str] = []
     known: Kinds = {}
     for cell in heading:
-        name, _, kind = cell.strip().rpartition(":")
-        if not name or kind not in KINDS:
-            name, kind = cell.strip(), ""
+        name, kind = name_and_kind(cell, KINDS)
         columns.append(name)
         known |= {name: kind} if kind else {}
     if unknown := sorted(kinds.keys() - set(columns)):

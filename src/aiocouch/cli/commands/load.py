@@ -12,7 +12,16 @@ from aiocouch import CouchDBError
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count
 from aiocouch.cli.progress import add_parallel, progress
-from aiocouch.cli.records import FORMATS, KINDS, documents_of, format_of, opened, shaped
+from aiocouch.cli.records import (
+    DELIMITER,
+    FORMATS,
+    KINDS,
+    delimiter_of,
+    documents_of,
+    format_of,
+    opened,
+    shaped,
+)
 from aiocouch.cli.target import Of, add_target, read_target
 
 if TYPE_CHECKING:
@@ -65,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take values of CSV for numbers, true or false if they look so; else they are text",
     )
-    parser.add_argument("--delimiter", default=",", help="of CSV (default: %(default)s)")
+    parser.add_argument("--delimiter", help=DELIMITER)
     parser.add_argument(
         "--on-conflict",
         choices=["report", "skip", "overwrite"],
@@ -151,7 +160,11 @@ def _documents(given: argparse.Namespace) -> Iterator[bytes]:
         with opened(name) as file:
             kind = given.format or format_of(name)
             texts = documents_of(
-                file, kind, dict(given.type), delimiter=given.delimiter, infer=given.infer
+                file,
+                kind,
+                dict(given.type),
+                delimiter=delimiter_of(name, given.delimiter),
+                infer=given.infer,
             )
             if given.id is not None or given.drop:
                 texts = shaped(texts, given.id, given.drop)
