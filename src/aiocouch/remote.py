@@ -212,10 +212,14 @@ class Remote(RemoteServer):
         timeout: Timeout | None = None,
         span: Span = Span.ENDS,
         repeat: Repeat | None = None,
+        rows: bool = False,
     ) -> Stream:
-        """Return an answer that is read while it comes: `async with remote.stream(…) as stream`."""
+        """Return an answer that is read while it comes: `async with remote.stream(…) as stream`.
+
+        With `rows` it is read by `batch` for documents: they need not travel as text in this process.
+        """
         patience = timeout or self._stream_timeout
-        request = Request(method, path, body, headers, patience, span, repeat)
+        request = Request(method, path, body, headers, patience, span, repeat, rows=rows)
         return Stream(self._begin, request, self.max_size)
 
     def cut_streams(self, folder: str, why: str) -> None:

@@ -382,11 +382,11 @@ class View(RemoteView):
         options: JsonDict = {**self._unreduced(params), "include_docs": True}
         # A row of a view may bring another document, which it links to.
         database, brings_own = self.database, not self._reduces
-        async with self._stream(ids, prefix, options) as stream:
+        async with self._stream(ids, prefix, options, as_rows=brings_own) as stream:
             while batch := await self._document_rows(stream):
                 for row in batch:
                     id = row.id
-                    if include_ddocs or id is None or id[:8] != "_design/":
+                    if include_ddocs or id is None or id[:1] != "_" or id[:8] != "_design/":
                         text = bytes(row.doc)
                         if brings_own and id is not None and text != _NULL:
                             yield of_text(Document, database, id, text)
@@ -403,12 +403,20 @@ class View(RemoteView):
         """Return the options for rows that are not reduced: only those belong to a document."""
         return {"reduce": False, **params} if self._reduces else params
 
-    def _stream(self, ids: Iterable[Any] | None, prefix: str | None, params: Any) -> Continued[Any]:
-        return self._continued(self._left(ids, prefix, params))
+    def _stream(
+        self,
+        ids: Iterable[Any] | None,
+        prefix: str | None,
+        params: Any,
+        *,
+        as_rows: bool = False,
+    ) -> Continued[Any]:
+        return self._continued(self._left(ids, prefix, params), as_rows=as_rows)
 
-    def _continued(self, left: RangeLeft | KeysLeft) -> Continued[Any]:
+    def _continued(self, left: RangeLeft | KeysLeft, *, as_rows: bool = False) -> Continued[Any]:
         remote = self.database.remote
-        return Continued(partial(_asked, remote, self.endpoint, left), left, remote.resume)
+        asked = partial(_asked, remote, self.endpoint, left, as_rows)
+        return Continued(asked, left, remote.resume)
 
     async def _read(self, left: RangeLeft | KeysLeft) -> list[Row]:
         rows: list[Row] = []
@@ -434,12 +442,14 @@ class View(RemoteView):
         return KeysLeft(options, listed(ids, "ids"), unique)
 
 
-def _asked(remote: Remote, endpoint: str, left: RangeLeft | KeysLeft, options: JsonDict) -> Stream:
+def _asked(
+    remote: Remote, endpoint: str, left: RangeLeft | KeysLeft, as_rows: bool, options: JsonDict
+) -> Stream:
     path = with_query(endpoint, options)
     if left.keys is None:
-        return remote.stream("GET", path)
+        return remote.stream("GET", path, rows=as_rows)
     body = remote.encode({"keys": left.keys})
-    return remote.stream("POST", path, body=body, repeat=Repeat.FREELY)
+    return remote.stream("POST", path, body=body, repeat=Repeat.FREELY, rows=as_rows)
 
 
 class AllDocsView(View):
@@ -476,7 +486,8 @@ async def read_documents(
 ) -> AsyncGenerator[M, None]:
     """Yield what `make` makes of the id and the text of each document but design documents."""
     database = view.database
-    async with view._stream(None, None, {"include_docs": True}) as stream:  # noqa: SLF001
+    options: JsonDict = {"include_docs": True}
+    async with view._stream(None, None, options, as_rows=True) as stream:  # noqa: SLF001
         while batch := await stream.batch(TEXT_ROWS, rescued_text):
             for row in batch:
                 id, text = row.id, bytes(row.doc)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import msgspec
 import pytest
 from yarl import URL
 
@@ -21,6 +23,10 @@ from aiocouch import (
     SessionClosedError,
     UnauthorizedError,
 )
+from aiocouch._tracked import text_of
+from aiocouch._view_rows import DOCUMENT_ROWS, DocumentRow, rescued_document
+from aiocouch._wire.options import with_query
+from aiocouch._wire.ready_row import ReadyRow
 from aiocouch.auth import LoginAuth
 from aiocouch.embedded import EmbeddedCouchDB
 from aiocouch.embedded.store.registry import FolderInUseError
@@ -400,6 +406,92 @@ async def test_an_answer_that_is_larger_than_max_size(server: EmbeddedCouchDB, p
         await doc.save()
         with pytest.raises(UnexpectedAnswerError, match="max_size=1000"):
             await couchdb.request("GET", path)
+
+
+class _Rows(msgspec.Struct):
+    rows: list[DocumentRow]
+
+
+ODD_IDS = ["", 'a "b"', "a/b", "ä\n", "_design/ours", "z" * 300]
+
+
+async def _filled(couchdb: CouchDB) -> Database:
+    """Make a database of all kinds of documents, more than one chunk of them."""
+    db = await couchdb.create("many")
+    ids = [*filter(None, ODD_IDS), *(f"d{number:04}" for number in range(700))]
+    contents = [{"_id": id, "number": number} for number, id in enumerate(ids)]
+    contents += [{"_id": "empty"}, {"_id": "deep", "in": json.loads("[" * 900 + "]" * 900)}]
+    history = {"start": 1, "ids": ["b" * 32]}
+    contents += [{"_id": "gone", "_deleted": True, "_revisions": history, "_rev": f"1-{'b' * 32}"}]
+    for mark in "ab":  # a conflict
+        revisions = {"start": 2, "ids": [mark * 32, "0" * 32]}
+        contents.append({"_id": "two", "_revisions": revisions, "which": mark})
+    answer = await db.remote.raw("POST", "/many/_bulk_docs", json={"docs": contents[:-3]})
+    assert all("ok" in row for row in answer.json())
+    given = {"docs": contents[-3:], "new_edits": False}
+    assert (await db.remote.raw("POST", "/many/_bulk_docs", json=given)).json() == []
+    await (await db.get("d0001")).attachment("text").save(b"content", "text/plain")
+    return db
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"limit": 300, "skip": 3},
+        {"descending": True, "limit": 650},
+        {"startkey": '"d0100"', "endkey": '"d0699"', "inclusive_end": False},
+        {"conflicts": True},
+        {"attachments": True},
+        {"att_encoding_info": True},
+        {"key": '"two"'},
+        {"keys": ["gone", "d0001", "empty", "d0001", "nobody"]},
+        {"limit": 0},
+        {"update_seq": True},
+    ],
+)
+async def test_documents_that_come_as_they_are_have_the_text_of_an_answer(
+    server: EmbeddedCouchDB, options: dict[str, Any]
+) -> None:
+    async with server.connect() as couchdb:
+        db = await _filled(couchdb)
+        found = [doc async for doc in db.docs(create=True, include_ddocs=True, **options)]
+        keys = options.pop("keys", None)
+        body = None if keys is None else couchdb.remote.encode({"keys": keys})
+        path = with_query("/many/_all_docs", {"include_docs": True, **options})
+        method = "GET" if keys is None else "POST"
+        rows = (await couchdb.request(method, path, body=body)).json(_Rows).rows
+    assert [doc.id for doc in found] == [row.id or row.key for row in rows]
+    texts = [text_of(doc) for doc in found if doc.rev is not None]
+    assert texts == [text for row in rows if (text := bytes(row.doc)) != b"null"]
+
+
+async def test_documents_come_as_they_are_between_the_rest_of_the_answer(
+    server: EmbeddedCouchDB,
+) -> None:
+    async with server.connect() as couchdb:
+        db = await _filled(couchdb)
+        path = "/many/_all_docs?include_docs=true&update_seq=true&startkey=%22d%22"
+        found: list[Any] = []
+        async with couchdb.remote.stream("GET", path, rows=True) as stream:
+            while batch := await stream.batch(DOCUMENT_ROWS, rescued_document):
+                found += batch
+        assert {type(row) for row in found} == {ReadyRow}
+        assert stream.meta["total_rows"] == (await db.info())["doc_count"]
+        assert stream.meta["update_seq"] == (await db.info())["update_seq"]
+        assert stream.meta["rows"] == []
+
+
+async def test_a_database_that_is_deleted_breaks_its_documents_off(
+    server: EmbeddedCouchDB,
+) -> None:
+    async with server.connect() as couchdb:
+        db = await _filled(couchdb)
+        documents = db.docs()
+        assert (await anext(documents)).id == 'a "b"'
+        await db.delete()
+        with pytest.raises(TransportError, match="deleted"):
+            assert len([doc async for doc in documents]) > 700
 
 
 async def test_replication_by_the_server_needs_no_socket(server: EmbeddedCouchDB) -> None:

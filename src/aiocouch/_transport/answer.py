@@ -83,6 +83,10 @@ class Coming(Protocol):
         """Return the next bytes, of any number; empty at the end. Raise one of `FOREIGN`, or `OSError`."""
         ...
 
+    async def rows(self) -> list[Any]:
+        """Return the rows that stand before the next bytes, where rows come as they are; else nothing."""
+        ...
+
     async def rest(self, seconds: float) -> None:
         """Let some bytes gather."""
         ...

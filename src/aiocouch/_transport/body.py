@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -69,6 +69,10 @@ class ResponseBody:
         """
         async with asyncio.timeout(self._limit):
             return await self.response.content.readany()
+
+    async def rows(self) -> list[Any]:
+        """Return nothing: by a socket all rows are text."""
+        return []
 
     async def rest(self, seconds: float) -> None:
         """Leave the socket alone for a moment, so that the kernel gathers what comes."""

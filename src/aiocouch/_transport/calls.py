@@ -16,10 +16,11 @@ from yarl import URL
 from aiocouch._wire.texts import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 
     from aiocouch._transport.host import Entrance
     from aiocouch._transport.request import Request
+    from aiocouch._wire.ready_row import ReadyRow
 
 __all__ = ["Call", "Channel", "Reply", "headers_of"]
 
@@ -84,6 +85,7 @@ class Call:
         "raw_path",
         "user",
         "whole",
+        "write_rows",
     )
 
     peer = "127.0.0.1"
@@ -116,6 +118,7 @@ class Call:
         self.head: Reply | None = None
         self.failure: Exception | None = None
         self.is_gone = False
+        self.write_rows: Callable[[list[ReadyRow]], Awaitable[None]] | None = None
         self._most = most
         self._pieces: list[bytes] = []
         self._size = 0
@@ -201,7 +204,7 @@ class Call:
 class Channel(Call):
     """A request whose answer is read while it comes."""
 
-    __slots__ = ("_arrived", "_room", "_task", "ended")
+    __slots__ = ("_arrived", "_room", "_rows", "_task", "ended")
 
     def __init__(
         self,
@@ -211,6 +214,9 @@ class Channel(Call):
         user: Any,
     ) -> None:
         super().__init__(entrance, request, headers, user, float("inf"))
+        self._rows: list[ReadyRow] = []
+        if request.rows:
+            self.write_rows = self._write_rows
         self._arrived: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self.ended = False
@@ -249,6 +255,16 @@ class Channel(Call):
         if self.is_gone:
             raise ConnectionResetError("nobody reads the answer any more")
 
+    async def _write_rows(self, rows: list[ReadyRow]) -> None:
+        """Take documents as they are; wait until they are read, and so for all text before them."""
+        self._rows = rows
+        _wake(self._arrived)
+        while self._rows and not self.is_gone:
+            self._room = self._entrance.loop.create_future()
+            await self._room
+        if self.is_gone:
+            raise ConnectionResetError("nobody reads the answer any more")
+
     def push(self, data: bytes) -> bool:
         """Take rows at once; False if they would have to wait, or nobody reads."""
         if self.is_gone or self._size > _MOST_UNREAD:
@@ -272,17 +288,28 @@ class Channel(Call):
 
     async def read(self, seconds: float | None) -> bytes:
         """Return what was written since; empty at the end. Raise why it does not come to its end."""
-        while not self._pieces:
-            if self.failure is not None:
-                raise self.failure
-            if self.ended:
-                return b""
-            await self._wait(seconds)
+        await self._something(seconds)
         found = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._size = 0
         _wake(self._room)
         return found
+
+    async def rows(self, seconds: float | None) -> list[ReadyRow]:
+        """Return the documents that stand before the next text or the end, if there are any."""
+        await self._something(seconds)
+        if self._pieces:
+            return []
+        found, self._rows = self._rows, []
+        _wake(self._room)
+        return found
+
+    async def _something(self, seconds: float | None) -> None:
+        """Wait for text, rows or the end. Raise why it does not come to its end."""
+        while not (self._pieces or self._rows or self.ended):
+            if self.failure is not None:
+                raise self.failure
+            await self._wait(seconds)
 
     async def _wait(self, seconds: float | None) -> None:
         self._arrived = self._entrance.loop.create_future()

@@ -250,6 +250,10 @@ class _Coming:
         """Return the next bytes, of any number; empty at the end."""
         return await self._channel.read(self._silence)
 
+    async def rows(self) -> list[Any]:
+        """Return the rows that stand before the next bytes, or nothing."""
+        return await self._channel.rows(self._silence)
+
     async def rest(self, seconds: float) -> None:
         """Let the route go on; it needs no time to gather what it sends."""
         del seconds

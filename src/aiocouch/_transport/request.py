@@ -47,7 +47,8 @@ class Request(msgspec.Struct):
     `span` is None when the whole answer is to be read, else the answer is given as it begins.
     `repeat` is None for what the method says: reads freely, all else never; or what `settle` lets.
     `deadline` is the loop's time at which the call must have ended. With `html` the answer may be a
-    page, which else is taken for a proxy's. What stands below is filled in by the steps.
+    page, which else is taken for a proxy's. With `rows` a server in this process may give documents as
+    `ReadyRow`, without a text around them. What stands below is filled in by the steps.
     """
 
     method: str
@@ -60,6 +61,7 @@ class Request(msgspec.Struct):
     settle: Settle | None = None
     deadline: float | None = None
     html: bool = False
+    rows: bool = False
 
     node: str = ""  # its URL, without a slash at its end
     identity: Mapping[str, str] | None = None  # the headers that prove who we are

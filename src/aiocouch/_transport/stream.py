@@ -124,6 +124,12 @@ class Stream:
         except (*FOREIGN, OSError) as error:
             raise transport_error(error, self._facts()) from error
 
+    async def _ready_rows(self) -> list[Any]:
+        try:
+            return await self._opened().rows()
+        except (*FOREIGN, OSError) as error:
+            raise transport_error(error, self._facts()) from error
+
     async def _inflated(self, inflater: Inflater) -> bytes:
         try:
             while not (piece := next(self._pieces, b"")):
@@ -165,7 +171,11 @@ class Stream:
         self._raise_too_deep()
         text, size = b"", 0
         try:
-            while chunk := await self.gathered():
+            while True:
+                if self._request.rows and (ready := await self._ready_rows()):
+                    return ready
+                if not (chunk := await self.gathered()):
+                    break
                 if found := self._rows.feed(chunk):
                     text = found
                     return decoder.decode(text)

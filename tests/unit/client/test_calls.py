@@ -9,7 +9,10 @@ import aiohttp
 import pytest
 
 from aiocouch import CouchDB, SessionClosedError
+from aiocouch._view_rows import DOCUMENT_ROWS, rescued_document
+from aiocouch._wire.ready_row import ReadyRow
 from aiocouch.exception import TransportError
+from aiocouch.remote import silent_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -115,6 +118,75 @@ async def test_what_came_before_a_break_is_given_first() -> None:
             assert isinstance(caught.value, aiohttp.ClientPayloadError)
         with pytest.raises(TransportError, match="broke off"):
             await couchdb.request("GET", "/")
+
+
+HEAD, END = b'{"total_rows":3,"offset":0,"rows":[\r\n', b"\r\n]}\n"
+
+
+async def _read(stream: Any) -> list[str]:
+    found: list[str] = []
+    while batch := await stream.batch(DOCUMENT_ROWS, rescued_document):
+        found += [row.id for row in batch]
+    return found
+
+
+async def test_rows_are_read_in_their_place() -> None:
+    waited = []
+
+    async def route(call: Any) -> None:
+        out = await call.begin(200, {})
+        await out.write(HEAD)
+        for id in "abc":
+            await call.write_rows([ReadyRow(id, id, None, b"{}")])
+            waited.append(id)
+        await out.write(END)
+
+    async with (
+        CouchDB(Host(route)) as couchdb,
+        couchdb.remote.stream("GET", "/", rows=True) as stream,
+    ):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert waited == []  # nobody has read what stands before
+        assert await _read(stream) == ["a", "b", "c"]
+        assert stream.meta == {"total_rows": 3, "offset": 0, "rows": []}
+
+
+@pytest.mark.parametrize("end", ["cut", "aborted", "left"])
+async def test_rows_that_break_off(end: str) -> None:
+    async def route(call: Any) -> None:
+        out = await call.begin(200, {})
+        await out.write(HEAD)
+        await call.write_rows([ReadyRow("a", "a", None, b"{}")])
+        if end == "aborted":
+            call.abort()
+        elif end == "left":
+            await call.write_rows([ReadyRow("b", "b", None, b"{}")])
+
+    async with CouchDB(Host(route), retry=None) as couchdb:
+        stream = await couchdb.remote.stream("GET", "/", rows=True).__aenter__()
+        (row,) = await stream.batch(DOCUMENT_ROWS, rescued_document)
+        assert row.id == "a"
+        if end != "left":
+            with pytest.raises(TransportError):
+                await stream.batch(DOCUMENT_ROWS, rescued_document)
+        await stream.close()
+
+
+async def test_rows_have_a_time_limit() -> None:
+    async def route(call: Any) -> None:
+        out = await call.begin(200, {})
+        await out.write(HEAD)
+        await asyncio.Event().wait()
+
+    limits = silent_for(0.05)
+    async with (
+        CouchDB(Host(route), retry=None) as couchdb,
+        couchdb.remote.stream("GET", "/", timeout=limits, rows=True) as stream,
+    ):
+        with pytest.raises(TransportError) as caught:
+            await _read(stream)
+        assert isinstance(caught.value, TimeoutError)
 
 
 async def test_time_limits() -> None:

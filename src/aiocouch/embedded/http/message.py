@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from multidict import CIMultiDict, CIMultiDictProxy
 
+    from aiocouch._wire.ready_row import ReadyRow
     from aiocouch.embedded.identity import User
 
 __all__ = ["Answer", "Incoming", "Outgoing", "Padded", "Reply"]
@@ -19,7 +20,8 @@ class Incoming(Protocol):
 
     `raw_path` is the target as sent, with its query. `peer` is the address of the client. `length` is
     the number of bytes of the body where the client tells it, `whole` the body where it is there
-    already. `user` is who asks, where the way by which the request came knows that.
+    already. `user` is who asks, where the way by which the request came knows that. `write_rows` takes
+    rows with documents as they are, where the client wants no text of them.
     """
 
     @property
@@ -36,6 +38,8 @@ class Incoming(Protocol):
     def whole(self) -> bytes | None: ...
     @property
     def user(self) -> User | None: ...
+    @property
+    def write_rows(self) -> Callable[[list[ReadyRow]], Awaitable[None]] | None: ...
 
     @property
     def is_gone(self) -> bool:

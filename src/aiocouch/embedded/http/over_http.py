@@ -61,6 +61,7 @@ class _Incoming:
 
     whole = None
     user = None
+    write_rows = None
     response: web.StreamResponse
 
     def __init__(self, request: web.BaseRequest) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -60,6 +60,34 @@ def entries(
         (*values, limit, skip),
     ).fetchall()
     return list(map(Entry._make, rows))
+
+
+def documents(
+    reader: sqlite3.Connection, span: Span, limit: int = CHUNK, skip: int = 0
+) -> list[tuple[str, str, bytes, bytes | None]]:
+    """Return documents that are not deleted, one chunk: id, winner, members and attachments.
+
+    The members are the text of the body without its opening brace.
+    """
+    return _winners("substr(body, 2), attachments", reader, span, limit, skip)
+
+
+def documents_with_trees(
+    reader: sqlite3.Connection, span: Span, limit: int = CHUNK, skip: int = 0
+) -> list[tuple[str, str, bytes, bytes | None, bytes | None]]:
+    """Return the same with the revision trees."""
+    return _winners("substr(body, 2), attachments, tree", reader, span, limit, skip)
+
+
+def _winners(
+    columns: str, reader: sqlite3.Connection, span: Span, limit: int, skip: int
+) -> list[Any]:
+    where, values = span.where()
+    return reader.execute(
+        f"SELECT id, rev, {columns} FROM docs INDEXED BY docs_by_id WHERE {where} AND deleted = 0"
+        f" ORDER BY id {span.order} LIMIT ? OFFSET ?",
+        (*values, limit, skip),
+    ).fetchall()
 
 
 def revs(

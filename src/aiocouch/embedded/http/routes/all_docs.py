@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.ready_row import ReadyRow
 from aiocouch.embedded.codec import encode, encode_text
 from aiocouch.embedded.documents.edits import DESIGN, LOCAL
 from aiocouch.embedded.documents.partitions import check_partitioned_id, partition_range
@@ -20,18 +21,26 @@ from aiocouch.embedded.http.row_options import (
     span_of,
 )
 from aiocouch.embedded.store.ranks import count_documents
-from aiocouch.embedded.store.records import Entry, Local, render
-from aiocouch.embedded.store.spans import CHUNK, Span, entries, locals_, revs
+from aiocouch.embedded.store.records import Entry, render
+from aiocouch.embedded.store.spans import (
+    CHUNK,
+    Span,
+    documents,
+    documents_with_trees,
+    locals_,
+    revs,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from aiocouch.embedded.http.exchange import Exchange
     from aiocouch.embedded.http.message import Reply
     from aiocouch.embedded.store.database import Database
     from aiocouch.embedded.views.options import ViewOptions
 
-    Rows = Callable[[Database, ViewOptions], AsyncIterator[bytes]]
+    Take = Callable[[list[ReadyRow]], Awaitable[None]]
+    Rows = Callable[[Database, ViewOptions, Take | None], AsyncIterator[bytes]]
 
 _METHODS = ("GET", "HEAD", "POST")
 _FIRST_CHUNK = 100
@@ -71,7 +80,14 @@ async def _answer(exchange: Exchange, rows: Rows) -> Reply:
     else:
         options = options_of_query(exchange.query)
     _check(exchange, options)
-    return await exchange.answer_stream(_ended(rows(exchange.database, options)))
+    pieces = rows(exchange.database, options, _taker(exchange, options))
+    return await exchange.answer_stream(_ended(pieces))
+
+
+def _taker(exchange: Exchange, options: ViewOptions) -> Take | None:
+    """Return who takes rows with documents as they are, None where all is to be text."""
+    is_plain = options.include_docs and "callback" not in exchange.query
+    return exchange.request.write_rows if is_plain else None
 
 
 async def _answer_attachment(exchange: Exchange) -> Reply:
@@ -126,7 +142,7 @@ async def _results(
     yield b'{"results":['
     for number, options in enumerate(queries):
         yield b",\r\n" if number else b"\r\n"
-        async for piece in rows(exchange.database, options):
+        async for piece in rows(exchange.database, options, None):
             yield piece
     yield b"\r\n]}\n"
 
@@ -140,8 +156,10 @@ async def _ended(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 # the three lists
 
 
-async def all_docs_rows(database: Database, options: ViewOptions) -> AsyncIterator[bytes]:
-    """Yield the JSON text of `_all_docs`, in chunks of rows."""
+async def all_docs_rows(
+    database: Database, options: ViewOptions, take: Take | None = None
+) -> AsyncIterator[bytes]:
+    """Yield the JSON text of `_all_docs`, in chunks of rows; `take` gets those with documents instead."""
     total = database.doc_count
     if options.keys is not None:
         async for piece in _by_keys(database, options, total, ""):
@@ -152,11 +170,13 @@ async def all_docs_rows(database: Database, options: ViewOptions) -> AsyncIterat
         span = _clipped(span, *partition_range(options.partition))
     offset = min(total, await _rank(database, span) + options.skip)
     yield _head(total, offset, _sequence(database, options))
-    async for piece in _ranged(database, span, options):
+    async for piece in _ranged(database, span, options, take):
         yield piece
 
 
-async def _design_rows(database: Database, options: ViewOptions) -> AsyncIterator[bytes]:
+async def _design_rows(
+    database: Database, options: ViewOptions, take: Take | None
+) -> AsyncIterator[bytes]:
     total = await count_documents(database, Span(DESIGN, _DESIGN_END, high_open=True))
     if options.keys is not None:
         async for piece in _by_keys(database, options, total, DESIGN):
@@ -165,11 +185,13 @@ async def _design_rows(database: Database, options: ViewOptions) -> AsyncIterato
     span = _clipped(span_of(options, DESIGN, _DESIGN_END), DESIGN, _DESIGN_END)
     offset = min(total, await _rank(database, span) + options.skip)
     yield _head(total, offset, _sequence(database, options))
-    async for piece in _ranged(database, span, options):
+    async for piece in _ranged(database, span, options, take):
         yield piece
 
 
-async def _local_rows(database: Database, options: ViewOptions) -> AsyncIterator[bytes]:
+async def _local_rows(
+    database: Database, options: ViewOptions, _take: Take | None
+) -> AsyncIterator[bytes]:
     sequence = b"null" if options.update_seq else None
     if options.keys is not None:
         async for piece in _by_keys(database, options, None, LOCAL):
@@ -236,8 +258,7 @@ async def _chunks(
             yield chunk
         if len(chunk) < size:
             return
-        last = chunk[-1]
-        span = span.after(last.id if isinstance(last, Entry) else last[0])
+        span = span.after(chunk[-1][0])
         left -= size
         skip, fitting = 0, _fitting(chunk)
         await asyncio.sleep(0)
@@ -245,17 +266,24 @@ async def _chunks(
 
 def _fitting(chunk: list[Any]) -> int:
     """Return how many rows the next chunk may have, so that large documents fill no memory."""
-    if not isinstance(chunk[0], Entry | Local):
+    if len(chunk[0]) < 3:  # no body
         return CHUNK
-    average = sum(len(item.body) for item in chunk) // len(chunk) + 1
+    average = sum([len(row[2]) for row in chunk]) // len(chunk) + 1
     return max(min(CHUNK, 4 * len(chunk), _CHUNK_BYTES // average), 1)
 
 
-async def _ranged(database: Database, span: Span, options: ViewOptions) -> AsyncIterator[bytes]:
+async def _ranged(
+    database: Database, span: Span, options: ViewOptions, take: Take | None
+) -> AsyncIterator[bytes]:
     lead = b""
     if options.include_docs:
-        async for chunk in _chunks(entries, database, span, options):
-            yield lead + b",\r\n".join(_rows_with_docs(database, chunk, options))
+        read = documents_with_trees if options.conflicts else documents
+        async for chunk in _chunks(read, database, span, options):
+            texts = zip(chunk, _texts(database, chunk, options), strict=True)
+            if take is not None:
+                await take([ReadyRow(row[0], row[0], None, text) for row, text in texts])
+                continue
+            yield lead + b",\r\n".join([_row_with_doc(row[0], row[1], text) for row, text in texts])
             lead = b",\r\n"
     else:
         async for chunk in _chunks(revs, database, span, options):
@@ -269,35 +297,28 @@ def _row(doc_id: str, rev: str) -> bytes:
     return b'{"id":%b,"key":%b,"value":{"rev":"%b"}}' % (name, name, rev.encode())
 
 
-def _rows_with_docs(
-    database: Database, chunk: Iterable[Entry], options: ViewOptions
-) -> Iterable[bytes]:
-    for entry in chunk:
-        if entry.attachments is None and not options.conflicts:
-            yield _row_with_plain_doc(entry)
-            continue
-        name = encode_text(entry.id)
-        doc = doc_text(database, entry, options)
-        yield b'{"id":%b,"key":%b,"value":{"rev":"%b"},"doc":%b}' % (
-            name,
-            name,
-            entry.rev.encode(),
-            doc,
-        )
+def _row_with_doc(doc_id: str, rev: str, text: bytes) -> bytes:
+    name = encode_text(doc_id)
+    return b'{"id":%b,"key":%b,"value":{"rev":"%b"},"doc":%b}' % (name, name, rev.encode(), text)
 
 
-def _row_with_plain_doc(entry: Entry) -> bytes:
-    """Return the row in one go: most documents have nothing but their body."""
-    name, rev = encode_text(entry.id), entry.rev.encode()
-    members = b"," + entry.body[1:-1] if len(entry.body) > 2 else b""
-    return b'{"id":%b,"key":%b,"value":{"rev":"%b"},"doc":{"_id":%b,"_rev":"%b"%b}}' % (
-        name,
-        name,
-        rev,
-        name,
-        rev,
-        members,
-    )
+def _texts(database: Database, chunk: list[Any], options: ViewOptions) -> list[bytes]:
+    """Return the texts of documents that the store gives as rows."""
+
+    def text(doc_id: str, rev: str, members: bytes, *rest: bytes | None) -> bytes:
+        attachments, tree = (*rest, None)[:2]
+        entry = Entry(0, doc_id, rev, 0, b"{" + members, attachments, tree)
+        return doc_text(database, entry, options)
+
+    if options.conflicts:
+        return [text(*row) for row in chunk]
+    # in one go: most documents have nothing but their body
+    return [
+        b'{"_id":%b,"_rev":"%b",%b' % (encode_text(doc_id), rev.encode(), members)
+        if attachments is None and members != b"}"
+        else text(doc_id, rev, members, attachments)
+        for doc_id, rev, members, attachments in chunk
+    ]
 
 
 def doc_text(database: Database, entry: Entry, options: ViewOptions) -> bytes:
