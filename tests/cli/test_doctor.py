@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiocouch.cli.doctor.database import Sizes, judge_copies, judge_info, judge_limit
+from aiocouch.cli.doctor.holes import HOLES, holes_of, judge_version
 from aiocouch.cli.doctor.indexes import (
     judge_design,
     judge_index,
@@ -26,11 +27,11 @@ from aiocouch.cli.doctor.server import (
     judge_queries,
     judge_replication,
     judge_url,
-    judge_version,
 )
 from aiocouch.cli.doctor.settings import judge_settings
 from aiocouch.cli.exits import Exit
 from tests.cli.test_queries import leave_conflict
+from tests.support.installed import installed_couchdb, is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,18 +51,50 @@ def names(findings: Iterable[Finding]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("version", "found"),
+    ("version", "worst", "count"),
     [
-        ("2.3.1", [("problem", "version")]),
-        ("3.2.1", [("problem", "version")]),
-        ("3.3.2", [("warning", "version")]),
-        ("3.3.3", []),
-        ("3.5.2-abc", []),
-        ("4.0", []),
+        ("1.7.2", "problem", 10),
+        ("2.1.0", "problem", 13),
+        ("2.1.1", "problem", 11),
+        ("2.3.1", "problem", 8),
+        ("3.0.0", "problem", 9),
+        ("3.0.1", "problem", 8),
+        ("3.1.0", "problem", 8),
+        ("3.2.0", "problem", 7),
+        ("3.2.2", "warning", 6),
+        ("3.2.3", "warning", 5),
+        ("3.3.0", "warning", 6),
+        ("3.3.2", "warning", 5),
+        ("3.3.3", "warning", 4),
+        ("3.5.2-abc", "warning", 4),
+        ("3.5.2.1", "warning", 4),
+        ("3.5.3", None, 0),
+        ("3.6", None, 0),
+        ("4.0", None, 0),
+        ("unknown", None, 0),
     ],
 )
-def test_versions(version: str, found: list[tuple[str, str]]) -> None:
-    assert names(judge_version(version)) == found
+def test_versions(version: str, worst: str | None, count: int) -> None:
+    found = list(judge_version(version))
+    assert names(found) == ([(worst, "version")] if worst else [])
+    assert len(holes_of(version)) == count
+    if found:
+        assert found[0].what.count("CVE-") == count == len(found[0].measured["holes"])
+
+
+def test_what_is_told_of_holes() -> None:
+    (found,) = judge_version("3.2.1")
+    assert found.means == "who can reach the ports of Erlang can become admin"
+    assert found.measured["holes"]["CVE-2023-26268"] == ["3.2.3", "3.3.2"]
+    assert found.do == "upgrade to 3.5.3 or later"
+
+
+def test_holes_are_in_order_and_so_are_the_versions_that_mend_them() -> None:
+    numbers = [tuple(map(int, hole.cve.split("-")[1:])) for hole in HOLES]
+    assert numbers == sorted(set(numbers))
+    for hole in HOLES:
+        assert list(hole.mended) == sorted(hole.mended)
+        assert not any(hole.is_in(version) for version in hole.mended)
 
 
 @pytest.mark.parametrize(
@@ -384,6 +417,57 @@ async def test_who_may_not_look(
     assert {"settings", "load", "databases"} <= unknown
     assert ended.status in {Exit.PARTLY, Exit.FOUND}
     await couchdb.users.delete(name)
+
+
+async def test_the_version_of_a_server(run: Run, couchdb: CouchDB) -> None:
+    told = await couchdb.request("GET", "/")
+    (version,) = json.loads(told.body)["version"].split("-")[:1]
+    found = [row for row in rows(await run("doctor", "--json")) if row["check"] == "version"]
+    if "(aiocouch)" in told.headers["Server"]:
+        assert not found  # what CouchDB of that version has, it has not
+    else:
+        assert [row["measured"]["version"] for row in found] == [version] * bool(holes_of(version))
+
+
+async def test_certificates_that_replications_do_not_look_at(
+    run: Run, couchdb: CouchDB, fresh_name: str
+) -> None:
+    """The embedded server verifies them whatever the settings are."""
+    doc_id = f"r-{uuid.uuid4().hex[:8]}"
+    nowhere = "https://127.0.0.1:9/x"
+    await couchdb.replications.create(doc_id, nowhere, f"http://127.0.0.1:9/{fresh_name}")
+    while doc_id not in (await run("replications", "list")).out:
+        pass
+    config = couchdb.node().config
+    is_ours = "(aiocouch)" in (await couchdb.request("GET", "/")).headers["Server"]
+    try:
+        for verifies, count in (("false", not is_ours), ("true", 0)):
+            await config.set("replicator", "verify_ssl_certificates", verifies)
+            found = rows(await run("doctor", "--json"))
+            told = [row["measured"] for row in found if row["check"] == "certificates"]
+            assert told == [{"replications": 1}] * count
+    finally:
+        await config.delete("replicator", "verify_ssl_certificates")
+        await (await couchdb.database("_replicator").get(doc_id)).delete()
+
+
+@pytest.mark.skipif(not is_installed(), reason="an embedded server has no other nodes")
+async def test_a_cluster_with_a_node_that_is_away(alone: Run) -> None:
+    """A database of one copy, and a node that was never there."""
+    with installed_couchdb() as server:
+        async with server.connect() as couchdb:
+            await couchdb.create("before")
+            assert checks(await alone("doctor", f"{server.auth_url}/before", "--json")) == []
+            away = "couchdb@127.0.0.2"
+            await couchdb.request("PUT", f"/_node/_local/_nodes/{away}", json={})
+            while away not in (await couchdb.cluster.membership())["cluster_nodes"]:
+                pass
+            await couchdb.create("after")
+        found = rows(await alone("doctor", f"{server.auth_url}/", "--json"))
+        told = [(row["check"], row["where"], row["measured"]) for row in found]
+        assert ("node-down", away, {}) in told
+        one_copy = [row for row in told if row[0] == "one-copy" and row[1] in {"before", "after"}]
+        assert one_copy == [("one-copy", "before", {"n": 1, "nodes": 2})]
 
 
 async def test_for_people(run: Run, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

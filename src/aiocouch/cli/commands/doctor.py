@@ -58,6 +58,7 @@ async def _run(given: argparse.Namespace) -> int:
         else:
             await target.database(couchdb).info()
         patient.nodes = await _node_count(patient)
+        patient.is_embedded = target.is_embedded or await _calls_itself_embedded(patient)
         async for finding in _findings(patient):
             counts[finding.severity] += 1
             _print(finding, out)
@@ -70,6 +71,14 @@ async def _node_count(patient: Patient) -> int | None:
         return len((await patient.couchdb.cluster.membership())["cluster_nodes"])
     except CouchDBError:
         return None  # for admins only
+
+
+async def _calls_itself_embedded(patient: Patient) -> bool:
+    try:
+        answer = await patient.couchdb.request("GET", "/")
+    except CouchDBError:
+        return False  # behind a proxy that lets databases pass only
+    return "(aiocouch)" in answer.headers.get("Server", "")
 
 
 def _status(counts: Counter[Severity], given: argparse.Namespace) -> Exit:

@@ -28,6 +28,8 @@ class Patient:
     name: str | None = None
     nodes: int | None = None
     """How many nodes the cluster has, if that is known."""
+    is_embedded: bool = False
+    """Whether it is an embedded server, and not Apache's."""
 
     @property
     def db(self) -> Database:

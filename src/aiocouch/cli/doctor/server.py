@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from aiocouch import ForbiddenError, NotFoundError, UnauthorizedError
 from aiocouch.cli.doctor.finding import Finding, Severity
+from aiocouch.cli.doctor.holes import judge_version
 from aiocouch.cli.doctor.settings import judge_settings
 from aiocouch.cli.figures import replication_rows
 from aiocouch.cli.output import several
@@ -25,7 +26,6 @@ __all__ = [
     "judge_queries",
     "judge_replication",
     "judge_url",
-    "judge_version",
 ]
 
 _SYSTEM = ("_users", "_replicator")
@@ -37,31 +37,10 @@ _SHOWN = 20  # replications
 
 
 async def _version(patient: Patient) -> AsyncGenerator[Finding, None]:
+    if patient.is_embedded:
+        return  # it speaks as that version does, and has none of its code
     for finding in judge_version((await patient.couchdb.info())["version"]):
         yield finding
-
-
-def judge_version(version: str) -> Iterator[Finding]:
-    """Yield what is known of a version."""
-    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-    if numbers < (3, 2, 2):
-        yield Finding(
-            Severity.PROBLEM,
-            "version",
-            f"CouchDB {version} has known holes that are mended in later ones",
-            "before 3.2.2, who can reach the ports of Erlang could become admin (CVE-2022-24706)",
-            "upgrade to the newest 3.x",
-            measured={"version": version},
-        )
-    elif numbers < (3, 3, 3):
-        yield Finding(
-            Severity.WARNING,
-            "version",
-            f"CouchDB {version} has known holes that are mended in later ones",
-            "design documents could learn of the requests of others (CVE-2023-26268, CVE-2023-45725)",
-            "upgrade to the newest 3.x",
-            measured={"version": version},
-        )
 
 
 async def _url(patient: Patient) -> AsyncGenerator[Finding, None]:
@@ -278,7 +257,7 @@ async def _replications(patient: Patient) -> AsyncGenerator[Finding, None]:
             count += 1
             if count <= _SHOWN:
                 yield finding
-    if encrypted:
+    if encrypted and not patient.is_embedded:  # which verifies them in any case
         config = patient.couchdb.node().config
         verifies = await config.get("replicator", "verify_ssl_certificates", "false")
         for finding in judge_certificates(verifies, encrypted):
