@@ -27,7 +27,7 @@ from aiocouch._tracked import text_of
 from aiocouch._view_rows import DOCUMENT_ROWS, DocumentRow, rescued_document
 from aiocouch._wire.options import with_query
 from aiocouch._wire.ready_row import ReadyRow
-from aiocouch.auth import LoginAuth
+from aiocouch.auth import Ask, Auth, LoginAuth
 from aiocouch.embedded import EmbeddedCouchDB
 from aiocouch.embedded.store.registry import FolderInUseError
 from aiocouch.exception import TransportError, UnexpectedAnswerError
@@ -218,6 +218,18 @@ async def test_a_folder_of_another_process(tmp_path: Path) -> None:
         await other.communicate(b"")
     async with CouchDB(f"embedded://{tmp_path}") as couchdb:
         await couchdb.info()
+
+
+async def test_a_way_that_has_nothing_to_say_is_nobody(server: EmbeddedCouchDB) -> None:
+    """And not the admin, whom only those are who do not say who they are at all."""
+
+    class Silent(Auth):
+        async def headers(self, ask: Ask) -> dict[str, str]:
+            return {}
+
+    for options in ({"auth": Silent()}, {"headers": {"Authorization": "Bearer a.b.c"}}):
+        async with server.connect(**options) as couchdb:
+            assert (await couchdb.session.info())["userCtx"] == {"name": None, "roles": []}
 
 
 async def test_a_folder_of_another_event_loop(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Ways to say who we are, on servers that are set up for each of them.
 
-They need settings of their own, so they run on the embedded server and an installed CouchDB only.
+They need settings of their own, so they run on the embedded server, by its socket and by calls inside this
+process, and on an installed CouchDB only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from aiocouch.auth import (
     RotatingBasicAuth,
     TokenAuth,
 )
+from aiocouch.embedded import EmbeddedCouchDB
 from aiocouch.exception import (
     AccountLockedError,
     BadRequestError,
@@ -34,6 +36,7 @@ from aiocouch.exception import (
 )
 from aiocouch.testing import BackgroundCouchDB, CouchDBServer
 from tests.support.accounts import until_known
+from tests.support.inside import ServerInside
 from tests.support.installed import installed_couchdb, is_installed
 
 if TYPE_CHECKING:
@@ -59,16 +62,43 @@ SETTINGS = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
         installed = is_installed() and metafunc.config.getoption("--servers") != "embedded"
-        names = ["embedded", "installed"] if installed else ["embedded"]
-        metafunc.parametrize("server", names, indirect=True, scope="module")
+        names = ["embedded", "inside", *(["installed"] if installed else [])]
+        metafunc.parametrize("server", names, indirect=True)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> CouchDBServer:
+    """A server of this module's own."""
+    found: CouchDBServer = request.getfixturevalue(f"{request.param}_with_ways")
+    return found
 
 
 @pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest) -> Iterator[CouchDBServer]:
-    """A server of this module's own."""
-    embedded = request.param == "embedded"
-    with BackgroundCouchDB(settings=SETTINGS) if embedded else installed_couchdb(SETTINGS) as found:
+def embedded_with_ways() -> Iterator[CouchDBServer]:
+    with BackgroundCouchDB(settings=SETTINGS) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def installed_with_ways() -> Iterator[CouchDBServer]:
+    with installed_couchdb(SETTINGS) as found:
+        yield found
+
+
+@pytest.fixture
+async def inside_with_ways() -> AsyncIterator[CouchDBServer]:
+    """In the event loop of the test, which it shares with those who ask it."""
+    async with EmbeddedCouchDB(settings=SETTINGS) as found:
+        yield ServerInside(found)
+
+
+def session(server: CouchDBServer, *credentials: str, **options: Any) -> CouchDB:
+    """Return a session of somebody, or else of nobody, by whatever way there is to the server."""
+    if not isinstance(server, ServerInside):
+        return CouchDB(server.url, *credentials, **options)
+    if not credentials and "auth" not in options:
+        credentials = ("_", "_")  # who says nothing would be the admin
+    return server.connect(**dict(zip(("user", "password"), credentials, strict=False)), **options)
 
 
 class Person:
@@ -151,21 +181,21 @@ def signed(claims: object, key: bytes = KEY) -> str:
 
 
 async def test_login(server: CouchDBServer, person: Person) -> None:
-    async with CouchDB(server.url, auth=LoginAuth(*person.pair())) as couchdb:
+    async with session(server, auth=LoginAuth(*person.pair())) as couchdb:
         await couchdb.check_credentials()
         assert await who(couchdb) == (person.name, [])
         assert await person.read(couchdb) == 1
 
 
 async def test_a_session_of_the_admin(server: CouchDBServer) -> None:
-    async with CouchDB(server.url, auth=LoginAuth(server.user, server.password)) as couchdb:
+    async with session(server, auth=LoginAuth(server.user, server.password)) as couchdb:
         assert await couchdb.keys()
         assert await who(couchdb) == ("admin", ["_admin"])
 
 
 async def is_over(server: CouchDBServer, cookie: str) -> None:
     """Wait until the server takes a cookie no more."""
-    async with CouchDB(server.url) as asking:
+    async with session(server) as asking:
         headers = {"Cookie": f"AuthSession={cookie}"}
         while True:
             answer = await asking.remote.request("GET", "/_session", headers=headers)
@@ -175,7 +205,7 @@ async def is_over(server: CouchDBServer, cookie: str) -> None:
 
 async def test_many_callers_when_the_session_expires(server: CouchDBServer, person: Person) -> None:
     frozen = LoginAuth(*person.pair(), clock=lambda: 0.0)  # which does not know that time passes
-    async with CouchDB(server.url, auth=frozen) as couchdb:
+    async with session(server, auth=frozen) as couchdb:
         await person.read(couchdb)
         held = frozen.ready()
         assert held is not None
@@ -187,20 +217,20 @@ async def test_many_callers_when_the_session_expires(server: CouchDBServer, pers
 async def test_many_callers_when_the_password_rotates(
     server: CouchDBServer, person: Person
 ) -> None:
-    async with CouchDB(server.url, auth=LoginAuth(person.stored)) as couchdb:
+    async with session(server, auth=LoginAuth(person.stored)) as couchdb:
         await person.read(couchdb)
         for password in ("one", "two", "three"):
             reads = [asyncio.create_task(person.read(couchdb)) for _ in range(32)]
             await person.change_password(password)
             reads += [asyncio.create_task(person.read(couchdb)) for _ in range(32)]
             assert await asyncio.gather(*reads) == [1] * 64
-    async with CouchDB(server.url, *person.pair()) as couchdb:
+    async with session(server, *person.pair()) as couchdb:
         assert await person.read(couchdb) == 1, "nobody was locked out"
 
 
 async def test_no_rights_are_no_reason_to_log_in(server: CouchDBServer, person: Person) -> None:
     login = LoginAuth(*person.pair())
-    async with CouchDB(server.url, auth=login) as couchdb:
+    async with session(server, auth=login) as couchdb:
         await person.read(couchdb)
         held = login.ready()
         with pytest.raises(UnauthorizedError, match="not a server admin"):
@@ -209,13 +239,13 @@ async def test_no_rights_are_no_reason_to_log_in(server: CouchDBServer, person: 
 
 
 async def test_a_feed_by_login(server: CouchDBServer, person: Person) -> None:
-    async with CouchDB(server.url, auth=LoginAuth(*person.pair())) as couchdb:
+    async with session(server, auth=LoginAuth(*person.pair())) as couchdb:
         assert [event.id async for event in Database(couchdb, person.db.id).changes()] == ["x"]
 
 
 async def test_attachments_by_login(server: CouchDBServer, person: Person) -> None:
     login = LoginAuth(*person.pair())
-    async with CouchDB(server.url, auth=login) as couchdb:
+    async with session(server, auth=login) as couchdb:
         document = await Database(couchdb, person.db.id).create("y")
         await document.save()
         login.forget()
@@ -229,11 +259,11 @@ async def test_attachments_by_login(server: CouchDBServer, person: Person) -> No
 
 
 async def test_a_wrong_password_is_tried_once(server: CouchDBServer, person: Person) -> None:
-    async with CouchDB(server.url, auth=LoginAuth(person.name, "wrong")) as couchdb:
+    async with session(server, auth=LoginAuth(person.name, "wrong")) as couchdb:
         for _ in range(20):
             with pytest.raises(UnauthorizedError, match="incorrect"):
                 await person.read(couchdb)
-    async with CouchDB(server.url, *person.pair()) as couchdb:
+    async with session(server, *person.pair()) as couchdb:
         assert await person.read(couchdb) == 1, "the account is not locked"
 
 
@@ -246,7 +276,7 @@ async def error_of(couchdb: CouchDB, person: Person) -> CouchDBError | None:
 
 
 async def test_a_locked_account(server: CouchDBServer, person: Person) -> None:
-    async with CouchDB(server.url, person.name, "wrong") as stranger:
+    async with session(server, person.name, "wrong") as stranger:
         errors = [await error_of(stranger, person) for _ in range(6)]
     assert [type(error) for error in errors] == [UnauthorizedError] * 5 + [AccountLockedError]
     assert isinstance(errors[-1], ForbiddenError)
@@ -254,17 +284,17 @@ async def test_a_locked_account(server: CouchDBServer, person: Person) -> None:
     assert errors[-1].error == "forbidden"
     ways: list[Auth] = [LoginAuth(*person.pair()), BasicAuth(*person.pair())]
     for auth in ways:
-        async with CouchDB(server.url, auth=auth) as couchdb:
+        async with session(server, auth=auth) as couchdb:
             assert isinstance(await error_of(couchdb, person), AccountLockedError)
     await person.change_password("another")
     ways = [LoginAuth(*person.pair()), BasicAuth(*person.pair())]
     for auth in ways:
-        async with CouchDB(server.url, auth=auth) as couchdb:
+        async with session(server, auth=auth) as couchdb:
             assert await person.read(couchdb) == 1, "a new password is not locked"
 
 
 async def test_a_rotating_password_for_each_request(server: CouchDBServer, person: Person) -> None:
-    async with CouchDB(server.url, auth=RotatingBasicAuth(person.stored)) as couchdb:
+    async with session(server, auth=RotatingBasicAuth(person.stored)) as couchdb:
         assert await person.read(couchdb) == 1
         await person.change_password("another")
         assert await person.read(couchdb) == 1
@@ -275,7 +305,7 @@ async def test_a_rotating_password_for_each_request(server: CouchDBServer, perso
 
 async def test_token(server: CouchDBServer, person: Person) -> None:
     token = jwt(person.name, 60, roles=("a", "b"))
-    async with CouchDB(server.url, auth=TokenAuth(token)) as couchdb:
+    async with session(server, auth=TokenAuth(token)) as couchdb:
         await couchdb.check_credentials()
         assert await who(couchdb) == (person.name, ["a", "b"])
         assert await person.read(couchdb) == 1
@@ -298,10 +328,10 @@ async def test_a_token_that_does_not_hold_is_replaced(
         return next(tokens, jwt(person.name, 60))
 
     # The clock stands at zero, so that the flow takes none for expired.
-    async with CouchDB(server.url, auth=TokenAuth(give, clock=lambda: 0.0)) as couchdb:
+    async with session(server, auth=TokenAuth(give, clock=lambda: 0.0)) as couchdb:
         assert await asyncio.gather(*[person.read(couchdb) for _ in range(16)]) == [1] * 16
     assert len(asked) == 2
-    async with CouchDB(server.url, auth=TokenAuth(first)) as couchdb:
+    async with session(server, auth=TokenAuth(first)) as couchdb:
         kind = UnauthorizedError if wrong == "expired" else BadRequestError
         with pytest.raises(kind):
             await person.read(couchdb)
@@ -311,7 +341,7 @@ async def test_a_token_that_does_not_hold_is_replaced(
 
 @pytest.mark.parametrize("exp", [None, True, [], {}, "", "soon"])
 async def test_what_is_no_number_never_ends(server: CouchDBServer, exp: object) -> None:
-    async with CouchDB(server.url, auth=TokenAuth(signed({"sub": "bond", "exp": exp}))) as couchdb:
+    async with session(server, auth=TokenAuth(signed({"sub": "bond", "exp": exp}))) as couchdb:
         assert await who(couchdb) == ("bond", [])
 
 
@@ -331,7 +361,7 @@ async def test_tokens_that_are_refused(
 ) -> None:
     if "_couchdb.roles" in claims:
         claims = {"sub": "bond", "exp": 2**40, **claims}
-    async with CouchDB(server.url, auth=TokenAuth(signed(claims)), retry=None) as couchdb:
+    async with session(server, auth=TokenAuth(signed(claims)), retry=None) as couchdb:
         with pytest.raises(CouchDBError) as caught:
             await couchdb.info()
     found = caught.value
@@ -346,22 +376,22 @@ async def test_proxy(
     server: CouchDBServer, person: Person, digest: Literal["sha256", "sha1"]
 ) -> None:
     auth = ProxyAuth(person.name, ["a", "b c"], secret=SECRET, digest=digest)
-    async with CouchDB(server.url, auth=auth) as couchdb:
+    async with session(server, auth=auth) as couchdb:
         await couchdb.check_credentials()
         assert await who(couchdb) == (person.name, ["a", "b c"])
         assert await person.read(couchdb) == 1
-    async with CouchDB(server.url, auth=ProxyAuth(person.name, secret=SECRET)) as couchdb:
+    async with session(server, auth=ProxyAuth(person.name, secret=SECRET)) as couchdb:
         assert await who(couchdb) == (person.name, [])
 
 
 @pytest.mark.parametrize("name", ["ü ñ €", "a:b", "a,b"])
 async def test_proxy_takes_any_name(server: CouchDBServer, name: str) -> None:
-    async with CouchDB(server.url, auth=ProxyAuth(name, ["rölé"], secret=SECRET)) as couchdb:
+    async with session(server, auth=ProxyAuth(name, ["rölé"], secret=SECRET)) as couchdb:
         assert await who(couchdb) == (name, ["rölé"])
 
 
 async def test_proxy_with_a_wrong_secret(server: CouchDBServer, person: Person) -> None:
-    async with CouchDB(server.url, auth=ProxyAuth(person.name, secret="another")) as couchdb:
+    async with session(server, auth=ProxyAuth(person.name, secret="another")) as couchdb:
         with pytest.raises(UnauthorizedError):
             await person.read(couchdb)
 
@@ -370,7 +400,7 @@ async def test_proxy_with_a_wrong_secret(server: CouchDBServer, person: Person) 
 async def test_proxy_whose_token_is_no_hex(server: CouchDBServer, token: str | None) -> None:
     """CouchDB trips over it."""
     headers = {} if token is None else {"X-Auth-CouchDB-Token": token}
-    async with CouchDB(server.url, auth=ProxyAuth("bond"), headers=headers) as couchdb:
+    async with session(server, auth=ProxyAuth("bond"), headers=headers) as couchdb:
         with pytest.raises(CouchDBError, match="badarg") as caught:
             await couchdb.info()
         assert (caught.value.status, caught.value.error) == (500, "unknown_error")
@@ -395,7 +425,7 @@ async def test_proxy_whose_token_is_no_hex(server: CouchDBServer, token: str | N
 async def test_a_form_that_is_none(
     server: CouchDBServer, body: bytes, error: str, reason: str
 ) -> None:
-    async with CouchDB(server.url, retry=None) as couchdb:
+    async with session(server, retry=None) as couchdb:
         with pytest.raises(CouchDBError) as caught:
             await couchdb.remote.request("POST", "/_session", body=body)
     found = caught.value
@@ -411,13 +441,13 @@ async def test_a_given_cookie_is_renewed_by_the_server(
     server: CouchDBServer, person: Person
 ) -> None:
     login = LoginAuth(*person.pair())
-    async with CouchDB(server.url, auth=login) as couchdb:
+    async with session(server, auth=login) as couchdb:
         await person.read(couchdb)
     held = login.ready()
     assert held is not None
     auth = CookieAuth(held["Cookie"].removeprefix("AuthSession="))
     first = auth.cookie
-    async with CouchDB(server.url, auth=auth) as couchdb:
+    async with session(server, auth=auth) as couchdb:
         while auth.cookie == first:
             assert await person.read(couchdb) == 1
         await is_over(server, first)
