@@ -9,9 +9,7 @@ from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.couchdb import CouchDB
 from aiocouch.database import Database
-from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
-from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import (
     AccountLockedError,
     BadRequestError,
@@ -32,13 +30,15 @@ from aiocouch.exception import (
     UnexpectedAnswerError,
     UnsupportedMediaTypeError,
 )
-from aiocouch.remote import HTTPResponse
-from aiocouch.selector import F, It, Selector
 from aiocouch.view import AllDocsView, View, ViewResponse
 
 if TYPE_CHECKING:
     from aiocouch.conflicts import Conflicted, Leaves
+    from aiocouch.design_document import DesignDocument
     from aiocouch.edits import Edit
+    from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
+    from aiocouch.remote import HTTPResponse
+    from aiocouch.selector import F, It, Selector
     from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 
 __version__ = "5.0.0.dev0"
@@ -94,22 +94,28 @@ __all__ = [
 if not TYPE_CHECKING:
     # Loaded when they are first used.
     _LATE = {
-        "BulkWriter": "aiocouch.writing",
-        "Conflicted": "aiocouch.conflicts",
-        "Edit": "aiocouch.edits",
-        "Leaves": "aiocouch.conflicts",
-        "WriteOutcome": "aiocouch.writing",
-        "WriteProgress": "aiocouch.writing",
+        **dict.fromkeys(("BaseChangeEvent", "ChangedEvent", "DeletedEvent"), "event"),
+        **dict.fromkeys(("BulkWriter", "WriteOutcome", "WriteProgress"), "writing"),
+        **dict.fromkeys(("Conflicted", "Leaves"), "conflicts"),
+        "DesignDocument": "design_document",
+        "Edit": "edits",
+        **dict.fromkeys(("F", "It", "Selector"), "selector"),
+        "HTTPResponse": "remote",
     }
+    # Modules that `import aiocouch` has always brought along.
+    _ROOMS = ("auth", "changes", "design_document", "event", "hooks", "mango", "remote", "selector")
 
     def __getattr__(name: str) -> object:
+        if name in _ROOMS:
+            return _import_module(f"{__name__}.{name}")
         if name not in _LATE:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(_import_module(_LATE[name]), name)
+        module = _import_module(f"{__name__}.{_LATE[name]}")
+        found = globals()[name] = getattr(module, name)
         return found
 
     def __dir__() -> list[str]:
-        return sorted({*globals(), *_LATE})
+        return sorted({*globals(), *_LATE, *_ROOMS})
 
 
 _complete("aiocouch")

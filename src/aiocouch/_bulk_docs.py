@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._transport.request import Repeat
-from aiocouch._transport.settle_bulk import WriteTogether
 from aiocouch._wire.texts import Texts
 from aiocouch.exception import Facts, UnexpectedAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from aiocouch._transport.request import Settle
     from aiocouch.database import Database
     from aiocouch.typing import BulkRow
 
@@ -26,6 +26,8 @@ async def write(
     Without `ids` there may be any rows, as for what is not an edit but replicated (`new_edits=False`).
     Raise `UnexpectedAnswerError` for rows that are not those of the documents sent.
     """
+    from aiocouch._transport.settle_bulk import WriteTogether
+
     if not is_edit:  # what is replicated can be stored any number of times
         return await _send(database, body, ids, None)
     return await _send(database, body, ids, WriteTogether(database.endpoint, body))
@@ -35,6 +37,8 @@ async def write_texts(
     database: Database, texts: Sequence[bytes], ids: Sequence[str]
 ) -> list[BulkRow]:
     """Write documents that are JSON text already, as `write` does."""
+    from aiocouch._transport.settle_bulk import WriteTogether
+
     body = Texts(texts)
     settle = WriteTogether(database.endpoint, texts)
     return await _send(database, bytes(body) if body.is_short else body, ids, settle)
@@ -44,7 +48,7 @@ async def _send(
     database: Database,
     body: bytes | Texts,
     ids: Sequence[str] | None,
-    settle: WriteTogether | None,
+    settle: Settle | None,
 ) -> list[BulkRow]:
     path, repeat = f"{database.endpoint}/_bulk_docs", None if settle else Repeat.FREELY
     response = await database.remote.request("POST", path, body=body, repeat=repeat, settle=settle)

@@ -38,14 +38,23 @@ _STANDARD: dict[str, object] = {
         "URL": URL,
     },
 }
+_REMOTE = {"aiocouch.remote": ("HTTPResponse", "Remote", "Stream")}
+"""What any module may name, which is loaded with the first session."""
 _LATE: dict[str, dict[str, tuple[str, ...]]] = {
     "aiocouch.couchdb": {
-        "aiocouch.changes": ("FollowUpdatesOptions", "Follower"),
+        "aiocouch._transport.url": ("Servers",),
+        "aiocouch.auth": ("Auth",),
+        "aiocouch.changes": ("DatabaseUpdate", "FollowUpdatesOptions", "Follower"),
+        "aiocouch.hooks": ("Hooks",),
         "aiocouch.server": ("Cluster", "Node", "Replications", "Reshard", "Session", "Users"),
     },
     "aiocouch.database": {
-        "aiocouch.changes": ("FollowOptions", "Follower"),
+        "aiocouch.batch": ("Batch",),
+        "aiocouch.changes": (
+            *("ChangesFeed", "FollowOptions", "FollowedChange", "FollowedDeletion", "Follower"),
+        ),
         "aiocouch.conflicts": ("Conflicted", "Leaves", "MergeVersions"),
+        "aiocouch.design_document": ("DesignDocument",),
         "aiocouch.edits": ("Change",),
         "aiocouch.models": ("Collection",),
         "aiocouch.replication": ("Replication", "ReplicationOptions", "Sync", "SyncOptions"),
@@ -57,9 +66,12 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
         "aiocouch.writing.items": ("Given",),
     },
     "aiocouch.view": {
+        "aiocouch._continued": ("Continued",),
+        "aiocouch._wire.left": ("KeysLeft", "RangeLeft"),
         "aiocouch.paging": ("Page", "Pages"),
     },
     "aiocouch.finding": {
+        "aiocouch.mango": ("Found", "OnWarning"),
         "aiocouch.paging": ("Pages",),
         "aiocouch.queries": ("QueryPlan",),
     },
@@ -71,24 +83,35 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
 
 Each of these, or its package, calls `complete` itself.
 """
-_GENERIC = frozenset({"Collection", "Follower", "Page", "Pages"})
-"""Those of them that annotations give arguments to, which no reference takes."""
+_GENERIC = frozenset({"Collection", "Continued", "Follower", "Found", "Page", "Pages"})
+"""Those of them that annotations give arguments to."""
 _APART = ("aiocouch.cli", "aiocouch.embedded", "aiocouch.testing")
 """What has a class `Database` or `Session` of its own: it says itself which modules it takes names of."""
 
 
 def _late(module: str) -> dict[str, object]:
-    """Return references, which `typing.get_type_hints` evaluates in turn."""
     return {
-        name: _Later(package, name)
+        name: _Generic(home, name)
         if name in _GENERIC
-        else typing.ForwardRef(f"__import__({package!r}, fromlist=[{name!r}]).{name}")
-        for package, names in _LATE.get(module, {}).items()
+        else _Reference(f"__import__({home!r}, fromlist=[{name!r}]).{name}")
+        for home, names in (_REMOTE | _LATE.get(module, {})).items()
         for name in names
     }
 
 
-class _Later:
+class _Reference(str):
+    """A text that `typing.get_type_hints` evaluates in turn. It costs little to make."""
+
+    __slots__ = ()
+
+    def __or__(self, other: object) -> object:
+        return typing.Union[typing.ForwardRef(self), other]  # noqa: UP007 - `|` takes no reference
+
+    def __ror__(self, other: object) -> object:
+        return typing.Union[other, typing.ForwardRef(self)]  # noqa: UP007
+
+
+class _Generic:
     """A generic class that is loaded when an annotation with it is looked up."""
 
     def __init__(self, module: str, name: str) -> None:
@@ -118,7 +141,11 @@ def complete(package: str, *others: str) -> None:
                 names[name] = space[name]
     for name in own:
         space = vars(sys.modules[name])
-        space.update(names | _late(name) | space)
+        if "TYPE_CHECKING" in space:
+            known = _late(name) | names | space
+            for own_late in {*space.get("__all__", ())} - space.keys():
+                known.pop(own_late, None)  # its `__getattr__` loads it
+            space.update(known)
 
 
 def _may_annotate(name: str, value: object) -> bool:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from aiocouch._wire.deep import TooDeepError, shallow
-
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -117,6 +115,8 @@ def rescued_link(text: bytes) -> LinkRow:
 
 
 def rescued_id(text: bytes) -> IdRow:
+    from aiocouch._wire.deep import shallow
+
     return ID_ROWS.decode(b"[%b]" % shallow(text)[0])[0]
 
 
@@ -127,6 +127,8 @@ def rescued_id_and_key(text: bytes) -> IdAndKeyRow:
 def _rescued(
     decoder: msgspec.json.Decoder[list[_R]], text: bytes, needed: Collection[str] = ()
 ) -> _R:
+    from aiocouch._wire.deep import TooDeepError, shallow
+
     decodable, deep = shallow(text)
     (row,) = decoder.decode(b"[%b]" % decodable)
     if "doc" in deep and not isinstance(row, IdAndKeyRow):

@@ -15,11 +15,8 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 
 from aiocouch._former.resources import RemoteAttachment
 from aiocouch._tracked import Tracked, content_of, moved
-from aiocouch._transport.settle import WriteAttachment
-from aiocouch._wire.content import ContentReader
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import with_query
-from aiocouch._wire.written import md5
 from aiocouch.exception import (
     ConflictError,
     DigestError,
@@ -33,6 +30,7 @@ from aiocouch.exception import (
 )
 
 if TYPE_CHECKING:
+    from aiocouch._transport.request import Settle
     from aiocouch.remote import HTTPResponse
 
 __all__ = ["Attachment", "Content", "LastingContent", "check_content_type"]
@@ -91,6 +89,8 @@ class Attachment(RemoteAttachment):
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the content as it comes, in pieces of any size. Errors as `fetch`, also in the middle."""
+        from aiocouch._wire.content import ContentReader
+
         headers = {"Accept": "*/*", "Accept-Encoding": "gzip"}
         async with self.document.remote.stream("GET", self.endpoint, headers=headers) as stream:
             answered = stream.response.headers
@@ -144,7 +144,9 @@ class Attachment(RemoteAttachment):
 
     def _settle(
         self, content_type: str | None, digest: Callable[[], Awaitable[bytes]] | None
-    ) -> WriteAttachment:
+    ) -> Settle:
+        from aiocouch._transport.settle import WriteAttachment
+
         doc, path = content_of(self.document), self.document.endpoint
         return WriteAttachment(path, doc, self.id, content_type, digest)
 
@@ -258,7 +260,7 @@ class _Content:
     async def digest(self) -> bytes:
         """Return the MD5 of what can be had a second time."""
         if isinstance(self._data, bytes):
-            return md5(self._data)
+            return hashlib.md5(self._data, usedforsecurity=False).digest()
         if isinstance(self._data, os.PathLike):
             return await asyncio.to_thread(_digest_of_file, Path(self._data))
         raise TransportError("the content cannot be read a second time")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from aiocouch._hints import complete
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import DECODE_ERRORS, encode
 from aiocouch._wire.ids import quote_document_id
@@ -153,3 +154,6 @@ def _fail(waiting: Iterable[list[asyncio.Future[bytes]]], error: CouchDBError) -
         own = copy.copy(error)
         own.__cause__ = error.__cause__
         future.set_exception(own)
+
+
+complete("aiocouch")

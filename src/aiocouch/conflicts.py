@@ -14,11 +14,11 @@ from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.stream import lost
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode
+from aiocouch._wire.content import md5
 from aiocouch._wire.ids import quote_document_id, quote_name
 from aiocouch._wire.leaves import Rank, common_ancestor, history, rank
 from aiocouch._wire.options import with_query
 from aiocouch._wire.revision import format_revision, next_revision, parse_revision
-from aiocouch._wire.written import md5
 from aiocouch.document import Document
 from aiocouch.exception import (
     ConflictError,

@@ -8,14 +8,11 @@ import msgspec
 
 from aiocouch._locals import forgets
 from aiocouch._renamed import Discreet, Renamed
+from aiocouch._transport.limits import MOST
 from aiocouch._transport.policy import DEFAULT, RetryPolicy
-from aiocouch._transport.request import Repeat
-from aiocouch._transport.settle import CreateDatabase
-from aiocouch._transport.sizes import MOST
+from aiocouch._transport.request import NOTHING, Repeat
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
-from aiocouch.auth import CookieAuth, TokenAuth
-from aiocouch.auth.lease import Leased
 from aiocouch.database import Database
 from aiocouch.exception import (
     BadRequestError,
@@ -25,7 +22,6 @@ from aiocouch.exception import (
     PreconditionFailedError,
     UnauthorizedError,
 )
-from aiocouch.remote import NOTHING, Remote
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
@@ -40,7 +36,7 @@ if TYPE_CHECKING:
     from aiocouch.auth import Auth
     from aiocouch.changes import DatabaseUpdate, Follower, FollowUpdatesOptions
     from aiocouch.hooks import Hooks
-    from aiocouch.remote import HTTPResponse
+    from aiocouch.remote import HTTPResponse, Remote
     from aiocouch.server import Cluster, Node, Replications, Reshard, Session, Users
     from aiocouch.typing import DatabaseOptions, ListOptions
 
@@ -132,7 +128,9 @@ class CouchDB(Discreet):
         hooks: Any = None,
         **kwargs: Any,
     ) -> None:
-        self.remote = Remote(
+        from aiocouch.remote import Remote
+
+        self.remote: Remote = Remote(
             server,
             user=user,
             password=password,
@@ -178,6 +176,8 @@ class CouchDB(Discreet):
         A cookie that has expired counts as none for the server, so this looks at who it says we are.
         Without credentials there is nothing to refuse.
         """
+        from aiocouch.auth.lease import Leased
+
         credentials = self.remote.credentials
         name = await self._name()
         if name is None and isinstance(credentials, Leased):
@@ -191,6 +191,8 @@ class CouchDB(Discreet):
 
     async def _name(self) -> str | None:
         """Return who the server takes us for."""
+        from aiocouch.auth import CookieAuth, TokenAuth
+
         try:
             response = await self.remote.request("GET", "/_session")
         except BadRequestError as error:
@@ -214,6 +216,8 @@ class CouchDB(Discreet):
         Raise `PreconditionFailedError` when it exists, unless `exists_ok`; then the options are
         those that it was created with. `BadRequestError` for a name that CouchDB does not take.
         """
+        from aiocouch._transport.settle import CreateDatabase
+
         database = Database(self, id)
         path = with_query(database.endpoint, checked(params, DATABASE))
         settle = None if exists_ok else CreateDatabase(database.endpoint)

@@ -11,15 +11,11 @@ from aiocouch._bulk_docs import write
 from aiocouch._former.resources import RemoteDatabase
 from aiocouch._tracked import saved, to_send
 from aiocouch._transport.request import Repeat
-from aiocouch._transport.settle import DeleteDatabase, Purge, of_document
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import INDEX, checked, with_query
 from aiocouch._wire.uuids import SequentialIds
-from aiocouch.batch import Batch
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
-from aiocouch.changes import ChangesFeed
-from aiocouch.design_document import DesignDocument
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.finding import Finding
@@ -32,9 +28,17 @@ if TYPE_CHECKING:
 
     from yarl import URL
 
-    from aiocouch.changes import FollowedChange, FollowedDeletion, Follower, FollowOptions
+    from aiocouch.batch import Batch
+    from aiocouch.changes import (
+        ChangesFeed,
+        FollowedChange,
+        FollowedDeletion,
+        Follower,
+        FollowOptions,
+    )
     from aiocouch.conflicts import Conflicted, Leaves, MergeVersions
     from aiocouch.couchdb import CouchDB
+    from aiocouch.design_document import DesignDocument
     from aiocouch.edits import Change
     from aiocouch.models import Collection
     from aiocouch.remote import Remote
@@ -106,6 +110,8 @@ class Database(Finding, RemoteDatabase):
 
         Loops over it that have not got everything yet end with `TruncatedError`.
         """
+        from aiocouch._transport.settle import DeleteDatabase
+
         settle = DeleteDatabase(self.endpoint)
         await self.remote.json(
             "DELETE", self.endpoint, into=JsonDict, having=("ok",), settle=settle
@@ -207,6 +213,8 @@ class Database(Finding, RemoteDatabase):
 
         Raise `ConflictError` when there is one, unless `exists_ok`.
         """
+        from aiocouch.design_document import DesignDocument
+
         document = DesignDocument(self, id)
         await self._begin(document, exists_ok)
         return document
@@ -217,6 +225,8 @@ class Database(Finding, RemoteDatabase):
         The id is made here, so that it is known whether the document was saved when an answer is lost.
         Raise `InvalidInputError` for data that has an `_id`: that is `create`.
         """
+        from aiocouch._transport.settle import of_document
+
         if "_id" in data:
             raise InvalidInputError(f"add() makes the id; the data has the _id {data['_id']!r}")
         document = Document(self, _IDS.new(), data)
@@ -246,6 +256,8 @@ class Database(Finding, RemoteDatabase):
         loop, or for `delay` seconds, or until `size` documents are asked for; then one
         `POST /{db}/_all_docs` brings them all. Each caller gets its own document or its own error.
         """
+        from aiocouch.batch import Batch
+
         database = type(self)(self.couchdb, self.id)
         database.batch = Batch(self.remote, self.endpoint, size, delay)
         return database
@@ -361,6 +373,8 @@ class Database(Finding, RemoteDatabase):
         is none, "continuous" goes on, and so does "eventsource". `doc_ids` and `selector` choose documents.
         With a `filter` function, options that CouchDB does not know are for it.
         """
+        from aiocouch.changes.feed import ChangesFeed
+
         options: JsonDict = dict(params)
         if last_event_id is not None:
             options["last-event-id"] = last_event_id
@@ -549,6 +563,8 @@ class Database(Finding, RemoteDatabase):
 
         `docs` has the leaf revisions by document id. Return `{"purge_seq", "purged"}`.
         """
+        from aiocouch._transport.settle import Purge
+
         if not isinstance(docs, Mapping):
             raise InvalidTypeError("purge takes a dict: the revisions by document id")
         path = with_query(f"{self.endpoint}/_purge", params)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._hints import complete
 from aiocouch._wire.ids import check_document_id, design_document_id
 from aiocouch.document import Document
 from aiocouch.exception import ConflictError, InvalidTypeError
@@ -60,3 +61,6 @@ class DesignDocument(Document):
         self["views"] = {**views, view: functions}
         await self.save()
         return created
+
+
+complete("aiocouch")

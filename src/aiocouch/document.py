@@ -19,10 +19,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 import msgspec
 
 from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, to_send
-from aiocouch._transport.settle import Copy, Register, of_deletion, of_document
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
-from aiocouch._wire.shown import shown
 from aiocouch.attachment import Attachment
 from aiocouch.exception import (
     Facts,
@@ -129,6 +127,8 @@ class Document(Tracked, MutableMapping[str, Any]):
     def __str__(self) -> str:
         """Return the content as indented JSON, cut where it is long, with passwords hidden."""
         try:
+            from aiocouch._wire.shown import shown
+
             return shown(self._loaded())
         except UnexpectedAnswerError:
             return repr(self)
@@ -168,6 +168,8 @@ class Document(Tracked, MutableMapping[str, Any]):
         revision, `InvalidInputError` or `InvalidTypeError` (before anything is sent) for content that
         JSON cannot hold.
         """
+        from aiocouch._transport.settle import of_document
+
         sent = to_send(self)
         if sent is None:
             return None
@@ -214,6 +216,8 @@ class Document(Tracked, MutableMapping[str, Any]):
         document anew. Raise `ConflictError` when there are local changes, unless `discard_changes`, or
         when the server has another revision.
         """
+        from aiocouch._transport.settle import of_deletion
+
         if not discard_changes and self.is_dirty():
             raise self._unsaved()
         if self.rev is None:
@@ -233,6 +237,8 @@ class Document(Tracked, MutableMapping[str, Any]):
 
         `rev` is the revision of the target where it exists. The new revision is the `etag`.
         """
+        from aiocouch._transport.settle import Copy
+
         path, target = self.endpoint, quote_document_id(new_id)
         settle = Copy(path, f"{self.database.endpoint}/{target}", new_id, rev)
         headers = {"Destination": with_query(target, {"rev": rev})}
@@ -405,6 +411,8 @@ class SecurityDocument(Document):
         Raise `ForbiddenError` or `UnauthorizedError` when the session may not, `InvalidInputError`
         for `w`: all copies of a cluster get it.
         """
+        from aiocouch._transport.settle import Register
+
         if w is not None:
             raise InvalidInputError(f"{self!r}: w= is for documents; all copies get this one")
         sent = to_send(self)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from aiocouch.mango import found_documents, query_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Unpack
@@ -47,6 +45,8 @@ class Finding:
         `fields`, since a document holds everything, and for the body of a request in place of a selector;
         `BadRequestError` for a selector that CouchDB does not understand.
         """
+        from aiocouch.mango import found_documents, query_of
+
         query = query_of(self.endpoint, selector, limit, params, on_warning)
         return found_documents(_database(self), query)
 
@@ -89,6 +89,7 @@ class Finding:
         They are dicts, or what msgspec makes of a row `into` a type: a Struct, a dataclass, a TypedDict.
         All else is as in `find`. Raise `MisfitError` for a row that is not of the type, which names it.
         """
+        from aiocouch.mango import query_of
         from aiocouch.queries.values import found_values
 
         query = query_of(self.endpoint, selector, limit, params, on_warning)
@@ -159,6 +160,7 @@ class Finding:
         no row is skipped, none comes twice. `limit` counts the rows of all pages. With a `secret` tokens are
         signed. Raise `InvalidInputError` for a token of another query, or whose index is gone.
         """
+        from aiocouch.mango import query_of
         from aiocouch.queries.pages import found_pages
 
         query = query_of(self.endpoint, selector, limit, params, on_warning)
@@ -175,6 +177,7 @@ class Finding:
         **params: Unpack[FindOptions],
     ) -> QueryPlan:
         """Return how the query would be answered, by which index (`POST /{db}/_explain`)."""
+        from aiocouch.mango import query_of
         from aiocouch.queries.plan import explained
 
         query = query_of(self.endpoint, selector, limit, params)

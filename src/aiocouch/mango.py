@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, TypeVar
 import msgspec
 
 from aiocouch._continued import Continued
+from aiocouch._hints import complete
 from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.left import DocumentsLeft
@@ -237,3 +238,6 @@ def refuse_body(selector: Mapping[str, Any], on_warning: OnWarning = "ignore") -
         raise InvalidInputError(
             f"this is the body of a request, of which the selector is a member: find({given})"
         )
+
+
+complete("aiocouch")

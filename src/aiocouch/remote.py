@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import aiohttp
 
 from aiocouch._former.server import RemoteServer
+from aiocouch._hints import complete
 from aiocouch._locals import forgets
 from aiocouch._renamed import door
 from aiocouch._transport.answer import HTTPResponse, check_members
 from aiocouch._transport.authenticate import Authenticate
 from aiocouch._transport.host import host_in
-from aiocouch._transport.limits import Timeout, silence_of, silent_for
+from aiocouch._transport.limits import MOST, Timeout, checked_size, silence_of, silent_for
 from aiocouch._transport.node import node_step
 from aiocouch._transport.pack import Pack, number_of_bytes
 from aiocouch._transport.policy import DEFAULT, RetryPolicy, checked_policy
 from aiocouch._transport.pool import Span
-from aiocouch._transport.request import Body, Repeat, Request, Settle, Step
+from aiocouch._transport.request import NOTHING, Body, Repeat, Request, Settle, Step
 from aiocouch._transport.retry import Retry
 from aiocouch._transport.send import Send
 from aiocouch._transport.sessions import Sessions
-from aiocouch._transport.sizes import MOST, checked_size
 from aiocouch._transport.stream import Stream
 from aiocouch._transport.trace import Trace
 from aiocouch._transport.url import Servers, split_all
@@ -57,8 +57,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-NOTHING = object()
-"""Stands for JSON that was not given: `None` is JSON as well."""
 
 
 class Remote(RemoteServer):
@@ -272,3 +270,5 @@ else:
             "_stringify_params": (_SERVER, "the options of the public methods"),
         },
     )
+
+complete("aiocouch")

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import msgspec
 
-from aiocouch._continued import Continued
 from aiocouch._former.resources import RemoteView
 from aiocouch._renamed import Discreet, Renamed
 from aiocouch._tracked import of_text
@@ -42,7 +41,6 @@ from aiocouch._view_rows import (
 )
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
-from aiocouch._wire.left import KeysLeft, RangeLeft
 from aiocouch._wire.options import VIEW, checked, json_keys, with_query
 from aiocouch._wire.rows import document_id
 from aiocouch.document import Document
@@ -66,6 +64,8 @@ if TYPE_CHECKING:
     )
     from typing import Unpack
 
+    from aiocouch._continued import Continued
+    from aiocouch._wire.left import KeysLeft, RangeLeft
     from aiocouch.database import Database
     from aiocouch.paging import Page, Pages
     from aiocouch.remote import Remote, Stream
@@ -414,6 +414,8 @@ class View(RemoteView):
         return self._continued(self._left(ids, prefix, params), as_rows=as_rows)
 
     def _continued(self, left: RangeLeft | KeysLeft, *, as_rows: bool = False) -> Continued[Any]:
+        from aiocouch._continued import Continued
+
         remote = self.database.remote
         asked = partial(_asked, remote, self.endpoint, left, as_rows)
         return Continued(asked, left, remote.resume)
@@ -428,6 +430,8 @@ class View(RemoteView):
     def _left(
         self, ids: Iterable[Any] | None, prefix: str | None, params: Any
     ) -> RangeLeft | KeysLeft:
+        from aiocouch._wire.left import KeysLeft, RangeLeft
+
         options = checked(params, VIEW)
         if ids is None and isinstance(options.get("keys"), list | tuple):
             ids = options.pop("keys")

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiocouch._wire.codec import encode_sorted
+from aiocouch._wire.content import md5
 from aiocouch._wire.revision import format_revision, next_revision, parse_revision
-from aiocouch._wire.written import Outcome, Verdict, judge, leaves_of, md5, read_written
+from aiocouch._wire.written import Outcome, Verdict, judge, leaves_of, read_written
 
 names = st.sampled_from(["n", "ä", "ok", "1"])
 values: st.SearchStrategy[Any] = st.sampled_from(

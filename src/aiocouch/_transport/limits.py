@@ -1,4 +1,4 @@
-"""How long is waited for the server, by default and as the program says."""
+"""How long is waited for the server, and how much is taken of it, by default and as the program says."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from typing import TypeAlias
 
 import aiohttp
 
-from aiocouch.exception import InvalidTypeError
+from aiocouch.exception import InvalidInputError, InvalidTypeError
 
-__all__ = ["CONNECT", "SILENCE", "Timeout", "checked_timeout", "in_all", "silence_of", "silent_for"]
+__all__ = [
+    "CONNECT",
+    "MOST",
+    "SILENCE",
+    "Timeout",
+    "checked_size",
+    "checked_timeout",
+    "in_all",
+    "silence_of",
+    "silent_for",
+]
 
 Timeout: TypeAlias = aiohttp.ClientTimeout
 
@@ -20,6 +30,19 @@ SILENCE = 300.0
 
 A short request whose answer is read whole has as many in all.
 """
+
+
+MOST = 1 << 30
+"""Bytes that a row, a line, or an answer that is read whole may take by default, decompressed."""
+
+
+def checked_size(given: object) -> int | None:
+    """Return the value of `max_size`. Raise `InvalidInputError`."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InvalidInputError(f"max_size={given!r} is not a number of bytes above 0")
+    return given
 
 
 def silent_for(seconds: float | None) -> Timeout:

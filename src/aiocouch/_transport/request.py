@@ -18,7 +18,21 @@ if TYPE_CHECKING:
     from aiocouch._transport.pool import Span
     from aiocouch.exception import CouchDBError
 
-__all__ = ["SAFE", "Answer", "Ask", "Body", "Repeat", "Request", "Seen", "Settle", "Step"]
+__all__ = [
+    "NOTHING",
+    "SAFE",
+    "Answer",
+    "Ask",
+    "Body",
+    "Repeat",
+    "Request",
+    "Seen",
+    "Settle",
+    "Step",
+]
+
+NOTHING = object()
+"""Stands for JSON that was not given: `None` is JSON as well."""
 
 SAFE = frozenset({"GET", "HEAD"})
 """The methods that change nothing."""

@@ -1,4 +1,4 @@
-"""How much an answer may take."""
+"""Answers that may take no more than so much."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from aiocouch._transport.answer import unexpected
 from aiocouch._wire.inflate import ENCODINGS, Inflater
-from aiocouch.exception import InvalidInputError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -14,19 +13,7 @@ if TYPE_CHECKING:
     from aiocouch._transport.answer import Head
     from aiocouch.exception import UnexpectedAnswerError
 
-__all__ = ["MOST", "checked_size", "inflated", "read_whole", "too_large", "whole_already"]
-
-MOST = 1 << 30
-"""Bytes that a row, a line, or an answer that is read whole may take by default, decompressed."""
-
-
-def checked_size(given: object) -> int | None:
-    """Return the value of `max_size`. Raise `InvalidInputError`."""
-    if given is None:
-        return None
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise InvalidInputError(f"max_size={given!r} is not a number of bytes above 0")
-    return given
+__all__ = ["inflated", "read_whole", "too_large", "whole_already"]
 
 
 def too_large(method: str, path: str, status: int, what: str, most: int) -> UnexpectedAnswerError:

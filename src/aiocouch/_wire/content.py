@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 _MD5 = re.compile(r'"?([A-Za-z0-9+/]{22}==)"?').fullmatch
 
 
+def md5(content: bytes) -> bytes:
+    """Return the digest that CouchDB keeps of an attachment."""
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
 class ContentReader:
     """Takes the bytes that were sent and gives the content.
 

@@ -9,6 +9,7 @@ anew.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 __all__ = ["is_printed_otherwise", "printed", "reprinted"]
 
@@ -19,9 +20,7 @@ _SMALL = 1e-3
 # Both begin with one literal character, which is what `re` looks for quickly.
 _ZEROS = re.compile(rb"\.0(?:00|[^0-9]|$)")
 _EXPONENT = re.compile(rb"[eE](?<=[0-9][eE])[+-]?[0-9]")
-_TOKEN = re.compile(
-    rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)'
-)
+_TOKEN = rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)'
 
 
 def printed(value: float) -> str:
@@ -64,7 +63,12 @@ def reprinted(text: bytes) -> bytes:
     """Return JSON text with its floats as CouchDB prints them."""
     if _ZEROS.search(text) is None and _EXPONENT.search(text) is None:
         return text
-    return _TOKEN.sub(_reprinted_token, text)
+    return _tokens().sub(_reprinted_token, text)
+
+
+@cache  # compiled when it is needed, which is rare
+def _tokens() -> re.Pattern[bytes]:
+    return re.compile(_TOKEN)
 
 
 def _reprinted_token(match: re.Match[bytes]) -> bytes:

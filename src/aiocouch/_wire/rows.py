@@ -13,7 +13,6 @@ import re
 from typing import Any
 
 from aiocouch._wire.codec import DECODE_ERRORS, decode
-from aiocouch._wire.deep import members
 
 _HEAD = re.compile(rb'\s*(\{(?:"[a-z_]+":[^\[\]{}]*,)?"(?:rows|docs|results)":\[)(?=\s|\]|\{|$)')
 _LINE_HEAD = re.compile(rb"\r?\n")
@@ -243,6 +242,8 @@ def _decoded_id(text: bytes) -> Any:
     try:
         found = decode(text)
     except RecursionError:
+        from aiocouch._wire.deep import members
+
         return decode(members(text).get("_id", b"null"))
     return found.get("_id") if isinstance(found, dict) else None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import os
+from random import SystemRandom
 
 _RANDOM_BYTES = 13
 _LARGEST_SUFFIX = 0xFFF000
 _LARGEST_STEP = 0xFFE
+_RANDOM = SystemRandom()  # `secrets` has more to import
 
 
 class SequentialIds:
@@ -21,8 +23,8 @@ class SequentialIds:
 
     def new(self) -> str:
         """Return one more id, greater than the one before it unless a new random start was due."""
-        self._suffix += secrets.randbelow(_LARGEST_STEP) + 1
+        self._suffix += _RANDOM.randint(1, _LARGEST_STEP)
         if self._suffix >= _LARGEST_SUFFIX:
-            self._prefix = secrets.token_hex(_RANDOM_BYTES)
-            self._suffix = secrets.randbelow(_LARGEST_STEP) + 1
+            self._prefix = os.urandom(_RANDOM_BYTES).hex()
+            self._suffix = _RANDOM.randint(1, _LARGEST_STEP)
         return f"{self._prefix}{self._suffix:06x}"

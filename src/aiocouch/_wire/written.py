@@ -10,11 +10,12 @@ import hashlib
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from aiocouch._wire.codec import decode, encode_sorted
+from aiocouch._wire.content import md5
 from aiocouch._wire.revision import format_revision, next_revision, parse_revision
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "Written",
     "judge",
     "leaves_of",
-    "md5",
     "read_written",
     "written_of",
 ]
@@ -48,7 +48,7 @@ class Outcome(Enum):
     LOOK = 3
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """An outcome: DONE as revision `revs[0]`; LOOK: one of these revisions may be it, read them."""
 
     outcome: Outcome
@@ -59,7 +59,7 @@ NOT_DONE = Verdict(Outcome.NOT_DONE)
 NOT_KNOWN = Verdict(Outcome.NOT_KNOWN)
 
 
-class AttachmentWritten(NamedTuple):
+class AttachmentWritten(msgspec.Struct, frozen=True):
     """What is known of an attachment that was written.
 
     `stored` is the digest of what the server keeps, which may be compressed; `content` is the MD5 of
@@ -149,11 +149,6 @@ def judge(written: Written, leaves: Sequence[Leaf]) -> Verdict:
 def leaves_of(answer: Iterable[Any]) -> list[Leaf]:
     """Return the documents of an answer to `open_revs`, or of one of `_bulk_get`."""
     return [each["ok"] for each in answer if "ok" in each]
-
-
-def md5(content: bytes) -> bytes:
-    """Return the digest that CouchDB keeps of an attachment."""
-    return hashlib.md5(content, usedforsecurity=False).digest()
 
 
 def _judge_edit(written: Written, parent: str, trees: list[tuple[Leaf, list[str]]]) -> Verdict:

@@ -3,6 +3,7 @@
 from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
+from aiocouch._hints import complete as _complete
 from aiocouch.changes.events import (
     BaseChangeEvent,
     ChangedEvent,
@@ -57,3 +58,6 @@ if not TYPE_CHECKING:
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *_LATE})
+
+
+_complete("aiocouch")
