@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
@@ -277,21 +277,67 @@ async def test_documents_are_left_alone_unless_merged(copy: Database, dumped: Pa
 async def test_twice_is_as_once(full: Database, copy: Database, dumped: Path) -> None:
     await Restore(copy, dumped)
     done = await Restore(copy, dumped, merge=True)
-    assert done.missing == ()
+    assert (done.missing, done.is_equal) == ((), True)
     assert await leaves_of(copy) == await leaves_of(full)
+
+
+async def dump_of(*leaves: dict[str, Any]) -> IO[bytes]:
+    """Return a file with some leaves, whatever they are."""
+    file = io.BytesIO()
+    sink = Sink(file, 1)
+    await sink.begin({"format": "aiocouch-dump", "version": 1})
+    await sink.write([json.dumps(each).encode() for each in leaves])
+    await sink.mark("end", dict)
+    return file
 
 
 async def test_a_leaf_that_is_in_the_file_twice(db: Database, copy: Database) -> None:
     """A dump that was taken up may have one twice; of that, CouchDB's `_revs_diff` says it is missing."""
-    text = b'{"_id":"a","_rev":"1-a","_revisions":{"start":1,"ids":["a"]}}'
-    file = io.BytesIO()
-    sink = Sink(file, 1)
-    await sink.begin({"format": "aiocouch-dump", "version": 1})
-    await sink.write([text, text])
-    await sink.mark("end", dict)
+    file = await dump_of(leaf("a", "a"), leaf("a", "a"))
     done = await Restore(copy, file)
-    assert (done.chosen, done.missing) == (2, ())
-    assert (await Restore(copy, file, merge=True)).missing == ()
+    assert (done.chosen, done.missing, done.is_equal) == (2, (), True)
+    done = await Restore(copy, file, merge=True)
+    assert (done.missing, done.is_equal) == ((), True)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 500_000])
+async def test_what_was_edited_while_the_dump_ran(
+    copy: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """The database has the last of it, and is equal; one that somebody else has written is noticed."""
+    monkeypatch.setattr("aiocouch.dumping.compare.AT_ONCE", at_once)
+    edited = [leaf("a", "a"), leaf("a", "c", "b", "a"), leaf("a", "b", "a"), leaf("a", "x", "a")]
+    others = [leaf("b", "b", "a", _deleted=True), leaf("b", "a"), leaf("c", "a"), leaf("c", "a")]
+    file = await dump_of(*edited, *others)
+    done = await Restore(copy, file)
+    assert (done.chosen, done.missing, done.is_equal) == (8, (), True)
+    assert len(await leaves_of(copy)) == 4
+    await copy.bulk_docs([leaf("c", "b", "a")], new_edits=False)
+    done = await Restore(copy, file, merge=True)
+    assert (done.missing, done.is_equal) == ((), False)
+
+
+async def test_one_more_than_a_file_with_a_leaf_twice(
+    copy: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts alone do not tell: what the file has twice is as much as what somebody else has written."""
+    from aiocouch.dumping import compare
+
+    fingerprint_of = compare.fingerprint_of
+
+    async def after_a_write(endpoint: Any) -> Any:
+        await copy.bulk_docs([leaf("other", "a")], new_edits=False)
+        return await fingerprint_of(endpoint)
+
+    monkeypatch.setattr("aiocouch.dumping.restore.fingerprint_of", after_a_write)
+    done = await Restore(copy, await dump_of(leaf("a", "a"), leaf("a", "a")))
+    assert (done.missing, done.is_equal) == ((), False)
+
+
+async def test_some_documents_of_a_file_with_a_leaf_twice(copy: Database) -> None:
+    file = await dump_of(leaf("a", "a"), leaf("a", "a"), leaf("b", "a"))
+    assert (await Restore(copy, file, ids=["a"])).is_equal
+    assert (await Restore(copy, file, ids=["b"], merge=True)).is_equal is False
 
 
 async def test_it_tells_how_far_it_is(copy: Database, dumped: Path) -> None:

@@ -31,6 +31,12 @@ class Choice:
         return self.function is None or bool(self.function(decode(text)))
 
 
+def digest_of(doc_id: str, rev: str) -> int:
+    """Return a hash of a leaf, of 16 bytes."""
+    leaf = f"{doc_id}\n{rev}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(leaf, digest_size=16).digest(), "big")
+
+
 class Fingerprint:
     """What leaves there are, whatever their order, in a few bytes: the sum of a hash of each.
 
@@ -43,8 +49,7 @@ class Fingerprint:
 
     def add(self, doc_id: str, rev: str) -> None:
         """Take in a leaf."""
-        digest = blake2b(f"{doc_id}\n{rev}".encode("utf-8", "surrogatepass"), digest_size=16)
-        self._sum += int.from_bytes(digest.digest(), "big")
+        self._sum += digest_of(doc_id, rev)
         self.count += 1
 
     def __eq__(self, other: object) -> bool:

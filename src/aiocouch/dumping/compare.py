@@ -1,21 +1,33 @@
-"""Holding the leaves of a database against those of a dump, in constant memory."""
+"""Holding the leaves of a database against those of a dump, in bounded memory.
+
+Sums of hashes tell at once that both are the same. They are not where a dump has a leaf twice, since it was
+taken up after a kill, or a leaf and an ancestor of it, since the document was edited meanwhile. Then the
+database is what the dump says if it knows every leaf of it, and has none that is not in it: for of two leaves,
+one an ancestor of the other, a database that knows both has the latter only.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from aiocouch.dumping.choice import Fingerprint
-from aiocouch.dumping.lines import distinct, look
+from aiocouch.dumping.choice import Fingerprint, digest_of
+from aiocouch.dumping.lines import distinct, is_control, look
+from aiocouch.dumping.portions import lines_of
 from aiocouch.replication.patience import DEFAULT_PATIENCE
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from aiocouch.dumping.choice import Choice
     from aiocouch.dumping.portions import Portions
     from aiocouch.replication.endpoint import Change
     from aiocouch.replication.remote_endpoint import RemoteEndpoint
 
 PAGE = 10_000
+AT_ONCE = 500_000  # leaves whose hashes are in memory, some 50 MB
 _SILENCE = 300.0
 
 
@@ -36,17 +48,56 @@ async def page_of(
     return rows, page.end.last_seq, pending, is_last
 
 
+async def _rows_of(endpoint: RemoteEndpoint) -> AsyncGenerator[list[Change], None]:
+    """Yield all changes, a page at a time."""
+    since: Any = "0"
+    is_last = False
+    while not is_last:
+        rows, since, _, is_last = await DEFAULT_PATIENCE.again(partial(page_of, endpoint, since))
+        yield rows
+
+
 async def fingerprint_of(endpoint: RemoteEndpoint) -> Fingerprint:
     """Return what leaves a database has."""
     found = Fingerprint()
-    since: Any = "0"
-    while True:
-        rows, since, _, is_last = await DEFAULT_PATIENCE.again(partial(page_of, endpoint, since))
-        for row in rows:
-            for leaf in row.changes:
-                found.add(row.id, leaf.rev)
-        if is_last:
-            return found
+    async with aclosing(_rows_of(endpoint)) as pages:
+        async for rows in pages:
+            for row in rows:
+                for leaf in row.changes:
+                    found.add(row.id, leaf.rev)
+    return found
+
+
+async def has_no_others(
+    endpoint: RemoteEndpoint, file: IO[bytes], choice: Choice, count: int
+) -> bool:
+    """Return whether each leaf of a database, which are `count`, is a chosen one of a dump.
+
+    The dump may have it twice, and its ancestors, too. A part of the leaves is looked at at a time, so that
+    memory is bounded; each takes the changes of the database and the whole file.
+    """
+    parts = count // AT_ONCE + 1
+    for part in range(parts):
+        left: set[int] = set()
+        async with aclosing(_rows_of(endpoint)) as pages:
+            async for rows in pages:
+                digests = (digest_of(row.id, leaf.rev) for row in rows for leaf in row.changes)
+                left.update(digest for digest in digests if digest % parts == part)
+        await asyncio.to_thread(_strike_out, left, file, choice)
+        if left:
+            return False
+    return True
+
+
+def _strike_out(left: set[int], file: IO[bytes], choice: Choice) -> None:
+    """Remove the leaves that a dump has."""
+    lines = lines_of(file)
+    while left and (found := lines.lines()):
+        for line in found:
+            if not is_control(line):
+                seen = look(line)
+                if choice.takes(seen, line):
+                    left.discard(digest_of(seen.id, seen.rev))
 
 
 async def contained(endpoint: RemoteEndpoint, portions: Portions) -> list[tuple[str, str]]:

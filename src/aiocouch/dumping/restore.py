@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch.dumping.choice import Choice
-from aiocouch.dumping.compare import contained, fingerprint_of
+from aiocouch.dumping.compare import contained, fingerprint_of, has_no_others
 from aiocouch.dumping.errors import OccupiedError
 from aiocouch.dumping.lines import is_control
 from aiocouch.dumping.portions import Portion, Portions, lines_of
@@ -59,9 +59,9 @@ class RestoreResult:
     `chosen` is how many of the file were to be restored, `written` how many this run has sent and the
     server has taken, `refused` which it has not, the first thousand, of `refused_count`. `missing` is which
     of the chosen are not there afterwards, the first thousand; `is_equal` says that the database has the
-    chosen leaves and no others (None: it was not compared; False, too, where the file has one twice, as
-    a dump that was taken up may, or one edited meanwhile). `lacking` counts attachments that the file
-    does not have.
+    chosen leaves and no others (None: it was not compared). Of a leaf that the file has twice, or together
+    with what was made of it meanwhile, the database has what came last. `lacking` counts attachments that
+    the file does not have.
     """
 
     chosen: int
@@ -189,7 +189,7 @@ class Restore:
                 options["partitioned"] = True
             await self._target.endpoint.create(options)
             info = {}
-        documents = info.get("doc_count", 0) + info.get("doc_del_count", 0)
+        documents = _documents(info)
         known = await self._target.known(name)
         if documents and known is None and not self._merge:
             raise OccupiedError(
@@ -207,12 +207,18 @@ class Restore:
         if not self._compare:
             return None, []
         self._tell(phase="comparing")
-        if was_empty and await fingerprint_of(self._target.endpoint) == portions.fingerprint:
+        endpoint = self._target.endpoint
+        most = portions.fingerprint.count
+        may_be_equal = was_empty or _documents(await endpoint.info()) <= most
+        leaves = await fingerprint_of(endpoint) if may_be_equal else None
+        if leaves == portions.fingerprint:
             return True, []
         lines = await asyncio.to_thread(lines_of, file)
         again = Portions(lines, self._choice, skip=0, most=_TOGETHER, most_bytes=_TOGETHER_BYTES)
-        missing = await contained(self._target.endpoint, again)
-        return False, missing
+        missing = await contained(endpoint, again)
+        if missing or leaves is None:
+            return False, missing
+        return await has_no_others(endpoint, file, self._choice, leaves.count), []
 
     def _refuse(self, refused: Refused) -> None:
         self._refused_count += 1
@@ -302,6 +308,12 @@ def _checked(file: IO[bytes]) -> tuple[dict[str, Any], int, int]:
     while found := lines.lines():
         count += sum(not is_control(line) for line in found)
     return lines.header, count, lines.lacking
+
+
+def _documents(info: Mapping[str, Any]) -> int:
+    """Return how many documents a database has, deleted ones included."""
+    count: int = info.get("doc_count", 0) + info.get("doc_del_count", 0)
+    return count
 
 
 def _digest(header: Mapping[str, Any], choice: Choice) -> str:
