@@ -2,8 +2,8 @@
 
 Sums of hashes tell at once that both are the same. They are not where a dump has a leaf twice, since it was
 taken up after a kill, or a leaf and an ancestor of it, since the document was edited meanwhile. Then the
-database is what the dump says if it knows every leaf of it, and has none that is not in it: for of two leaves,
-one an ancestor of the other, a database that knows both has the latter only.
+database is what the dump says if it knows every leaf of it, and has none that is not in it: for of two
+leaves, one an ancestor of the other, a database that knows both has the latter only.
 """
 
 from __future__ import annotations
