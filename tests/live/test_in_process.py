@@ -502,7 +502,8 @@ async def test_a_database_that_is_deleted_breaks_its_documents_off(
         documents = db.docs()
         assert (await anext(documents)).id == 'a "b"'
         await db.delete()
-        with pytest.raises(TransportError, match="deleted"):
+        # The route may notice it first.
+        with pytest.raises(TransportError, match="deleted|does not exist"):
             assert len([doc async for doc in documents]) > 700
 
 
