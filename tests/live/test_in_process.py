@@ -503,7 +503,7 @@ async def test_a_database_that_is_deleted_breaks_its_documents_off(
         assert (await anext(documents)).id == 'a "b"'
         await db.delete()
         # The route may notice it first.
-        with pytest.raises(TransportError, match="deleted|does not exist"):
+        with pytest.raises(TransportError, match=r"deleted|does not exist"):
             assert len([doc async for doc in documents]) > 700
 
 
