@@ -164,6 +164,9 @@ class RevTree:
 
     def find_leaf(self, rev: Rev) -> Node | None:
         """Return the node of a revision if it is a leaf, else None: only leaves can be edited."""
+        if self.is_chain:
+            last = self.winner
+            return last if last.rev == rev else None
         return next((node for node in self.leaves if node.rev == rev), None)
 
     def ancestry(self, revision: Rev | Node) -> list[Node]:

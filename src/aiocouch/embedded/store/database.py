@@ -50,6 +50,23 @@ class Counters(msgspec.Struct):
     external_size: int = 0
 
 
+class Designs:
+    """Whether design documents are as they were: `version` is another one when they may not be."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._is_touched = False
+
+    def touched(self) -> None:
+        """Say that the running transaction changes one."""
+        self._is_touched = True
+
+    def committed(self) -> None:
+        """Say that what was changed can be read."""
+        self.version += self._is_touched
+        self._is_touched = False
+
+
 class Database(Owner):
     """A database that is open. `folder` is where its files are, None in memory.
 
@@ -80,6 +97,7 @@ class Database(Owner):
         self.behind = Behind()
         """How many documents changed after a sequence (`pending`)."""
         self.snapshots = Snapshots(self)
+        self.designs = Designs()
         self.rules_known = False
         """Whether a write has found out which validate functions there are; see `writing`."""
         self.uploads = Holds()
@@ -357,6 +375,7 @@ class Database(Owner):
     def after_commit(self) -> None:
         if self._counters != self.committed:
             self.committed = replace(self._counters)
+            self.designs.committed()
             self.snapshots.committed()
             self._tell()
 

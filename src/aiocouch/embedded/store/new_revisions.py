@@ -8,6 +8,7 @@ import msgspec
 
 from aiocouch._wire.revision import Rev, format_revision
 from aiocouch.embedded.documents.attachment import encode_list
+from aiocouch.embedded.documents.edits import DESIGN
 from aiocouch.embedded.documents.revtree import Growing, RevTree
 from aiocouch.embedded.errors import CouchError
 from aiocouch.embedded.store import attachments
@@ -80,17 +81,26 @@ def store(database: Database, connection: sqlite3.Connection, new: NewRevision) 
     entry = read_entry(connection, new.id)
     if not new.replicated and not _still_fits(entry, new):
         return False
+    put(database, connection, entry, new)
+    return True
+
+
+def put(
+    database: Database, connection: sqlite3.Connection, entry: Entry | None, new: NewRevision
+) -> None:
+    """Write a revision that fits the document, `entry`, as the running transaction sees it."""
     seq = database.pending.update_seq + 1
     tree = _grown(entry, new, seq, database.revs_limit)
     if tree is None:
-        return True
+        return
     saved = _save(database, connection, new) if new.attachments else ()
     columns = (format_revision(new.rev), int(new.deleted), new.body, encode_list(saved))
     if entry is not None:
         database.snapshots.replaced(entry, seq)
     _write(database, connection, entry, tree, Revision(seq, new.id, *columns))
     database.pending.update_seq = seq
-    return True
+    if new.id.startswith(DESIGN):
+        database.designs.touched()
 
 
 def store_together(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch._wire.revision import format_revision, parse_revision
 from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.documents.edits import DESIGN
 from aiocouch.embedded.store.new_revisions import recount
 from aiocouch.embedded.store.records import Entry, Revision
 
@@ -67,6 +68,8 @@ def _replace(
             (seq, entry.id, *shown[2:], tree.dump()),
         )
     recount(database.pending, entry, shown)
+    if entry.id.startswith(DESIGN):
+        database.designs.touched()
 
 
 def _winner(connection: sqlite3.Connection, old: Revision, tree: RevTree) -> Revision:

@@ -154,7 +154,7 @@ class Writer:
 
     def _work_now(self) -> None:
         orders, self._orders = self._orders, []
-        commit = _Commit(self, _Transaction(lambda: self.connection, self._owner), orders)
+        commit = self._commit(orders)
         commit.transaction.begin()
         if self._executor is not None and commit.transaction.is_locked_out:
             self._orders = orders
@@ -164,6 +164,10 @@ class Writer:
             commit.transaction.execute(order)
         commit.do(self)
         commit.answer()
+
+    def _commit(self, orders: list[_Order[Any]]) -> _Commit:
+        transaction = _Transaction(lambda: self.connection, self._owner, is_of_one=len(orders) == 1)
+        return _Commit(self, transaction, orders)
 
     # These are callbacks of the loop, not a task: nobody can cancel them, and each step less is
     # felt by those who write one document after the other.
@@ -180,8 +184,7 @@ class Writer:
             self._in_thread(loop, self._pauses.pop(0))
         elif self._orders:
             orders, self._orders = self._orders, []
-            transaction = _Transaction(lambda: self.connection, self._owner)
-            self._begin(loop, _Commit(self, transaction, orders), loop.time() + _LONGEST_LOCK)
+            self._begin(loop, self._commit(orders), loop.time() + _LONGEST_LOCK)
         else:
             self._is_busy = False
             waiting, self._idle = self._idle, []
@@ -298,12 +301,18 @@ class _Commit:
 
 
 class _Transaction:
-    """One transaction; its first `error` that is not of a job alone undoes it as a whole."""
+    """One transaction; its first `error` that is not of a job alone undoes it as a whole.
 
-    def __init__(self, connection: Callable[[], sqlite3.Connection], owner: Owner) -> None:
+    `is_of_one`: there is one job, whose error does so, too.
+    """
+
+    def __init__(
+        self, connection: Callable[[], sqlite3.Connection], owner: Owner, *, is_of_one: bool
+    ) -> None:
         self._open = connection
         self._owner = owner
         self._before = owner.save()
+        self._is_of_one = is_of_one
         self.error: Exception | None = None
 
     @property
@@ -339,6 +348,9 @@ class _Transaction:
             self.error = error
 
     def _run(self, order: _Order[Any]) -> None:
+        if self._is_of_one:
+            order.result = order.job()
+            return
         before = self._owner.save()
         self._open().execute("SAVEPOINT job")
         try:

@@ -129,7 +129,7 @@ async def check_views(queries: QueryServer, document: Mapping[str, Any]) -> None
 class _Guards(msgspec.Struct):
     """The validate functions of one database as of one moment."""
 
-    seq: int = -1
+    version: int = -1
     revisions: list[tuple[str, str]] = msgspec.field(default_factory=list)
     units: list[Unit] = msgspec.field(default_factory=list)
     unknown: CouchError | None = None
@@ -166,10 +166,12 @@ class DesignFunctions:
         return bool(known.units) or known.unknown is not None
 
     def _known(self, database: Database) -> _Guards:
-        known = self._guards.setdefault(database, _Guards())
-        if known.seq == database.update_seq:
+        known = self._guards.get(database)
+        if known is None:
+            known = self._guards[database] = _Guards()
+        if known.version == database.designs.version:
             return known
-        known.seq = database.update_seq
+        known.version = database.designs.version
         revisions = database.reader.execute(
             "SELECT id, rev FROM docs WHERE id >= '_design/' AND id < '_design0' AND deleted = 0"
         ).fetchall()
