@@ -7,6 +7,7 @@ is dirty when its encoded text is another than the one last seen; values are nev
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import msgspec
@@ -44,6 +45,7 @@ __all__ = [
     "to_send",
 ]
 
+_HEAD = re.compile(rb'\{"_id":"[^"\\]*"(?:,"_rev":"[^"\\]*")?(?:,(?!"_rev":)|(?=\}))')
 _IDENTITY = frozenset({"_id", "_rev"})
 
 
@@ -57,30 +59,40 @@ class Written(msgspec.Struct):
 class Snapshot:
     """A content as the server was last seen to have it: its text or, if known, its body.
 
-    The body is the JSON of the content without id and revision.
+    The body is the JSON of the content without id and revision. `is_ours`: the text is one that was sent.
     """
 
-    __slots__ = ("_body", "_text", "rev")
+    __slots__ = ("_body", "_is_ours", "_text", "rev")
 
-    def __init__(self, text: bytes, rev: str | None, body: bytes | None = None) -> None:
+    def __init__(
+        self, text: bytes, rev: str | None, body: bytes | None = None, *, is_ours: bool = False
+    ) -> None:
         self._text = text
         self.rev = rev
         self._body = body
+        self._is_ours = is_ours
 
     def at(self, rev: str) -> Snapshot:
         """Return the same content as another revision."""
-        return Snapshot(self._text, rev, self._body)
+        return Snapshot(self._text, rev, self._body, is_ours=self._is_ours)
 
     def shows(self, body: bytes, body_of: Callable[[JsonDict], bytes]) -> bool:
         """Return whether the body is the one last seen. The order of members does not count."""
         if self._body is None:
-            self._body = body_of(decode(self._text))
+            sent = _body_in(self._text) if self._is_ours else None
+            self._body = body_of(decode(self._text)) if sent is None else sent
         if body == self._body:
             return True
         # A text of another length has other members.
         if len(body) != len(self._body):
             return False
         return encode_sorted(decode(body)) == encode_sorted(decode(self._body))
+
+
+def _body_in(sent: bytes) -> bytes | None:
+    """Return the body of a text that was sent, None where id and revision do not stand before it."""
+    head = _HEAD.match(sent)
+    return None if head is None else b"{" + sent[head.end() :]
 
 
 NEVER_SEEN = Snapshot(b"", None, b"")
@@ -213,7 +225,7 @@ class Tracked(RemoteDocument):
         if "_id" not in content:
             content["_id"] = self.full_id
         content["_rev"] = rev
-        self._snapshot = Snapshot(text, rev)
+        self._snapshot = Snapshot(text, rev, is_ours=True)
 
     async def _moved(self, rev: str) -> None:
         changed = self.is_dirty()

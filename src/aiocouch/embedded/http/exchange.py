@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import random
 import re
-import secrets
 import zlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -269,8 +269,9 @@ class Exchange:
 
     def url(self, *quoted: str) -> str:
         """Return an absolute URL on this server; the segments are quoted already."""
+        headers, names = self.headers, self.server.config.derived(_forwarding)
         host = self.host or self.server.address
-        is_secure = self._forwarded("ssl") == "on" or self._forwarded("proto") == "https"
+        is_secure = headers.get(names["ssl"]) == "on" or headers.get(names["proto"]) == "https"
         return f"{'https' if is_secure else 'http'}://{host}/{'/'.join(quoted)}"
 
     @property
@@ -281,11 +282,8 @@ class Exchange:
     @property
     def host(self) -> str:
         """The host that the client asked, with its port where it told one; "" where none."""
-        return self._forwarded("host") or self.headers.get("Host") or ""
-
-    def _forwarded(self, what: str) -> str | None:
-        """Return what a proxy in front tells; the configuration names the header."""
-        return self.headers.get(self.server.config.derived(_forwarding)[what])
+        forwarded = self.headers.get(self.server.config.derived(_forwarding)["host"])
+        return forwarded or self.headers.get("Host") or ""
 
     def answer(
         self, value: Any, status: int = 200, headers: Mapping[str, str] | None = None
@@ -466,4 +464,6 @@ def _origin_form(target: str) -> str:
 
 def _request_id(sent: str | None) -> str:
     # A client may name its request, so that it finds it again in logs.
-    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(5)
+    if sent is not None and _REQUEST_ID.fullmatch(sent):
+        return sent
+    return f"{random.getrandbits(40):010x}"  # no secret, and no call of the system

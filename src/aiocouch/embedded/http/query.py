@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+_PLAIN = re.compile("[A-Za-z0-9_.:-]*")
 _ESCAPED = re.compile("[\ud800-\udfff]")
 
 
@@ -91,6 +92,8 @@ def unquote_segment(segment: str, *, plus_is_space: bool = True) -> str:
 
 def quoted_segment(text: str) -> str:
     """Quote a segment of a path as CouchDB does in a Location."""
+    if _PLAIN.fullmatch(text) is not None:
+        return text
     return quote(text, safe=":").replace("~", "%7E")
 
 

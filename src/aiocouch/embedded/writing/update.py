@@ -128,6 +128,8 @@ class Update:
         if not self._replicated and self._hooks.disk_is_full():
             return [Outcome(edit.id, "", insufficient_storage()) for edit in edits]
         self._is_strict = self._looks_closely(edits)
+        if len(edits) == 1:
+            return await self._run_slice(edits)
         # in the order of ids, as CouchDB numbers the changes of one request
         places = sorted(range(len(edits)), key=lambda place: edits[place].id)
         slices = [places[start : start + _SLICE] for start in range(0, len(places), _SLICE)]
@@ -140,9 +142,7 @@ class Update:
         self, edits: Sequence[Edit], slices: list[list[int]]
     ) -> list[list[Outcome]]:
         jobs = [self._run_slice([edits[place] for place in some]) for some in slices]
-        if len(jobs) == 1:
-            return [await jobs[0]]
-        return await asyncio.gather(*jobs)
+        return await asyncio.gather(*jobs) if len(jobs) > 1 else [await job for job in jobs]
 
     async def write(self, edit: Edit) -> Outcome:
         """Write one document; what is wrong with it is raised."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from aiocouch._wire.revision import Rev, format_revision
-from aiocouch.embedded.codec import decode, encode
+from aiocouch.embedded.codec import decode, encode, encode_text
 from aiocouch.embedded.documents.attachment import Content, decode_list
 from aiocouch.embedded.documents.edits import LOCAL, Edit, check_id, read_edit, read_rev
 from aiocouch.embedded.documents.partitions import check_partition_of
@@ -269,7 +269,8 @@ async def _write(
     outcome = await update.write(edit)
     headers = {"ETag": _etag(edit, outcome), "Location": location(exchange, edit.id)}
     status = 200 if edit.deleted and exchange.written == 201 else exchange.written
-    return exchange.answer({"ok": True, "id": edit.id, "rev": outcome.rev}, status, headers)
+    text = b'{"ok":true,"id":%b,"rev":"%b"}' % (encode_text(edit.id), outcome.rev.encode())
+    return exchange.answer_json(text, status, headers)
 
 
 def answer_batch(exchange: Exchange, update: Update, edit: Edit) -> Answer:
