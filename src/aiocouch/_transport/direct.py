@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from aiocouch._transport.answer import WITH_REASON, facts_of, refusal, whole_answer
 from aiocouch._transport.body import FOREIGN
 from aiocouch._transport.calls import Call, Channel, headers_of
+from aiocouch._transport.deadlines import Deadlines
 from aiocouch._transport.redirect import redirected
 from aiocouch._transport.request import Request
 from aiocouch._transport.sessions import closed
@@ -65,7 +66,7 @@ class Direct:
         self._identity: Mapping[str, str] | None = None
         self._base: CIMultiDict[str] | None = None
         self._turn = 0.0
-        self._waiting: set[asyncio.Timeout] = set()
+        self._deadlines = Deadlines()
         self._coming: dict[Channel, tuple[str, str]] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -124,12 +125,8 @@ class Direct:
         self, entrance: Entrance, request: Request, call: Call
     ) -> tuple[Reply, bytes]:
         try:
-            async with asyncio.timeout(self._limit(request)) as limit:
-                self._waiting.add(limit)
-                try:
-                    whole = await entrance.answer(call)
-                finally:
-                    self._waiting.discard(limit)
+            with self._deadlines.within(self._limit(request)):
+                whole = await entrance.answer(call)
         except (OSError, asyncio.CancelledError) as error:
             self._fail(request, error)
         if call.failure is not None:
@@ -219,8 +216,7 @@ class Direct:
         """Wake all who wait for an answer, or read one."""
         self._is_closed = True
         self.cut("", closed)
-        for limit in list(self._waiting):
-            limit.reschedule(0)
+        self._deadlines.end()
 
     async def close(self) -> None:
         """Leave the server, when the routes have ended that nobody waits for."""
