@@ -40,6 +40,7 @@ __all__ = [
     "moved",
     "of_text",
     "saved",
+    "sent_off",
     "text_of",
     "text_with",
     "to_send",
@@ -293,6 +294,11 @@ def came(document: Tracked, text: bytes) -> None:
 def saved(document: Tracked, text: bytes, rev: str) -> None:
     """Take over that the server has stored `text` (see `to_send`) as revision `rev`."""
     document._saved(text, rev)  # noqa: SLF001
+
+
+def sent_off(document: Tracked, text: bytes) -> None:
+    """Take over that the server will store `text` (see `to_send`) as a revision that nobody knows yet."""
+    document._snapshot = Snapshot(text, document.rev)  # noqa: SLF001
 
 
 async def moved(document: Tracked, response: HTTPResponse) -> None:

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
-from aiocouch._bulk_docs import write
 from aiocouch._former.resources import RemoteDatabase
 from aiocouch._tracked import saved, to_send
 from aiocouch._transport.request import Repeat
-from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.ids import quote_name
-from aiocouch._wire.options import INDEX, checked, with_query
+from aiocouch._wire.options import INDEX, checked
 from aiocouch._wire.uuids import SequentialIds
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.finding import Finding
+from aiocouch.in_bulk import InBulk
 from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, DesignDocsView, View
 
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
         SearchIndex,
     )
     from aiocouch.typing import (
-        BulkRow,
         ChangesOptions,
         IndexOptions,
         ViewOptions,
@@ -72,16 +70,7 @@ class _Saved(msgspec.Struct):
     rev: str
 
 
-class _BulkGetResult(msgspec.Struct):
-    id: str | None
-    docs: list[dict[str, Any]]
-
-
-class _BulkGet(msgspec.Struct):
-    results: list[_BulkGetResult]
-
-
-class Database(Finding, RemoteDatabase):
+class Database(Finding, InBulk, RemoteDatabase):
     """A database of a server. Building one sends no request; `await couchdb["name"]` looks for it."""
 
     def __init__(self, couchdb: CouchDB, id: str) -> None:
@@ -177,6 +166,14 @@ class Database(Finding, RemoteDatabase):
 
     # -- one document -----------------------------------------------------------------------------
 
+    def document(self, id: str, data: Mapping[str, Any] | None = None) -> Document:
+        """Return a document of that id and this content. Sends no request.
+
+        To `save` it is one request, which creates it, or raises `ConflictError` when there is one;
+        `await db[id]` gets what is there.
+        """
+        return Document(self, id, data)
+
     async def __getitem__(self, id: str) -> Document:
         """Return the document (`GET /{db}/{docid}`). Raise `NotFoundError`."""
         return await self.get(id)
@@ -223,7 +220,7 @@ class Database(Finding, RemoteDatabase):
         """Save a new document whose id is made for it, and return it (`POST /{db}`).
 
         The id is made here, so that it is known whether the document was saved when an answer is lost.
-        Raise `InvalidInputError` for data that has an `_id`: that is `create`.
+        Raise `InvalidInputError` for data that has an `_id`: that is `document` or `create`.
         """
         from aiocouch._transport.settle import of_document
 
@@ -346,6 +343,8 @@ class Database(Finding, RemoteDatabase):
 
     async def index(self, index: Mapping[str, Any], **kwargs: Any) -> JsonDict:
         """Create a Mango index (`POST /{db}/_index`). `index` is such as `{"fields": ["name"]}`."""
+        if not isinstance(index, Mapping):
+            raise InvalidTypeError(f"the index must be a dict, such as {{'fields': {index!r}}}")
         options, definition = checked(kwargs, INDEX), dict(index)
         if "partial_filter_selector" in options:  # CouchDB wants it inside
             definition["partial_filter_selector"] = dict(options.pop("partial_filter_selector"))
@@ -528,50 +527,3 @@ class Database(Finding, RemoteDatabase):
         from aiocouch.conflicts import conflicted
 
         return conflicted(self)
-
-    async def bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
-        """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them (`new_edits`).
-
-        Return CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`.
-        """
-        plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
-        is_edit, ids = data.get("new_edits") is not False, None
-        if is_edit:  # else there is a row only for what was refused
-            plain = [doc if "_id" in doc else {"_id": _IDS.new(), **doc} for doc in plain]
-            ids = [doc["_id"] for doc in plain]
-        if self.remote.encode is encode:
-            return await write(self, encode_list("docs", plain, data), ids, is_edit=is_edit)
-        body = self.remote.encode({**data, "docs": plain})
-        return await write(self, body, ids, is_edit=is_edit)
-
-    async def bulk_get(self, docs: Iterable[str | Mapping[str, Any]], **params: Any) -> JsonDict:
-        """Return many documents in certain revisions (`POST /{db}/_bulk_get`).
-
-        `docs` are ids, or such as `{"id": …, "rev": …}`; `params` such as `revs=True`. Return CouchDB's
-        answer, `{"results": [{"id", "docs": [{"ok": …} or {"error": …}]}]}`.
-        """
-        wanted = [{"id": doc} if isinstance(doc, str) else dict(doc) for doc in docs]
-        body = self.remote.encode({"docs": wanted})
-        path = with_query(f"{self.endpoint}/_bulk_get", params)
-        response = await self.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
-        response.json(_BulkGet)
-        found: JsonDict = response.json()
-        return found
-
-    async def purge(self, docs: Mapping[str, list[str]], **params: Any) -> JsonDict:
-        """Remove revisions for good, without a tombstone (`POST /{db}/_purge`).
-
-        `docs` has the leaf revisions by document id. Return `{"purge_seq", "purged"}`.
-        """
-        from aiocouch._transport.settle import Purge
-
-        if not isinstance(docs, Mapping):
-            raise InvalidTypeError("purge takes a dict: the revisions by document id")
-        path = with_query(f"{self.endpoint}/_purge", params)
-        body, settle = self.remote.encode(dict(docs)), Purge(self.endpoint, dict(docs))
-        return await self.remote.json(
-            "POST", path, into=JsonDict, body=body, having=("purged",), settle=settle
-        )
-
-    # Private in aiocouch 4, and used all the same, for there was nothing else.
-    _bulk_docs, _bulk_get, _purge = bulk_docs, bulk_get, purge

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 import msgspec
 
-from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, to_send
+from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, sent_off, to_send
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
 from aiocouch.attachment import Attachment
@@ -55,6 +55,9 @@ class _Revisions(msgspec.Struct, rename=lambda name: f"_{name}"):
     id: str
     conflicts: list[str] = []
     revs_info: list[_Revision] = []
+
+
+_ACCEPTED = 202
 
 
 class _Done(msgspec.Struct):
@@ -160,13 +163,14 @@ class Document(Tracked, MutableMapping[str, Any]):
             response.json()
         self._take_text(response.body)
 
-    async def save(self, *, w: int | None = None) -> HTTPResponse | None:
+    async def save(self, *, w: int | None = None, batch: bool = False) -> HTTPResponse | None:
         """Store the document (`PUT /{db}/{docid}`), if it is new or was changed; else return None.
 
         `w` is how many copies in a cluster must have it, instead of most of them; if they do not, it is
-        stored all the same, and the status is 202. Raise `ConflictError` when the server has another
-        revision, `InvalidInputError` or `InvalidTypeError` (before anything is sent) for content that
-        JSON cannot hold.
+        stored all the same, and the status is 202. With `batch` the server answers 202 before it stores the
+        document, and nobody hears of a conflict; fetch it before it is changed again, for its revision is
+        not known. Raise `ConflictError` when the server has another revision, `InvalidInputError` or
+        `InvalidTypeError` (before anything is sent) for content that JSON cannot hold.
         """
         from aiocouch._transport.settle import of_document
 
@@ -174,11 +178,14 @@ class Document(Tracked, MutableMapping[str, Any]):
         if sent is None:
             return None
         path = self.endpoint
-        settle = of_document(path, sent)
-        if w is not None:
-            path = with_query(path, {"w": w})
+        settle = None if batch else of_document(path, sent)  # it may not be there yet
+        if w is not None or batch:
+            path = with_query(path, {"w": w, "batch": "ok" if batch else None})
         response = await self.database.remote.request("PUT", path, body=sent, settle=settle)
-        saved(self, sent, response.json(Written).rev)
+        if batch and response.status == _ACCEPTED:
+            sent_off(self, sent)
+        else:
+            saved(self, sent, response.json(Written).rev)
         return response
 
     async def save_with(
@@ -232,14 +239,17 @@ class Document(Tracked, MutableMapping[str, Any]):
         self._content, self._snapshot = {}, Snapshot(b"{}", None)
         return response
 
-    async def copy(self, new_id: str, *, rev: str | None = None) -> HTTPResponse:
-        """Copy what the server has to `new_id` (`COPY /{db}/{docid}`).
+    async def copy(
+        self, new_id: str, *, rev: str | None = None, source_rev: str | None = None
+    ) -> HTTPResponse:
+        """Copy what the server has to `new_id` (`COPY /{db}/{docid}`), with its attachments.
 
-        `rev` is the revision of the target where it exists. The new revision is the `etag`.
+        `rev` is the revision of the target where it exists, `source_rev` the one that is copied, instead of
+        the newest. The new revision is the `etag`. Raise `ConflictError` when the target has another one.
         """
         from aiocouch._transport.settle import Copy
 
-        path, target = self.endpoint, quote_document_id(new_id)
+        path, target = with_query(self.endpoint, {"rev": source_rev}), quote_document_id(new_id)
         settle = Copy(path, f"{self.database.endpoint}/{target}", new_id, rev)
         headers = {"Destination": with_query(target, {"rev": rev})}
         remote = self.database.remote
@@ -405,16 +415,17 @@ class SecurityDocument(Document):
         """Whether it was fetched or saved."""
         return self._content is None or self._snapshot is not NEVER_SEEN
 
-    async def save(self, *, w: int | None = None) -> HTTPResponse | None:
+    async def save(self, *, w: int | None = None, batch: bool = False) -> HTTPResponse | None:
         """Store it (`PUT /{db}/_security`), if it was changed; else return None.
 
         Raise `ForbiddenError` or `UnauthorizedError` when the session may not, `InvalidInputError`
-        for `w`: all copies of a cluster get it.
+        for `w` and `batch`: all copies of a cluster get it, at once.
         """
         from aiocouch._transport.settle import Register
 
-        if w is not None:
-            raise InvalidInputError(f"{self!r}: w= is for documents; all copies get this one")
+        if w is not None or batch:
+            given = "batch" if batch else "w"
+            raise InvalidInputError(f"{self!r}: {given}= is for documents; all copies get this one")
         sent = to_send(self)
         if sent is None:
             return None

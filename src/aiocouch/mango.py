@@ -50,6 +50,12 @@ _TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 _ON_WARNING = ("ignore", "warn", "raise")
 
 
+_ONLY_SELECTOR = (
+    "find({'selector': …}) finds documents that have a member 'selector'. If it is the body of a request, "
+    "give find() its selector only; else write the member as in {'selector.name': …}"
+)
+
+
 class QueryWarning(UserWarning):
     """The server warns of a query."""
 
@@ -227,7 +233,8 @@ def query_of(
 def refuse_body(selector: Mapping[str, Any], on_warning: OnWarning = "ignore") -> None:
     """Raise `InvalidInputError` for the whole body of a request in place of its selector.
 
-    Alone, "selector" may be a member of documents; who wants to hear warnings hears of it all the same.
+    Alone, "selector" may be a member of documents: then it is a warning of Python, or an error for who
+    wants to hear of warnings.
     """
     names = set(selector)
     if "selector" not in names or not isinstance(selector["selector"], Mapping):
@@ -238,6 +245,8 @@ def refuse_body(selector: Mapping[str, Any], on_warning: OnWarning = "ignore") -
         raise InvalidInputError(
             f"this is the body of a request, of which the selector is a member: find({given})"
         )
+    if not beside:
+        warnings.warn(_ONLY_SELECTOR, QueryWarning, stacklevel=4)  # where find() is called
 
 
 complete("aiocouch")

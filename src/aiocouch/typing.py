@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
 
 __all__ = [
+    "BulkDocsOptions",
+    "BulkGetOptions",
     "BulkRow",
     "ChangesOptions",
     "DatabaseOptions",
@@ -17,6 +19,7 @@ __all__ = [
     "JsonDict",
     "JsonList",
     "ListOptions",
+    "PurgeOptions",
     "ViewOptions",
 ]
 
@@ -133,6 +136,32 @@ class IndexOptions(TypedDict, total=False):
     w: int | None
     partitioned: bool | None
     partial_filter_selector: Mapping[str, Any] | None
+    extra: Mapping[str, Any] | None
+
+
+class BulkDocsOptions(TypedDict, total=False):
+    """Members of the body of `POST /{db}/_bulk_docs`, beside `docs`."""
+
+    new_edits: bool | None
+    w: int | None
+    extra: Mapping[str, Any] | None
+
+
+class BulkGetOptions(TypedDict, total=False):
+    """Options of `POST /{db}/_bulk_get`."""
+
+    attachments: Flag
+    att_encoding_info: Flag
+    latest: Flag
+    r: Number
+    revs: Flag
+    extra: Mapping[str, Any] | None
+
+
+class PurgeOptions(TypedDict, total=False):
+    """Options of `POST /{db}/_purge`."""
+
+    w: Number
     extra: Mapping[str, Any] | None
 
 

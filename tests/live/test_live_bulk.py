@@ -1,6 +1,7 @@
 """Many documents in one request."""
 
 import warnings
+from typing import Any
 
 import pytest
 
@@ -273,7 +274,7 @@ async def test_bulk_docs_with_old_edits(db: Database) -> None:
 
 async def test_bulk_docs_all_or_nothing_is_refused(db: Database) -> None:
     with pytest.raises(aiocouch.ExpectationFailedError) as caught:
-        await db.bulk_docs([{"_id": "a"}], all_or_nothing=True)
+        await db.bulk_docs([{"_id": "a"}], extra={"all_or_nothing": True})
     assert caught.value.status == 417
 
 
@@ -284,6 +285,47 @@ async def test_bulk_get(db: Database) -> None:
     results = {row["id"]: row["docs"][0] for row in answer["results"]}
     assert results["a"]["ok"]["n"] == 0
     assert results["none"]["error"]["error"] == "not_found"
+
+
+async def test_bulk_get_row_by_row(db: Database) -> None:
+    await fill(db, *(f"{n:04}" for n in range(600)))
+    asked = [f"{n:04}" for n in range(599, -1, -1)]
+    rows = [row async for row in db.bulk_get_rows(asked, revs=True)]
+    assert [row["id"] for row in rows] == asked
+    assert all("_revisions" in row["docs"][0]["ok"] for row in rows)
+
+
+async def test_bulk_get_rows_of_revisions_that_are_not_there(db: Database) -> None:
+    await fill(db, "a")
+    rev = (await db["a"]).rev
+    asked: list[Any] = [
+        {"id": "a", "rev": rev},
+        {"id": "none"},
+        {"id": "a", "rev": "9-" + "a" * 32},
+    ]
+    rows = [row async for row in db.bulk_get_rows(asked)]
+    assert sorted(row["id"] for row in rows) == ["a", "a", "none"]
+    assert sum("error" in row["docs"][0] for row in rows) == 2
+
+
+@pytest.mark.parametrize("docs", ["a", {"id": "a"}, b"a"])
+async def test_bulk_get_of_one_document(db: Database, docs: Any) -> None:
+    with pytest.raises(aiocouch.InvalidTypeError, match="must be a list"):
+        await db.bulk_get(docs)
+    with pytest.raises(aiocouch.InvalidTypeError, match="must be a list"):
+        await anext(db.bulk_get_rows(docs))
+
+
+async def test_misspelt_options_in_bulk(db: Database) -> None:
+    wrong: Any = {"new_edit": False}
+    with pytest.raises(aiocouch.InvalidTypeError, match="new_edits"):
+        await db.bulk_docs([], **wrong)
+    wrong = {"lastest": True}
+    with pytest.raises(aiocouch.InvalidTypeError, match="latest"):
+        await db.bulk_get([], **wrong)
+    wrong = {"quick": True}
+    with pytest.raises(aiocouch.InvalidTypeError, match="extra="):
+        await db.purge({}, **wrong)
 
 
 async def test_purge(db: Database) -> None:

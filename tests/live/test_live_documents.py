@@ -268,6 +268,60 @@ async def test_copy(db: Database) -> None:
         await Document(db, "none").copy("z")
 
 
+async def test_a_copy_of_an_older_revision_onto_a_newer_one(db: Database) -> None:
+    doc = await stored(db, "x", n=1)
+    old = doc.rev
+    doc["n"] = 2
+    await doc.save()
+    target = await stored(db, "y", n=3)
+    answer = await doc.copy("y", rev=target.rev, source_rev=old)
+    assert (await db["y"])["n"] == 1
+    assert answer.etag == (await db["y"]).rev
+    with pytest.raises(aiocouch.NotFoundError):
+        await doc.copy("z", source_rev="9-" + "a" * 32)
+
+
+async def test_a_document_without_a_request(db: Database) -> None:
+    doc = db.document("x", {"n": 1})
+    assert doc.rev is None
+    await doc.save()
+    assert (await db["x"])["n"] == 1
+    with pytest.raises(aiocouch.ConflictError):
+        await db.document("x").save()
+
+
+async def test_a_document_in_batch_mode(db: Database) -> None:
+    doc = db.document("x", {"n": 1})
+    answer = await doc.save(batch=True)
+    assert answer is not None
+    assert answer.status == 202
+    assert not doc.is_dirty()
+    assert doc.rev is None
+    assert await doc.save() is None
+    await there(db, "x")
+    doc["n"] = 2
+    with pytest.raises(aiocouch.ConflictError):
+        await doc.save()
+    await doc.fetch(discard_changes=True)
+    doc["n"] = 2
+    await doc.save()
+    assert (await db["x"])["n"] == 2
+
+
+async def there(db: Database, id: str) -> None:
+    """Wait until the server has stored a document that it has taken."""
+    for _ in range(500):
+        if [found async for found in db.akeys(keys=[id])]:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{id!r} was not stored")
+
+
+async def test_a_security_document_has_no_batch_mode(db: Database) -> None:
+    with pytest.raises(aiocouch.InvalidInputError, match="batch="):
+        await (await db.security()).save(batch=True)
+
+
 async def test_context_manager(db: Database) -> None:
     async with Document(db, "secret_agents") as doc:
         assert not doc.exists

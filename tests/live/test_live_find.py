@@ -72,6 +72,12 @@ async def test_index_and_sort(people: Database) -> None:
     assert await names(people.find({"age": 3}, use_index=["ages", "by-age"])) == ["03"]
 
 
+async def test_an_index_is_a_dict(db: Database) -> None:
+    fields: Any = ["age"]
+    with pytest.raises(aiocouch.InvalidTypeError, match=r"such as \{'fields': \['age'\]\}"):
+        await db.index(fields)
+
+
 async def test_an_index_of_some_documents(people: Database) -> None:
     older = {"age": {"$gte": 38}}
     await people.index({"fields": ["name"]}, ddoc="older", partial_filter_selector=older)

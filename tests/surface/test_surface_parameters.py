@@ -172,9 +172,12 @@ def public_methods() -> set[str]:
     }
 
 
+_SHARED = ("aiocouch.finding", "aiocouch.in_bulk")
+
+
 def shared_bases(path: str) -> list[type]:
     """The classes that have methods of a class which another one has, too."""
-    return [one for one in found(path).__mro__ if one.__module__ == "aiocouch.finding"]
+    return [one for one in found(path).__mro__ if one.__module__ in _SHARED]
 
 
 # Those that neither 3.0.0 nor 4.0.1 had.
@@ -185,6 +188,7 @@ database.Database.replicate_to
 database.Database.sync
 database.Database.find_values database.Database.find_pages
 view.View.page view.View.pages
+database.Database.document database.Database.bulk_get_rows
 database.Database.add database.Database.explain database.Database.partition view.View.queries
 database.Database.functions database.Database.search
 couchdb.CouchDB.active_tasks couchdb.CouchDB.analyze couchdb.CouchDB.database

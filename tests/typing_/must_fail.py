@@ -64,6 +64,13 @@ async def database(db: Database) -> None:
     await db.index(["a"])  # error
     await db.index({"fields": ["a"]}, type=5)  # error
     await db.index({"fields": ["a"]}, partitoned=True)  # error
+    db.document(5)  # error
+    await db.bulk_docs([], new_edit=False)  # error
+    await db.bulk_docs(["a"])  # error
+    await db.bulk_get(["a"], lastest=True)  # error
+    db.bulk_get_rows(["a"], revs=[1])  # error
+    await db.purge(["a"])  # error
+    await db.purge({}, quick=True)  # error
     for key in db.akeys():  # error
         len(key)
 
@@ -99,6 +106,8 @@ async def document(db: Database, doc: Document) -> None:
     doc[5] = 1  # error
     await doc.save(force=True)  # error
     await doc.fetch(rev=5)  # error
+    await doc.save(batch="ok")  # error
+    await doc.copy("a", from_rev="1-a")  # error
     await doc.copy()  # error
     len(await doc.save())  # error
     await doc.attachment("a").save(5, "text/plain")  # error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aiocouch.typing import JsonDict
 
-__all__ = ["DocumentsLeft", "KeysLeft", "Place", "RangeLeft", "ShiftedError"]
+__all__ = ["AskedLeft", "DocumentsLeft", "KeysLeft", "Place", "RangeLeft", "ShiftedError"]
 
 _STARTS = ("startkey", "start_key", "startkey_docid", "start_key_doc_id", "skip")
 _TRUE = (True, "true")
@@ -238,3 +238,32 @@ def _is_unsorted(options: JsonDict) -> bool:
 def _number(options: JsonDict, name: str) -> int | None:
     text = str(options.get(name))
     return int(text) if text.isdecimal() else None
+
+
+class AskedLeft:
+    """What is left of documents that were asked for one by one, whose rows come in the same order.
+
+    Where they do not, nobody knows where to go on.
+    """
+
+    def __init__(self, docs: Sequence[JsonDict]) -> None:
+        self._docs = docs
+        self._given = 0
+        self._is_known = True
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is."""
+        return self._is_known and self._given == len(self._docs)
+
+    def fresh(self, rows: list[JsonDict]) -> list[JsonDict]:
+        """Return the rows, none of which comes again."""
+        asked = self._docs[self._given : self._given + len(rows)]
+        came = [row.get("id") for row in rows]
+        self._is_known &= came == [doc.get("id") for doc in asked]
+        self._given += len(rows)
+        return rows
+
+    def rest(self) -> JsonDict | None:
+        """Return the body that asks for it; None where that cannot be told."""
+        return {"docs": self._docs[self._given :]} if self._is_known else None

@@ -8,12 +8,15 @@ from urllib.parse import quote
 from aiocouch._errors import InvalidInputError, InvalidTypeError
 from aiocouch._wire.codec import encode
 from aiocouch.typing import (
+    BulkDocsOptions,
+    BulkGetOptions,
     ChangesOptions,
     DatabaseOptions,
     DocumentOptions,
     FindOptions,
     IndexOptions,
     ListOptions,
+    PurgeOptions,
     ViewOptions,
 )
 
@@ -27,6 +30,9 @@ VIEW = frozenset(ViewOptions.__annotations__)
 # `fields` is known, to be refused with its reason.
 FIND = frozenset({"limit", "fields", *FindOptions.__annotations__})
 INDEX = frozenset(IndexOptions.__annotations__)
+BULK_DOCS = frozenset(BulkDocsOptions.__annotations__)
+BULK_GET = frozenset(BulkGetOptions.__annotations__)
+PURGE = frozenset(PurgeOptions.__annotations__)
 CHANGES = frozenset(ChangesOptions.__annotations__)
 
 KEYS = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})

@@ -246,10 +246,10 @@ class Collection(Generic[T]):
     def _selector(self, selector: Mapping[str, Any]) -> JsonDict:
         if not hasattr(selector, "keys"):
             raise InvalidTypeError(f"the selector must be a dict, not {type(selector).__name__}")
-        refuse_body(selector)
         types, own = self._shape.types, dict(selector)
         if not types:
-            return own
+            return own  # query_of looks at it
+        refuse_body(selector)
         mine = {self._shape.type_field: types[0] if len(types) == 1 else {"$in": types}}
         return {"$and": [mine, own]} if mine.keys() & own.keys() else {**mine, **own}
 

@@ -149,7 +149,7 @@ def _created(path: Path, *, compressed: bool) -> IO[str]:
 
 @contextlib.contextmanager
 def _writer(file: IO[str], given: argparse.Namespace, kind: str) -> Iterator[_Writer | Spool]:
-    """Give what takes the documents. Its `put` writes, or keeps them until all columns are known."""
+    """Yield what takes the documents. Its `put` writes, or keeps them until all columns are known."""
     if kind == "csv" and (given.types or not given.fields):
         with Spool() as spool:
             yield spool

@@ -1,0 +1,148 @@
+"""What a database does with many documents in one request, in plain JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from aiocouch._bulk_docs import write
+from aiocouch._transport.request import Repeat
+from aiocouch._wire.codec import encode, encode_list
+from aiocouch._wire.left import AskedLeft
+from aiocouch._wire.options import BULK_DOCS, BULK_GET, PURGE, checked, with_query
+from aiocouch._wire.uuids import SequentialIds
+from aiocouch.exception import InvalidTypeError
+from aiocouch.typing import JsonDict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+    from typing import Unpack
+
+    from aiocouch.database import Database
+    from aiocouch.remote import Stream
+    from aiocouch.typing import BulkDocsOptions, BulkGetOptions, BulkRow, PurgeOptions
+
+__all__ = ["InBulk"]
+
+_IDS = SequentialIds()
+_ROWS = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+class _BulkGetResult(msgspec.Struct):
+    id: str | None
+    docs: list[dict[str, Any]]
+
+
+class _BulkGet(msgspec.Struct):
+    results: list[_BulkGetResult]
+
+
+class InBulk:
+    """What is asked in bulk. A base of `Database`."""
+
+    async def bulk_docs(
+        self, docs: Iterable[Mapping[str, Any]], **data: Unpack[BulkDocsOptions]
+    ) -> list[BulkRow]:
+        """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them.
+
+        With `new_edits=False` they are stored as they are, with the revisions that they have, as replication
+        does. Return CouchDB's rows: `{"ok", "id", "rev"}` or `{"id", "error", "reason"}`; a row has
+        `"accepted": True` where fewer copies were written than `w` or most of them.
+        """
+        database, options = _database(self), checked(data, BULK_DOCS)
+        plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
+        is_edit, ids = options.get("new_edits") is not False, None
+        if is_edit:  # else there is a row only for what was refused
+            plain = [doc if "_id" in doc else {"_id": _IDS.new(), **doc} for doc in plain]
+            ids = [doc["_id"] for doc in plain]
+        if database.remote.encode is encode:
+            body = encode_list("docs", plain, options)
+        else:
+            body = database.remote.encode({**options, "docs": plain})
+        return await write(database, body, ids, is_edit=is_edit)
+
+    async def bulk_get(
+        self, docs: Iterable[str | Mapping[str, Any]], **params: Unpack[BulkGetOptions]
+    ) -> JsonDict:
+        """Return many documents in certain revisions (`POST /{db}/_bulk_get`).
+
+        `docs` are ids, or such as `{"id": …, "rev": …}`; `params` such as `revs=True`. Return CouchDB's
+        answer, `{"results": [{"id", "docs": [{"ok": …} or {"error": …}]}]}`, whole: `bulk_get_rows` does
+        not hold it.
+        """
+        database = _database(self)
+        body = database.remote.encode({"docs": _wanted(docs)})
+        path = _bulk_get_path(database, params)
+        response = await database.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
+        response.json(_BulkGet)
+        found: JsonDict = response.json()
+        return found
+
+    async def bulk_get_rows(
+        self, docs: Iterable[str | Mapping[str, Any]], **params: Unpack[BulkGetOptions]
+    ) -> AsyncGenerator[JsonDict, None]:
+        """Yield what `bulk_get` returns, row by row as it comes (`POST /{db}/_bulk_get`).
+
+        A row is `{"id", "docs": [{"ok": …} or {"error": …}]}`, one for each of `docs`. Rows that break off
+        go on after the last one.
+        """
+        from aiocouch._continued import Continued
+        from aiocouch._transport.stream import lost
+
+        remote, path = _database(self).remote, _bulk_get_path(_database(self), params)
+
+        def asked(body: JsonDict) -> Stream:
+            return remote.stream("POST", path, body=remote.encode(body), repeat=Repeat.FREELY)
+
+        left = AskedLeft(_wanted(docs))
+        async with Continued[JsonDict](asked, left, remote.resume) as stream:
+            while batch := await stream.batch(_ROWS, lost):
+                for row in batch:
+                    yield row
+
+    async def purge(
+        self, docs: Mapping[str, list[str]], **params: Unpack[PurgeOptions]
+    ) -> JsonDict:
+        """Remove revisions for good, without a tombstone (`POST /{db}/_purge`).
+
+        `docs` has the leaf revisions by document id. Return `{"purge_seq", "purged"}`.
+        """
+        from aiocouch._transport.settle import Purge
+
+        database = _database(self)
+        if not isinstance(docs, Mapping):
+            raise InvalidTypeError("purge takes a dict: the revisions by document id")
+        path = with_query(f"{database.endpoint}/_purge", checked(params, PURGE))
+        body, settle = database.remote.encode(dict(docs)), Purge(database.endpoint, dict(docs))
+        return await database.remote.json(
+            "POST", path, into=JsonDict, body=body, having=("purged",), settle=settle
+        )
+
+    # Private in aiocouch 4, and used all the same, for there was nothing else. They took any option.
+
+    async def _bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
+        return await self.bulk_docs(docs, extra=data)
+
+    async def _bulk_get(self, docs: Iterable[Mapping[str, Any]], **params: Any) -> JsonDict:
+        return await self.bulk_get(docs, extra=params)
+
+    async def _purge(self, docs: Mapping[str, list[str]], **params: Any) -> JsonDict:
+        return await self.purge(docs, extra=params)
+
+
+def _wanted(docs: Iterable[str | Mapping[str, Any]]) -> list[JsonDict]:
+    if isinstance(docs, str | bytes | Mapping):
+        raise InvalidTypeError(f"the documents must be a list, not one {type(docs).__name__}")
+    return [{"id": doc} if isinstance(doc, str) else dict(doc) for doc in docs]
+
+
+def _bulk_get_path(database: Database, params: BulkGetOptions) -> str:
+    return with_query(f"{database.endpoint}/_bulk_get", checked(params, BULK_GET))
+
+
+def _database(one: Any) -> Database:
+    """Return what this is a base of."""
+    found: Database = one
+    return found
