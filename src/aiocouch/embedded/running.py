@@ -37,6 +37,7 @@ class Entrance:
         self.loop = asyncio.get_running_loop()
         self._server = server
         self._busy = 0
+        self._was_left = False
         self._end: asyncio.Future[None] | None = None
 
     @property
@@ -54,7 +55,11 @@ class Entrance:
         self._busy += 1
         try:
             reply = await answer(self._server, call)
+        except BaseException:
+            self._was_left = True
+            raise
         finally:
+            self._was_left |= call.is_gone
             self._busy -= 1
             if self._end is not None and not self._busy and not self._end.done():
                 self._end.set_result(None)
@@ -70,7 +75,7 @@ class Entrance:
         self._end = self.loop.create_future()
         if self._busy:
             await asyncio.wait([self._end], timeout=_PATIENCE)
-        for _ in range(_TURNS):
+        for _ in range(_TURNS if self._was_left else 0):
             await asyncio.sleep(0)
 
 

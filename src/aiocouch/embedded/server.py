@@ -127,8 +127,7 @@ class EmbeddedCouchDB:
         await site.start()
         self._port = self._runner.addresses[0][1]
         server.address = f"{_in_url(self._host)}:{self._port}"
-        server.config.override("chttpd", "bind_address", self._host)
-        server.config.override("chttpd", "port", str(self._port))
+        server.config.override("chttpd", bind_address=self._host, port=str(self._port))
 
     async def stop(self) -> None:
         """Answer what is under way, then close the databases.

@@ -27,7 +27,7 @@ from aiocouch.embedded.replicator.documents import ReplicatorDocuments
 from aiocouch.embedded.replicator.scheduler import Replicator
 from aiocouch.embedded.store.registry import Databases
 from aiocouch.embedded.who.auth import Authenticator
-from aiocouch.embedded.who.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID
+from aiocouch.embedded.who.auth_design import AUTH_DESIGN_BODY, AUTH_DESIGN_ID, begun
 from aiocouch.embedded.who.peruser import DatabasesPerUser
 from aiocouch.embedded.who.user_documents import UserDocuments
 from aiocouch.embedded.writing.design_documents import DesignFunctions
@@ -69,13 +69,9 @@ class Server:
     ) -> None:
         self.folder = folder
         self.config = Configuration(None if folder is None else folder / "local.ini", overrides)
-        home = ":memory:" if folder is None else str(folder.absolute())
-        for key in ("database_dir", "view_index_dir"):
-            self.config.override("couchdb", key, home)
         self.databases = Databases(folder)
         home = ":memory:" if folder is None else str(folder.resolve() / "databases")
-        self.config.override("couchdb", "database_dir", home)
-        self.config.override("couchdb", "view_index_dir", home)
+        self.config.override("couchdb", database_dir=home, view_index_dir=home)
         try:
             self.uuid = self.config.ensure_secret("couchdb", "uuid")
         except BaseException:
@@ -131,13 +127,19 @@ class Server:
         return Update(self.hooks, self.config, database, user, replicated=replicated)
 
     def create_system_databases(self) -> None:
-        """Make `_users` and `_replicator` where they are missing."""
+        """Make `_users` and `_replicator` where they are missing; in memory, when somebody asks."""
+        if self.folder is None:
+            self.databases.create_blank("_users", begun if self.users.name == "_users" else None)
+            self.databases.create_blank("_replicator")
+            return
         for name in ("_users", "_replicator"):
             if name not in self.databases:
                 self.databases.create(name)
 
     async def create_system_documents(self) -> None:
         """Write the design document of the users' database where it is missing."""
+        if self.databases.is_blank(self.users.name):
+            return
         database = self.databases.open(self.users.name)
         if database is None or database.get(AUTH_DESIGN_ID) is not None:
             return
@@ -165,6 +167,8 @@ class Server:
         """
         if self.users.name in self.databases:
             self._watched = self.users.name
+            if self.databases.is_blank(self._watched):
+                return
             self.later(self.create_system_documents())
 
     def start_watching(self) -> None:

@@ -50,7 +50,7 @@ def test_a_deleted_setting_falls_back(tmp_path: Path) -> None:
 
 def test_an_override_outlives_a_reload() -> None:
     config = Configuration()
-    config.override("chttpd", "port", "1")
+    config.override("chttpd", port="1")
     config.reload()
     assert config.get("chttpd", "port") == "1"
 

@@ -252,10 +252,10 @@ class Configuration:
             self.put(section, key, value)
         return value
 
-    def override(self, section: str, key: str, value: str) -> None:
-        """Set a value for this run that a reload does not touch."""
-        self._overrides.setdefault(section, {})[key] = value
-        self._values.setdefault(section, {})[key] = value
+    def override(self, section: str, **settings: str) -> None:
+        """Set values for this run that a reload does not touch."""
+        self._overrides.setdefault(section, {}).update(settings)
+        self._values.setdefault(section, {}).update(settings)
         self._take_effect()
 
     def _take_effect(self) -> None:

@@ -72,6 +72,8 @@ class ReplicatorDocuments:
         databases = self._server.databases
         self._stop_listening = databases.listen(self._heard)
         for name in filter(is_replicator, databases.names()):
+            if databases.is_blank(name):
+                continue
             database = databases.open(name)
             if database is not None and database.doc_count:
                 self.watch(name).wake()

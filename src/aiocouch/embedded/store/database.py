@@ -293,6 +293,15 @@ class Database(Owner):
         """
         return await self.writer.run(lambda: job(self.writer.connection))
 
+    def begin_with(self, job: Callable[[Database, sqlite3.Connection], object]) -> None:
+        """Run a job in the first transaction of a new database that nobody else has seen."""
+        connection = self.writer.connection
+        connection.execute("BEGIN")
+        job(self, connection)
+        self.before_commit()
+        connection.execute("COMMIT")
+        self.after_commit()
+
     async def set_meta(self, key: str, value: str) -> None:
         """Write one of the settings of the database."""
 

@@ -22,10 +22,12 @@ from aiocouch.embedded.store.faults import StorageError, sync_folder
 from aiocouch.embedded.store.writer import Traffic
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
     from typing import IO
 
     Listener = Callable[[str, "EventKind"], None]
+    Fill = Callable[[Database, sqlite3.Connection], object]
 
 EventKind = Literal["created", "updated", "deleted"]
 
@@ -88,6 +90,7 @@ class Databases:
         self.traffic = Traffic()
         """How many requests are being answered now."""
         self._open: dict[str, Database] = {}
+        self._blank: dict[str, Fill | None] = {}
         self._listeners: list[Listener] = []
         self._executor = ThreadPoolExecutor(4, "aiocouch-commit") if folder else None
         self._lock: IO[bytes] | None = None
@@ -112,12 +115,33 @@ class Databases:
         """Return a database, or None when there is none of that name."""
         database = self._open.pop(name, None)
         if database is None:
-            return self._attach(name, None) if name in self._known else None
+            return self._first(name) if name in self._known else None
         # at the end: the one that was used last
         self._open[name] = database
         if database.is_resting:
             self._let_rest()
         return database
+
+    def _first(self, name: str) -> Database:
+        if name not in self._blank:
+            return self._attach(name, None)
+        fill = self._blank.pop(name)
+        return self._attach(name, schema.Origin(secrets.token_hex(16), partitioned=False), fill)
+
+    def create_blank(self, name: str, fill: Fill | None = None) -> None:
+        """Have a database in memory, which is made when it is first opened: many never are.
+
+        `fill` then runs in its first transaction, which the world is told of now.
+        """
+        self._known.add(name)
+        self._blank[name] = fill
+        self._tell(name, "created")
+        if fill is not None:
+            self._tell(name, "updated")
+
+    def is_blank(self, name: str) -> bool:
+        """Return whether a database has not been opened yet."""
+        return name in self._blank
 
     def create(
         self, name: str, *, partitioned: bool = False, q: int = schema.DEFAULT_Q
@@ -175,7 +199,9 @@ class Databases:
             self._lock.close()
             self._lock = None
 
-    def _attach(self, name: str, origin: schema.Origin | None) -> Database:
+    def _attach(
+        self, name: str, origin: schema.Origin | None, fill: Fill | None = None
+    ) -> Database:
         folder = None
         if self.folder is not None:
             folder = self.folder / "databases" / name.replace("/", ".")
@@ -189,6 +215,8 @@ class Databases:
             if folder is not None and origin is not None:
                 shutil.rmtree(folder, ignore_errors=True)  # or the name would not be free again
             raise
+        if fill is not None:
+            database.begin_with(fill)
         database.subscribe(self._updated)
         self._open[name] = database
         return database

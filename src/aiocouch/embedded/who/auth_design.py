@@ -5,7 +5,16 @@ This server applies the same rules without JavaScript (`users.validate`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from aiocouch._wire.revision import next_revision
+from aiocouch.embedded.codec import encode_body
+from aiocouch.embedded.store.new_revisions import NewRevision, store
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from aiocouch.embedded.store.database import Database
 
 _VALIDATE = """\
 function (doc, old, user, security) {
@@ -63,3 +72,13 @@ function (doc, old, user, security) {
 
 AUTH_DESIGN_ID = "_design/_auth"
 AUTH_DESIGN_BODY: dict[str, Any] = {"language": "javascript", "validate_doc_update": _VALIDATE}
+
+
+def begun(database: Database, connection: sqlite3.Connection) -> None:
+    """Write it into a new database, as the first document."""
+    rev = next_revision(None, AUTH_DESIGN_BODY)
+    store(
+        database,
+        connection,
+        NewRevision(AUTH_DESIGN_ID, (rev,), deleted=False, body=encode_body(AUTH_DESIGN_BODY)),
+    )
