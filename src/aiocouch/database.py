@@ -9,6 +9,7 @@ import msgspec
 
 from aiocouch._former.resources import RemoteDatabase
 from aiocouch._tracked import saved, to_send
+from aiocouch._transport.later import of_document
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import INDEX, checked
@@ -222,8 +223,6 @@ class Database(Finding, InBulk, RemoteDatabase):
         The id is made here, so that it is known whether the document was saved when an answer is lost.
         Raise `InvalidInputError` for data that has an `_id`: that is `document` or `create`.
         """
-        from aiocouch._transport.settle import of_document
-
         if "_id" in data:
             raise InvalidInputError(f"add() makes the id; the data has the _id {data['_id']!r}")
         document = Document(self, _IDS.new(), data)

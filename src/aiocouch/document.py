@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 import msgspec
 
 from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, sent_off, to_send
+from aiocouch._transport.later import of_deletion, of_document
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
 from aiocouch.attachment import Attachment
@@ -172,8 +173,6 @@ class Document(Tracked, MutableMapping[str, Any]):
         not known. Raise `ConflictError` when the server has another revision, `InvalidInputError` or
         `InvalidTypeError` (before anything is sent) for content that JSON cannot hold.
         """
-        from aiocouch._transport.settle import of_document
-
         sent = to_send(self)
         if sent is None:
             return None
@@ -223,8 +222,6 @@ class Document(Tracked, MutableMapping[str, Any]):
         document anew. Raise `ConflictError` when there are local changes, unless `discard_changes`, or
         when the server has another revision.
         """
-        from aiocouch._transport.settle import of_deletion
-
         if not discard_changes and self.is_dirty():
             raise self._unsaved()
         if self.rev is None:
