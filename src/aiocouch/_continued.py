@@ -1,4 +1,4 @@
-"""Rows that are read while they come, and go on after the last one when they break off."""
+"""Rows, and bytes, that are read while they come, and go on where they were when they break off."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from types import TracebackType
 
+    from aiocouch._transport.answer import HTTPResponse
     from aiocouch._transport.policy import RetryPolicy
     from aiocouch._transport.stream import SupportsDecode
+    from aiocouch._wire.left import BytesLeft
     from aiocouch.remote import Stream
 
-__all__ = ["Continued"]
+__all__ = ["Continued", "ContinuedBytes"]
 
 T = TypeVar("T")
+_PARTIAL = 206
+_SAME = ("ETag", "Content-Encoding")
 
 
 class Left(Protocol):
@@ -121,7 +125,7 @@ class Continued(Generic[T]):
         wait, options = policy.wait(self._breaks, error), self._left.rest()
         if wait is None or options is None:
             raise error
-        LOGGER.warning("%s; it goes on after the last row in %.2f seconds", error, wait)
+        LOGGER.warning("%s; it goes on where it was in %.2f seconds", error, wait)
         await self._stream.close()
         await asyncio.sleep(wait)
         self._stream = self._ask(options)
@@ -131,3 +135,54 @@ class Continued(Generic[T]):
             error.add_note(f"it could not go on: {later}")
             raise error from later
         return True
+
+
+class ContinuedBytes(Continued[bytes]):
+    """A stream of bytes, an async context manager.
+
+    It goes on only while they are the same: their ETag and encoding must be those of the first answer.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[dict[str, Any]], Stream],
+        left: BytesLeft,
+        policy: RetryPolicy | None,
+    ) -> None:
+        super().__init__(ask, left, policy)
+        self._bytes = left
+        self._first: HTTPResponse | None = None
+
+    @property
+    def response(self) -> HTTPResponse:
+        """Status and headers of the first answer."""
+        if self._first is None:
+            self._first = self._stream.response
+            self._bytes.answered(whole=self._first.status != _PARTIAL)
+        return self._first
+
+    async def gathered(self) -> bytes:
+        """Return the next bytes, as `Stream` does; empty at the end."""
+        first = self.response
+        while not self._left.is_complete:
+            try:
+                piece = await self._stream.gathered()
+            except TransportError as error:
+                if await self._go_on(error):
+                    self._check_same(first, error)
+                continue
+            if not piece:
+                break
+            if fresh := self._bytes.fresh(piece):
+                self._breaks = 0
+                return fresh
+        return b""
+
+    def _check_same(self, first: HTTPResponse, error: TransportError) -> None:
+        now = self._stream.response
+        if first.etag is None or any(
+            first.headers.get(name) != now.headers.get(name) for name in _SAME
+        ):
+            error.add_note("it cannot go on: the content may have been changed meanwhile")
+            raise error
+        self._bytes.answered(whole=now.status != _PARTIAL)

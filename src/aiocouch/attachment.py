@@ -24,18 +24,23 @@ from aiocouch.exception import (
     InvalidInputError,
     InvalidTypeError,
     NotFoundError,
+    RemoteResponseError,
     TransportError,
     TruncatedError,
     UnexpectedAnswerError,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aiocouch._continued import ContinuedBytes
     from aiocouch._transport.request import Settle
-    from aiocouch.remote import HTTPResponse
+    from aiocouch.remote import HTTPResponse, Stream
 
 __all__ = ["Attachment", "Content", "LastingContent", "check_content_type"]
 
 _PIECE = 1 << 18
+_NOTHING_THERE = 416
 _MOST_IN_MEMORY = 1 << 20
 
 Content: TypeAlias = (
@@ -68,15 +73,15 @@ class Attachment(RemoteAttachment):
         self.content_type = response.headers.get("Content-Type")
         return True
 
-    async def fetch(self) -> bytes:
-        """Return the content, whole (`GET /{db}/{docid}/{attname}`).
+    async def fetch(self, *, start: int = 0, stop: int | None = None) -> bytes:
+        """Return the content, whole or from byte `start` to before `stop` (`GET /{db}/{docid}/{attname}`).
 
         Raise `NotFoundError` when there is none, `DigestError` when it is not what was stored,
         `UnexpectedAnswerError` when it has more bytes than the `max_size` of the session.
         """
         most = self.document.remote.max_size
         size, pieces = 0, []
-        async with aclosing(self.stream()) as content:
+        async with aclosing(self.stream(start=start, stop=stop)) as content:
             async for piece in content:
                 pieces.append(piece)
                 size += len(piece)
@@ -87,25 +92,60 @@ class Attachment(RemoteAttachment):
                     )
         return b"".join(pieces)
 
-    async def stream(self) -> AsyncGenerator[bytes, None]:
-        """Yield the content as it comes, in pieces of any size. Errors as `fetch`, also in the middle."""
+    async def stream(
+        self, *, start: int = 0, stop: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the content as it comes, in pieces of any size. Errors as `fetch`, also in the middle.
+
+        When it breaks off, it goes on where it was, unless it was changed meanwhile. Of a part, as of a
+        slice, there may be fewer bytes or none, and its digest cannot be checked. CouchDB sends parts only of
+        what it does not keep compressed, such as text; of that, all is sent, and the part is cut out here.
+        """
         from aiocouch._wire.content import ContentReader
 
-        headers = {"Accept": "*/*", "Accept-Encoding": "gzip"}
-        async with self.document.remote.stream("GET", self.endpoint, headers=headers) as stream:
-            answered = stream.response.headers
-            self.content_type = answered.get("Content-Type")
-            reader = ContentReader(answered.get("Content-Encoding"))
-            try:
-                while chunk := await stream.gathered():
-                    for content in reader.feed(chunk):
-                        yield content
-            except zlib.error as error:
-                raise DigestError(f"{self!r}: the compressed content is damaged") from error
+        is_part = start != 0 or stop is not None
+        _check_part(start, stop)
+        try:
+            async with self._continued(start, stop, is_part=is_part) as stream:
+                answered = stream.response.headers
+                self.content_type = answered.get("Content-Type")
+                reader = ContentReader(self._encoding(answered, is_part=is_part))
+                try:
+                    while chunk := await stream.gathered():
+                        for content in reader.feed(chunk):
+                            yield content
+                except zlib.error as error:
+                    raise DigestError(f"{self!r}: the compressed content is damaged") from error
+        except RemoteResponseError as error:
+            if not is_part or error.status != _NOTHING_THERE:
+                raise
+            return
+        if is_part:
+            return
         if not reader.is_whole():
             raise TruncatedError(f"{self!r}: the compressed content ended too early")
         if not reader.matches(answered.get("Content-MD5") or answered.get("ETag")):
             raise DigestError(f"{self!r}: the content does not have the digest that was stored")
+
+    def _continued(self, start: int, stop: int | None, *, is_part: bool) -> ContinuedBytes:
+        from aiocouch._continued import ContinuedBytes
+        from aiocouch._wire.left import BytesLeft
+
+        remote = self.document.remote
+        # where a part begins is known of the plain content only
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity" if is_part else "gzip"}
+
+        def ask(more: dict[str, str]) -> Stream:
+            return remote.stream("GET", self.endpoint, headers={**headers, **more})
+
+        return ContinuedBytes(ask, BytesLeft(start, stop), remote.resume)
+
+    def _encoding(self, answered: Mapping[str, str], *, is_part: bool) -> str | None:
+        encoding = answered.get("Content-Encoding")
+        if is_part and encoding not in (None, "identity"):
+            what = f"a part was asked for as it is, and comes as {encoding}"
+            raise UnexpectedAnswerError(f"{self!r}: {what}", Facts("GET", self.endpoint, 200))
+        return encoding
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """Return the content as it comes: `async for chunk in attachment`."""
@@ -158,6 +198,13 @@ class Attachment(RemoteAttachment):
                 f"{self.document!r} has unsaved changes: save or fetch it before its attachments"
             )
         return with_query(self.endpoint, {"rev": self.document.rev})
+
+
+def _check_part(start: int, stop: int | None) -> None:
+    if type(start) is not int or start < 0:
+        raise InvalidInputError(f"start={start!r} is not a number of bytes from 0 on")
+    if stop is not None and (type(stop) is not int or stop <= start):
+        raise InvalidInputError(f"stop={stop!r} is not a number of bytes above start={start}")
 
 
 def check_content_type(content_type: object) -> None:

@@ -47,6 +47,24 @@ async def test_byte_for_byte(doc: Document, kind: str, media: str) -> None:
     assert other.content_type == media
 
 
+@pytest.mark.parametrize("media", ["application/octet-stream", "text/plain"])
+@pytest.mark.parametrize(
+    ("start", "stop"), [(0, 1), (100, 300), (5, None), (12_799, None), (12_800, None), (9, 99_999)]
+)
+async def test_a_part(doc: Document, media: str, start: int, stop: int | None) -> None:
+    attachment = doc.attachment("a")
+    await attachment.save(EVERY_BYTE, media)
+    assert await attachment.fetch(start=start, stop=stop) == EVERY_BYTE[start:stop]
+
+
+async def test_a_part_of_what_is_empty_or_not_there(doc: Document) -> None:
+    attachment = doc.attachment("a")
+    with pytest.raises(aiocouch.NotFoundError):
+        await attachment.fetch(start=5)
+    await attachment.save(b"", "image/png")
+    assert await attachment.fetch(stop=5) == b""
+
+
 async def test_save_moves_the_document_on(doc: Document) -> None:
     first = doc.rev
     await doc.attachment("a").save(b"x", "text/plain")

@@ -112,6 +112,8 @@ async def document(db: Database, doc: Document) -> None:
     len(await doc.save())  # error
     await doc.attachment("a").save(5, "text/plain")  # error
     await doc.attachment("a").save(b"x")  # error
+    await doc.attachment("a").fetch(begin=5)  # error
+    doc.attachment("a").stream(start="5")  # error
 
 
 async def rest(security: SecurityDocument, view: View) -> None:

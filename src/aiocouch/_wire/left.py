@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from aiocouch.typing import JsonDict
 
-__all__ = ["AskedLeft", "DocumentsLeft", "KeysLeft", "Place", "RangeLeft", "ShiftedError"]
+__all__ = [
+    "AskedLeft",
+    "BytesLeft",
+    "DocumentsLeft",
+    "KeysLeft",
+    "Place",
+    "RangeLeft",
+    "ShiftedError",
+]
 
 _STARTS = ("startkey", "start_key", "startkey_docid", "start_key_doc_id", "skip")
 _TRUE = (True, "true")
@@ -267,3 +275,37 @@ class AskedLeft:
     def rest(self) -> JsonDict | None:
         """Return the body that asks for it; None where that cannot be told."""
         return {"docs": self._docs[self._given :]} if self._is_known else None
+
+
+class BytesLeft:
+    """What is left of the bytes from `start` to before `stop`, which is the end where it is None."""
+
+    def __init__(self, start: int = 0, stop: int | None = None) -> None:
+        self._at = start
+        self._stop = stop
+        self._before = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is."""
+        return self._stop is not None and self._at >= self._stop
+
+    def rest(self) -> dict[str, str]:
+        """Return the headers that ask for it. A server may send everything all the same."""
+        if self._at == 0 and self._stop is None:
+            return {}
+        last = "" if self._stop is None else self._stop - 1
+        return {"Range": f"bytes={self._at}-{last}"}
+
+    def answered(self, *, whole: bool) -> None:
+        """Take note of whether everything comes, or what was asked for."""
+        self._before = self._at if whole else 0
+
+    def fresh(self, piece: bytes) -> bytes:
+        """Return what of a piece was asked for, and did not come before."""
+        before = min(self._before, len(piece))
+        self._before -= before
+        end = None if self._stop is None else before + self._stop - self._at
+        fresh = piece[before:end] if before or end is not None else piece
+        self._at += len(fresh)
+        return fresh
