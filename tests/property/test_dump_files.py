@@ -20,6 +20,7 @@ from aiocouch.dumping.lines import (
     data_lines,
     data_of,
     document_line,
+    document_lines,
     is_control,
     look,
     read_control,
@@ -124,6 +125,15 @@ def test_a_document_is_a_line_and_never_a_mark(text: bytes) -> None:
 
 
 @settings(deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.sampled_from([b'{"_id":"a"}', b'{\n"_id": "b"}', b'{"#":"end"}', b"{}\r"]), max_size=4
+    )
+)
+def test_documents_together_are_the_lines_that_each_is(texts: list[bytes]) -> None:
+    assert document_lines(texts) == [document_line(text) for text in texts]
+
+
 @given(blocks, st.integers(0, 10), st.integers(1, 5))
 def test_portions_skip_what_is_done(
     parts: list[list[dict[str, Any]]], skip: int, most: int

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from functools import partial
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch.dumping.choice import Fingerprint, digest_of
 from aiocouch.dumping.lines import distinct, is_control, look
 from aiocouch.dumping.portions import lines_of
 from aiocouch.replication.patience import DEFAULT_PATIENCE
+from aiocouch.replication.together import ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,15 +27,38 @@ if TYPE_CHECKING:
     from aiocouch.replication.endpoint import Change
     from aiocouch.replication.remote_endpoint import RemoteEndpoint
 
-PAGE = 10_000
+PAGE = 5_000
 AT_ONCE = 500_000  # leaves whose hashes are in memory, some 50 MB
 _SILENCE = 300.0
 
 
-async def page_of(
-    endpoint: RemoteEndpoint, since: Any
-) -> tuple[list[Change], Any, int | None, bool]:
-    """Return a page of changes with all leaves, its sequence, how many are left, and whether it is the last.
+class Page(NamedTuple):
+    """Changes with all leaves, the sequence behind them, and how many are left."""
+
+    rows: list[Change]
+    seq: Any
+    pending: int | None
+    is_last: bool
+
+
+async def pages_of(endpoint: RemoteEndpoint, since: Any) -> AsyncGenerator[Page, None]:
+    """Yield the changes behind a sequence, page by page. The next page is read meanwhile."""
+    reading = _reading(endpoint, since)
+    try:
+        while not (page := await reading).is_last:
+            reading = _reading(endpoint, page.seq)
+            yield page
+        yield page
+    finally:
+        await ended(reading)
+
+
+def _reading(endpoint: RemoteEndpoint, since: Any) -> asyncio.Task[Page]:
+    return asyncio.create_task(DEFAULT_PATIENCE.again(partial(_page_of, endpoint, since)))
+
+
+async def _page_of(endpoint: RemoteEndpoint, since: Any) -> Page:
+    """Return the page behind a sequence.
 
     Rows have no sequences: to compute one for each is what takes CouchDB most of the time.
     """
@@ -45,24 +69,15 @@ async def page_of(
             rows.extend(found)
     pending = page.end.pending
     is_last = not rows or pending == 0 or (pending is None and len(rows) < PAGE)
-    return rows, page.end.last_seq, pending, is_last
-
-
-async def _rows_of(endpoint: RemoteEndpoint) -> AsyncGenerator[list[Change], None]:
-    """Yield all changes, a page at a time."""
-    since: Any = "0"
-    is_last = False
-    while not is_last:
-        rows, since, _, is_last = await DEFAULT_PATIENCE.again(partial(page_of, endpoint, since))
-        yield rows
+    return Page(rows, page.end.last_seq, pending, is_last)
 
 
 async def fingerprint_of(endpoint: RemoteEndpoint) -> Fingerprint:
     """Return what leaves a database has."""
     found = Fingerprint()
-    async with aclosing(_rows_of(endpoint)) as pages:
-        async for rows in pages:
-            for row in rows:
+    async with aclosing(pages_of(endpoint, "0")) as pages:
+        async for page in pages:
+            for row in page.rows:
                 for leaf in row.changes:
                     found.add(row.id, leaf.rev)
     return found
@@ -79,9 +94,9 @@ async def has_no_others(
     parts = count // AT_ONCE + 1
     for part in range(parts):
         left: set[int] = set()
-        async with aclosing(_rows_of(endpoint)) as pages:
-            async for rows in pages:
-                digests = (digest_of(row.id, leaf.rev) for row in rows for leaf in row.changes)
+        async with aclosing(pages_of(endpoint, "0")) as pages:
+            async for page in pages:
+                digests = (digest_of(row.id, leaf.rev) for row in page.rows for leaf in row.changes)
                 left.update(digest for digest in digests if digest % parts == part)
         await asyncio.to_thread(_strike_out, left, file, choice)
         if left:

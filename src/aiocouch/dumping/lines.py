@@ -57,6 +57,14 @@ def document_line(text: bytes) -> bytes:
     return b" " + text if is_control(text) else text
 
 
+def document_lines(texts: list[bytes]) -> list[bytes]:
+    """Return the texts of documents as lines. Those of CouchDB are looked at together."""
+    joined = b"".join(texts)
+    if b"\n" in joined or b"\r" in joined or any(map(is_control, texts)):
+        return [document_line(text) for text in texts]
+    return texts
+
+
 def data_lines(content: bytes) -> Iterator[bytes]:
     """Yield lines with the bytes of an attachment, or of a part whose length is a multiple of three."""
     for at in range(0, len(content), _PIECE):
@@ -68,7 +76,7 @@ def data_of(said: dict[str, Any]) -> bytes:
     return b64decode(str(said.get("data", "")), validate=True)
 
 
-class Look(msgspec.Struct):
+class Look(msgspec.Struct, gc=False):
     """What has to be known of a document, without decoding it."""
 
     id: str = msgspec.field(name="_id", default="")

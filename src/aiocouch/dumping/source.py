@@ -18,9 +18,9 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from aiocouch._wire.related import attachments_of
-from aiocouch.dumping.compare import page_of
+from aiocouch.dumping.compare import pages_of
 from aiocouch.dumping.errors import DumpError
-from aiocouch.dumping.lines import data_lines, document_line
+from aiocouch.dumping.lines import data_lines, document_line, document_lines
 from aiocouch.replication.endpoint import (
     LargeRevisionError,
     MissingRevisionError,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from aiocouch._wire.related import IncomingDocument
+    from aiocouch.dumping.compare import Page
     from aiocouch.replication.endpoint import Fetched
     from aiocouch.replication.remote_endpoint import RemoteEndpoint
 
@@ -106,22 +107,21 @@ class Leaves:
     # -- pages of changes -------------------------------------------------------------------------
 
     async def _pages(self, since: Any) -> None:
-        while True:
-            rows, since, self.pending, is_last = await self._again(
-                partial(page_of, self._endpoint, since)
-            )
-            asked = [(row.id, leaf.rev) for row in rows for leaf in row.changes]
-            some = groups(asked, GROUP)
-            number = self._in_order.begin(since)
-            self._open[number] = len(some) or 1
-            for revs in some:
-                await self._groups.put(_Group(number, revs))
-            if not some:
-                await self._did(number)
-            if is_last:
-                break
+        async with aclosing(pages_of(self._endpoint, since)) as pages:
+            async for page in pages:
+                self.pending = page.pending
+                await self._hand_out(page)
         for _ in range(self._window):
             await self._groups.put(None)
+
+    async def _hand_out(self, page: Page) -> None:
+        some = groups([(row.id, leaf.rev) for row in page.rows for leaf in row.changes], GROUP)
+        number = self._in_order.begin(page.seq)
+        self._open[number] = len(some) or 1
+        for revs in some:
+            await self._groups.put(_Group(number, revs))
+        if not some:
+            await self._did(number)
 
     async def _did(self, number: int) -> None:
         """Note that a part of a page is written."""
@@ -159,22 +159,21 @@ class Leaves:
         await self._fetch(asked, got, inline=False)
 
     async def _fetch(self, asked: Sequence[tuple[str, str]], got: _Got, *, inline: bool) -> None:
-        answered: Counter[str] = Counter()
+        answered: list[str] = []
         try:
             most = _MOST_AT_ONCE if inline and self._inline == INLINE else math.inf
             bulk = self._endpoint.bulk_get(asked, attachments=inline, most=most)
             async with aclosing(bulk) as answer:
                 async for found in answer:
-                    answered.update(
-                        doc_id for doc_id, revision in found if not isinstance(revision, str)
-                    )
+                    answered += [doc_id for doc_id, each in found if not isinstance(each, str)]
                     if taken := got.take(found, inline=inline):
                         await self._take(taken)
         except NoBulkGetError as error:
             raise DumpError("a dump needs _bulk_get, which the server does not know") from error
-        wanted = Counter(doc_id for doc_id, _ in asked)
-        if lost := [doc_id for doc_id, count in wanted.items() if answered[doc_id] < count]:
-            await self._must_be_gone(lost, asked, got)
+        if not got.seen.issuperset(asked):
+            given, wanted = Counter(answered), Counter(doc_id for doc_id, _ in asked)
+            if lost := [doc_id for doc_id, count in wanted.items() if given[doc_id] < count]:
+                await self._must_be_gone(lost, asked, got)
 
     async def _must_be_gone(
         self, lost: Sequence[str], asked: Sequence[tuple[str, str]], got: _Got
@@ -194,16 +193,15 @@ class Leaves:
 
     async def _take(self, taken: Sequence[Fetched]) -> None:
         """Write documents that are whole."""
-        lines = [document_line(each.text) for each in taken]
+        lines = document_lines([each.text for each in taken])
         await self._write(lines, partial(self._count, taken))
 
     def _count(self, written: Sequence[Fetched]) -> None:
         totals = self._totals
         totals.leaves += len(written)
-        for each in written:
-            totals.deleted += each.deleted
-            if each.has_attachments:
-                totals.attachments += len(attachments_of(each.text))
+        totals.deleted += sum([each.deleted for each in written])
+        attached = [each.text for each in written if each.has_attachments]
+        totals.attachments += sum(len(attachments_of(text)) for text in attached)
 
     # -- large attachments ------------------------------------------------------------------------
 
@@ -250,16 +248,17 @@ class _Got:
 
     def take(self, found: Sequence[tuple[str, Fetched | str]], *, inline: bool) -> list[Fetched]:
         """Return what is to be written, of what was not seen yet."""
-        taken = []
-        for doc_id, revision in found:
-            if isinstance(revision, str) or (doc_id, revision.rev) in self.seen:
-                continue  # two revisions asked for may have the same latest one
-            self.seen.add((doc_id, revision.rev))
-            if revision.has_attachments and self._sizes is not None:
-                self._sort(doc_id, revision, self._sizes, inline=inline)
-            if inline or not revision.has_attachments or self._sizes is None:
-                taken.append(revision)
-        return taken
+        # two revisions asked for may have the same latest one
+        new = {(doc_id, each.rev): each for doc_id, each in found if not isinstance(each, str)}
+        for key in self.seen.intersection(new):
+            del new[key]
+        self.seen.update(new)
+        if self._sizes is None:
+            return list(new.values())
+        for (doc_id, _), each in new.items():
+            if each.has_attachments:
+                self._sort(doc_id, each, self._sizes, inline=inline)
+        return [each for each in new.values() if inline or not each.has_attachments]
 
     def _sort(self, doc_id: str, revision: Fetched, sizes: _Sizes, *, inline: bool) -> None:
         """Note how the attachments of a document are to be got, if they have not come with it."""

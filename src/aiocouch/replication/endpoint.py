@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 NO_TEXT = msgspec.Raw(b"")
 
 
-class Leaf(msgspec.Struct, frozen=True):
+class Leaf(msgspec.Struct, frozen=True, gc=False):
     """A leaf revision in a row of changes."""
 
     rev: str
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A row of changes: a document, its leaves, and its text where that was asked for."""
 
     id: str
@@ -39,14 +39,14 @@ class PageEnd(NamedTuple):
     pending: int | None
 
 
-class Missing(msgspec.Struct, frozen=True):
+class Missing(msgspec.Struct, frozen=True, gc=False):
     """Revisions of a document that the target misses, and those of it that it may have."""
 
     missing: list[str]
     possible_ancestors: list[str] = []
 
 
-class Fetched(msgspec.Struct, frozen=True):
+class Fetched(msgspec.Struct, frozen=True, gc=False):
     """A revision with its history: the text of the document, and what has to be known of it."""
 
     text: bytes

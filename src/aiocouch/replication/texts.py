@@ -14,30 +14,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _NO_ATTACHMENTS = b"{}"
+_NOTHING = msgspec.Raw(_NO_ATTACHMENTS)
 
 
-class _Glance(msgspec.Struct):
+class _Glance(msgspec.Struct, gc=False):
     id: str = msgspec.field(name="_id", default="")
     rev: str = msgspec.field(name="_rev", default="")
     deleted: bool = msgspec.field(name="_deleted", default=False)
-    attachments: msgspec.Raw = msgspec.field(name="_attachments", default=msgspec.Raw(b"{}"))
+    attachments: msgspec.Raw = msgspec.field(name="_attachments", default=_NOTHING)
 
 
-class _NotFound(msgspec.Struct, frozen=True):
+class _NotFound(msgspec.Struct, frozen=True, gc=False):
     rev: str = ""
 
 
-class _BulkItem(msgspec.Struct):
+class _BulkItem(msgspec.Struct, gc=False):
     ok: msgspec.Raw = NO_TEXT
     error: _NotFound = _NotFound()
 
 
-class _BulkResult(msgspec.Struct):
+class _BulkResult(msgspec.Struct, gc=False):
     id: str
     docs: list[_BulkItem] = []
 
 
-class _BulkAnswer(msgspec.Struct):
+class _BulkAnswer(msgspec.Struct, gc=False):
     results: list[_BulkResult]
 
 
@@ -52,7 +53,9 @@ def glance(text: bytes) -> Fetched:
         seen = _glance(text)
     except RecursionError:
         return _deep_glance(text)
-    return Fetched(text, seen.rev, bytes(seen.attachments) != _NO_ATTACHMENTS, seen.deleted)
+    attached = seen.attachments
+    has_any = attached is not _NOTHING and bytes(attached) != _NO_ATTACHMENTS
+    return Fetched(text, seen.rev, has_any, seen.deleted)
 
 
 def _deep_glance(text: bytes) -> Fetched:
@@ -88,7 +91,7 @@ def deep_change(row: bytes) -> Change:
 def bulk_answer(text: bytes) -> list[tuple[str, Fetched | str]]:
     """Return the revisions of a whole `_bulk_get` answer by document id; a str is one not found."""
     try:
-        return list(_revisions(_answer(text).results))
+        return _revisions(_answer(text).results)
     except RecursionError:
         return bulk_results(members(text)["results"])
 
@@ -96,16 +99,17 @@ def bulk_answer(text: bytes) -> list[tuple[str, Fetched | str]]:
 def bulk_results(text: bytes) -> list[tuple[str, Fetched | str]]:
     """Return the revisions of some results of `_bulk_get`, as an array."""
     try:
-        return list(_revisions(_results(text)))
+        return _revisions(_results(text))
     except RecursionError:
         return [found for result in elements(text) for found in _deep_results(result)]
 
 
-def _revisions(results: Sequence[_BulkResult]) -> Iterator[tuple[str, Fetched | str]]:
-    for result in results:
-        for item in result.docs:
-            text = bytes(item.ok)
-            yield result.id, glance(text) if text else item.error.rev
+def _revisions(results: Sequence[_BulkResult]) -> list[tuple[str, Fetched | str]]:
+    return [
+        (result.id, item.error.rev if item.ok is NO_TEXT else glance(bytes(item.ok)))
+        for result in results
+        for item in result.docs
+    ]
 
 
 def _deep_results(result: bytes) -> Iterator[tuple[str, Fetched | str]]:
