@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from aiocouch.embedded.documents.attachment import Compression, decode_list
-from aiocouch.embedded.documents.edits import read_edit
+from aiocouch.embedded.documents.edits import Edit, read_edit, read_rev
 from aiocouch.embedded.feeds.changes import leaves_of
 from aiocouch.embedded.identity import SYSTEM
 from aiocouch.embedded.state import Server
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from aiocouch._wire.revision import Rev
     from aiocouch.embedded.store.database import Database
 
 T = TypeVar("T")
@@ -124,3 +125,19 @@ async def test_what_was_a_leaf_stays_for_who_reads_as_of_then(server: Server) ->
         assert texts == [winner.encode(), loser.encode()]
     await compact(database)
     assert database.reader.execute("SELECT count(*) FROM revs").fetchone() == (1,)
+
+
+async def test_pages_that_are_free_are_given_back_many_at_a_time(server: Server) -> None:
+    database = server.databases.create("db")
+    update = server.update(database, SYSTEM)
+    made: list[tuple[Rev, ...]] = [()] * 300
+    for turn in "01":
+        body = {"text": turn * 3000}
+        edits = [Edit(f"d{number}", body, revs=revs) for number, revs in enumerate(made)]
+        made = [(read_rev(outcome.rev),) for outcome in await update.run(edits)]
+    before = database.sizes()["file"]
+    statements: list[str] = []
+    database.writer.connection.set_trace_callback(statements.append)
+    await compact(database)
+    assert database.sizes()["file"] < before * 0.7
+    assert statements.count("COMMIT") < 50

@@ -142,7 +142,10 @@ async def _forget_purges(database: Database) -> None:
 
 async def _give_back(database: Database) -> None:
     def job(connection: sqlite3.Connection) -> int:
-        connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+        for _ in range(min(free, _PAGES)):
+            # of a larger number Python's module does but the first step
+            connection.execute("PRAGMA incremental_vacuum(1)")
         return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
 
     left = -1
