@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aiocouch.embedded.codec import decode, encode, encode_text
-from aiocouch.embedded.store import attachments, schema
+from aiocouch.embedded.store import attachments, schema, spares
 from aiocouch.embedded.store.attachments import Holds
 from aiocouch.embedded.store.behind import Behind
 from aiocouch.embedded.store.faults import explained
@@ -155,7 +155,7 @@ class Database(Owner):
     def _connect(self) -> sqlite3.Connection:
         if self.closed:
             raise sqlite3.ProgrammingError(f"the database {self.name!r} is closed")
-        return schema.connect(self._path)
+        return spares.connect() if self._path is None else schema.connect(self._path)
 
     @property
     def is_resting(self) -> bool:
@@ -178,11 +178,11 @@ class Database(Owner):
 
     def _let_go(self) -> None:
         """Close the files."""
+        reader, self._reader = self._reader, None
         try:
-            self.writer.rest()
+            self.writer.rest(sqlite3.Connection.close if self._path else spares.close)
         finally:
-            reader, self._reader = self._reader, None
-            if reader is not None:
+            if reader is not None and self._path is not None:
                 reader.close()
 
     # numbers

@@ -103,6 +103,11 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """Return whether a database has been made, in the format of today."""
+    return _version(connection) == FORMAT
+
+
 class Origin(msgspec.Struct, frozen=True):
     """What a database is born with."""
 
@@ -121,7 +126,8 @@ def create_tables(connection: sqlite3.Connection, origin: Origin) -> None:
 
 def copy_tables(connection: sqlite3.Connection, origin: Origin) -> None:
     """Do as `create_tables`, for a database in memory, in a third of the time."""
-    _empty().backup(connection)
+    if not has_tables(connection):
+        _empty().backup(connection)
     connection.execute("BEGIN")
     _insert_settings(connection, origin)
     connection.execute("COMMIT")

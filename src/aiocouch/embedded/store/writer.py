@@ -109,11 +109,11 @@ class Writer:
         """Whether the connection is closed until it is needed again."""
         return self._connection is None
 
-    def rest(self) -> None:
+    def rest(self, close: Callable[[sqlite3.Connection], None]) -> None:
         """Close the connection until it is needed again."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            close(connection)
 
     async def run(self, job: Callable[[], T]) -> T:
         """Run a job in a transaction and return its result after the commit."""
