@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import datetime
 import importlib
 import os
 import ssl
@@ -33,6 +34,7 @@ _STANDARD: dict[str, object] = {
         "TracebackType": types.TracebackType,
         "aiohttp": aiohttp,
         "asyncio": asyncio,
+        "datetime": datetime.datetime,
         "os": os,
         "ssl": ssl,
         "URL": URL,

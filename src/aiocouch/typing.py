@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime  # noqa: TC003 - looked up in the annotations
 from typing import Any, Literal, TypeAlias, TypedDict
 
 __all__ = [
@@ -181,7 +182,7 @@ ChangesOptions = TypedDict(
         "limit": Number,
         "selector": Mapping[str, Any] | None,
         "seq_interval": Number,
-        "since": Number,
+        "since": "Number | datetime",
         "style": Text,
         "timeout": Number,
         "view": Text,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from aiocouch import CouchDBError, InvalidInputError, NotFoundError
+from aiocouch import BadRequestError, InvalidInputError, NotFoundError
 
 if TYPE_CHECKING:
     from aiocouch import CouchDB, Database
@@ -89,7 +90,21 @@ async def test_what_only_newer_servers_have(couchdb: CouchDB, db: Database) -> N
         pytest.skip("this server may have it")
     upkeep = db.maintenance
     for call in (upkeep.auto_purge, upkeep.time_seq):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(NotFoundError, match=r"after 3\.5\.2, and this server is 3\.5\.\d"):
             await call()
-    with pytest.raises(CouchDBError):
+    with pytest.raises(BadRequestError, match=r"_auto_purge after 3\.5\.2"):
         await upkeep.set_auto_purge("3_hour")
+    with pytest.raises(NotFoundError, match=r"_time_seq after 3\.5\.2"):
+        await upkeep.reset_time_seq()
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    for since in (moment, "2026-01-01T00:00:00Z"):
+        with pytest.raises(InvalidInputError, match=r"times as since= after 3\.5\.2"):
+            await anext(db.changes(since=since))
+        with pytest.raises(InvalidInputError, match=r"times as since= after 3\.5\.2"):
+            await anext(aiter(db.follow(since=since)))
+
+
+async def test_newer_requests_of_a_database_that_is_not_there(couchdb: CouchDB) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        await couchdb.database("not-there").maintenance.time_seq()
+    assert "after" not in str(caught.value)

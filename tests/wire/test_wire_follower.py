@@ -541,3 +541,11 @@ async def test_a_checkpoint_that_waits_for_another_does_not_go_back() -> None:
     free.set()
     await asyncio.gather(first, second)
     assert saved == ["1-x", "2-x"]
+
+
+async def test_updates_of_a_server_that_keeps_none(
+    canned: CannedServer, session: aiocouch.CouchDB
+) -> None:
+    canned.handler = lambda request: error_answer(404, "not_found", "Database does not exist.")
+    with pytest.raises(aiocouch.NotFoundError, match="_global_changes, where updates are kept"):
+        await anext(aiter(session.follow_updates()))

@@ -14,6 +14,7 @@ from aiocouch.changes.events import ChangedEvent, DeletedEvent
 from aiocouch.changes.options import ask, beats, feed_options, is_event_source, rescued, waits
 from aiocouch.changes.presence import Presence
 from aiocouch.exception import InvalidInputError, TruncatedError
+from aiocouch.newer import check_newer, is_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -182,6 +183,8 @@ async def _follow(progress: _Progress) -> _Events:
     try:
         if progress.begins_now:
             progress.last_sequence = await sequence_now(database)
+        if is_time(progress.left().get("since")):
+            await check_newer(database.remote, "times as since=")
         async with _request(progress) as stream:
             progress.stream = stream
             if waits(progress.options):

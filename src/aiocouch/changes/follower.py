@@ -23,9 +23,11 @@ from aiocouch.changes.patience import Patience
 from aiocouch.changes.reader import AtBreak, Followed, RowReader
 from aiocouch.changes.window import Window
 from aiocouch.exception import CouchDBError, InvalidInputError, InvalidTypeError
+from aiocouch.newer import time_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+    from datetime import datetime
     from types import TracebackType
 
     from aiocouch._transport.policy import RetryPolicy
@@ -46,7 +48,8 @@ _REFUSED = ("feed", "limit", "descending", "timeout", "last-event-id")
 class FollowUpdatesOptions(TypedDict, total=False):
     """How a follower works.
 
-    since: a sequence, or "now"; without it from the beginning. What is in the checkpoint comes first
+    since: a sequence, "now", or a time (after CouchDB 3.5.2, and not of all databases); without it from the
+        beginning. What is in the checkpoint comes first
     checkpoint: the name of a document `_local/aiocouch-follower-{name}`, the path of a file, or an object
     checkpoint_every: after how many acknowledged events a checkpoint is written
     checkpoint_seconds: after how many seconds it is written, if any were acknowledged
@@ -58,7 +61,7 @@ class FollowUpdatesOptions(TypedDict, total=False):
     on_reconnect: is called with the error and the seconds until then
     """
 
-    since: str | None
+    since: str | datetime | None
     checkpoint: CheckpointOption
     checkpoint_every: int
     checkpoint_seconds: float
@@ -380,7 +383,7 @@ def follow_changes(
             ),
             manner,
             checkpoint_of(manner.checkpoint, database),
-            options.get("since"),
+            time_text(options.get("since")),
             database,
             make=make,
         )

@@ -10,6 +10,7 @@ from aiocouch._wire.codec import decode, listed
 from aiocouch._wire.deep import TooDeepError, shallow
 from aiocouch._wire.options import CHANGES, checked, with_query
 from aiocouch.exception import InvalidInputError, InvalidTypeError
+from aiocouch.newer import time_text
 from aiocouch.remote import Span, silent_for
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def feed_options(options: JsonDict) -> JsonDict:
     feed = given.get("feed", "normal")
     if feed not in _FEEDS:
         raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")
+    if "since" in given:
+        given["since"] = time_text(given["since"])
     if "selector" in given:
         if not isinstance(given["selector"], Mapping):
             raise InvalidTypeError("the selector of a feed must be a dict")

@@ -18,7 +18,8 @@ from aiocouch._wire.rows import split_lines
 from aiocouch.changes.options import ask, rescued
 from aiocouch.changes.patience import Patience
 from aiocouch.changes.presence import Presence
-from aiocouch.exception import CouchDBError, TruncatedError
+from aiocouch.exception import CouchDBError, Facts, NotFoundError, TruncatedError
+from aiocouch.newer import check_newer, is_time
 
 if TYPE_CHECKING:
     from aiocouch.changes.window import Window
@@ -108,8 +109,13 @@ class RowReader:
         options = dict(followed.options)
         if self.sequence is not None:
             options["since"] = self.sequence
+            if is_time(self.sequence):
+                await check_newer(followed.remote, "times as since=")
         self._stream = stream = ask(followed.remote, followed.path, options)
-        await stream.__aenter__()
+        try:
+            await stream.__aenter__()
+        except NotFoundError as error:
+            raise _without_updates(error) if followed.endpoint is None else error from None
         if followed.endpoint is not None:
             self._presence = Presence(followed.remote, followed.endpoint)
             await self._look_at_birth(followed.endpoint)
@@ -219,3 +225,9 @@ class RowReader:
 
 def _last(rows: list[JsonDict]) -> Any:
     return next((row["seq"] for row in reversed(rows) if row["seq"] is not None), None)
+
+
+def _without_updates(error: NotFoundError) -> NotFoundError:
+    """Return an error that says of which database CouchDB speaks."""
+    facts = Facts(error.method, error.path, error.status, error.error, error.reason)
+    return NotFoundError(f"{error} (_global_changes, where updates are kept; create it)", facts)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
+from aiocouch.exception import BadRequestError, NotFoundError
+from aiocouch.newer import refused_by
 from aiocouch.topics.answers import ShardMap
 from aiocouch.typing import JsonDict
 
@@ -78,26 +80,35 @@ class Maintenance:
     async def auto_purge(self) -> JsonDict:
         """Return when tombstones are purged (`GET /{db}/_auto_purge`).
 
-        CouchDB has it after 3.5.2; before that this raises `NotFoundError`.
+        CouchDB has it after 3.5.2; before that this raises `NotFoundError`, which says so.
         """
-        return await self._remote.json("GET", f"{self._endpoint}/_auto_purge", into=JsonDict)
+        return await self._newer("GET", "_auto_purge")
 
     async def set_auto_purge(self, deleted_document_ttl: str) -> None:
-        """Let tombstones be purged after a time, such as `"3_hour"` (`PUT /{db}/_auto_purge`)."""
-        body = encode({"deleted_document_ttl": deleted_document_ttl})
-        path = f"{self._endpoint}/_auto_purge"
-        await self._remote.json("PUT", path, into=JsonDict, body=body, repeat=Repeat.FREELY)
+        """Let tombstones be purged after a time, such as `"3_hour"` (`PUT /{db}/_auto_purge`).
+
+        CouchDB has it after 3.5.2; before that this raises `BadRequestError`, which says so.
+        """
+        await self._newer("PUT", "_auto_purge", {"deleted_document_ttl": deleted_document_ttl})
 
     async def time_seq(self) -> JsonDict:
         """Return which sequences belong to which times, by shard (`GET /{db}/_time_seq`).
 
         With it a feed takes a time as `since`. CouchDB has it after 3.5.2, as `auto_purge`.
         """
-        return await self._remote.json("GET", f"{self._endpoint}/_time_seq", into=JsonDict)
+        return await self._newer("GET", "_time_seq")
 
     async def reset_time_seq(self) -> None:
         """Forget which sequences belong to which times (`DELETE /{db}/_time_seq`)."""
-        await self._remote.json("DELETE", f"{self._endpoint}/_time_seq", into=JsonDict)
+        await self._newer("DELETE", "_time_seq")
+
+    async def _newer(self, method: str, name: str, content: JsonDict | None = None) -> JsonDict:
+        path, body = f"{self._endpoint}/{name}", None if content is None else encode(content)
+        repeat = Repeat.FREELY if method == "PUT" else None
+        try:
+            return await self._remote.json(method, path, into=JsonDict, body=body, repeat=repeat)
+        except (NotFoundError, BadRequestError) as error:
+            raise await refused_by(self._remote, name, error) from error
 
     async def _post(self, path: str) -> JsonDict:
         # each may be begun twice
