@@ -124,7 +124,7 @@ async def test_attachments(run: Run, db: Database, tmp_path: Path) -> None:
     assert (listed["picture.png"]["content_type"], listed["b"]["length"]) == ("image/png", 3)
     assert (await run("attachments", "get", db.id, "a", "b")).out == "hé"
     got = tmp_path / "got"
-    assert (await run("attachments", "get", db.id, "a", "picture.png", "-o", got)).status == 0
+    assert (await run("attachments", "get", db.id, "a", "picture.png", got)).status == 0
     assert hashlib.md5(got.read_bytes()).digest() == hashlib.md5(content).digest()
     assert files(tmp_path) == ["got", "picture.png"]
     assert (await run("attachments", "rm", db.id, "a", "b")).status == 0
@@ -133,7 +133,7 @@ async def test_attachments(run: Run, db: Database, tmp_path: Path) -> None:
 
 async def test_attachments_that_are_not_there(run: Run, db: Database, tmp_path: Path) -> None:
     await (await db.create("a", data={"n": 1})).save()
-    for words in (["get", db.id, "a", "x", "-o", str(tmp_path / "x")], ["rm", db.id, "a", "x"]):
+    for words in (["get", db.id, "a", "x", str(tmp_path / "x")], ["rm", db.id, "a", "x"]):
         ended = await run("attachments", *words)
         assert (ended.status, ended.out) == (Exit.NOT_FOUND, "")
     assert not files(tmp_path)

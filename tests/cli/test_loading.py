@@ -131,9 +131,9 @@ async def test_what_was_written_before_an_error_is_told(
     path = tmp_path / "a.ndjson"
     path.write_text('{"_id":"a"}\n{"_id":"b"}\n{"_id":\n')
     ended = await run("load", db.id, path)
-    assert ended.status == Exit.USAGE
+    assert ended.status == Exit.FAILED
     assert "document 3" in ended.err
-    assert "2 were written" in ended.err
+    assert "2 are written" in ended.err
 
 
 @pytest.mark.parametrize("words", [["--type", "a=date"], ["--type", "a"], ["--format", "xml"]])

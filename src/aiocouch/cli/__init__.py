@@ -14,4 +14,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command, and return the status to end with. Wrong arguments raise SystemExit(2)."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    return run(parser_of(words).parse_args(words))
+    given, others = parser_of(words).parse_known_args(words)
+    if others:
+        given.parser.error(f"unrecognized arguments: {' '.join(others)}")
+    return run(given)

@@ -25,5 +25,5 @@ class Actions:
         """Return the parser of an action, which does what `run` does."""
         description = f"{summary[0].upper()}{summary[1:]}."
         parser = self._parsers.add_parser(name, help=summary, description=description)
-        parser.set_defaults(run=run)
+        parser.set_defaults(run=run, parser=parser)
         return parser

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.values import object_of, value_of
 
@@ -13,9 +15,11 @@ __all__ = ["CONDITIONS", "fields_of", "is_condition", "selector_of"]
 CONDITIONS = "field=value, !=, >, >=, <, <=, ~regex"
 """How conditions are typed, for the help of commands."""
 
-_CONDITION = re.compile(r"([^=<>!~{]+)(=|!=|>=|<=|>|<|~)(.*)", re.DOTALL)
+_CONDITION = re.compile(r"([^=<>!~{]+)(==|=|!=|<>|>=|<=|>|<|~)(.*)", re.DOTALL)
 _OPERATORS = {
     "=": "$eq",
+    "==": "$eq",
+    "<>": "$ne",
     "!=": "$ne",
     ">": "$gt",
     ">=": "$gte",
@@ -47,6 +51,11 @@ def _one(word: str) -> dict[str, Any]:
         )
         raise CommandError(said, Exit.USAGE)
     field, operator, value = found.groups()
+    if value[:1] in {"=", "<", ">"} and operator != "~":
+        said = f"{word!r} is not a condition ({CONDITIONS}). A text that begins with {value[0]} has quotes"
+        raise CommandError(
+            f"{said}: '{field}{operator}{msgspec.json.encode(value).decode()}'", Exit.USAGE
+        )
     return {field: {_OPERATORS[operator]: value if operator == "~" else value_of(value)}}
 
 

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.output import rich_module
+from aiocouch.cli.values import some
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +23,7 @@ def add_parallel(parser: argparse.ArgumentParser) -> None:
     """Add the option that says how many requests a long command has under way."""
     parser.add_argument(
         "--parallel",
-        type=int,
+        type=some,
         default=4,
         metavar="N",
         help="requests under way at a time (default: %(default)s)",

@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -78,16 +78,20 @@ def delimiter_of(name: str, given: str | None) -> str:
 @contextmanager
 def opened(name: str) -> Iterator[IO[bytes]]:
     """Open a file, which may be compressed by gzip, or stdin as `-`."""
-    if name == "-":
-        yield sys.stdin.buffer
-        return
-    with Path(name).open("rb") as file:
+    with nullcontext(_stdin()) if name == "-" else Path(name).open("rb") as file:
         is_compressed = file.peek(2)[:2] == b"\x1f\x8b"
         if not is_compressed:
             yield file
             return
         with gzip.open(file) as text:
             yield cast("IO[bytes]", text)
+
+
+def _stdin() -> io.BufferedReader:
+    raw = sys.stdin.buffer
+    return (
+        raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
+    )
 
 
 # -- reading
@@ -98,10 +102,24 @@ def documents_of(
 ) -> Iterator[bytes]:
     """Yield the texts of the documents in a file. Raise `CommandError`, which names line and column."""
     if kind == "ndjson":
-        return (line for line in file if line.strip())
+        return _lines_of(file)
     if kind == "json":
         return _of_json(file.read())
     return _of_csv(file, kinds, delimiter, infer=infer)
+
+
+_DUMPS = (b'{"#":"header"', b'{"name":"@cloudant/couchbackup"')
+
+
+def _lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines that are not empty. A dump is refused, whose lines are not documents as one writes them."""
+    first = True
+    for line in file:
+        if line.strip():
+            if first and line.startswith(_DUMPS):
+                raise CommandError("the file is a dump: restore makes a database of it")
+            first = False
+            yield line
 
 
 def _of_json(text: bytes) -> Iterator[bytes]:

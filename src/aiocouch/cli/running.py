@@ -10,8 +10,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from aiocouch import CouchDBError, UnauthorizedError
+from aiocouch import CouchDBError
 from aiocouch.cli.exits import CommandError, Exit, embedded_errors, exit_of
+from aiocouch.cli.told import words_of
 
 if TYPE_CHECKING:
     import argparse
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _LOG = "aiocouch on the command line"
-_HOW_TO_LOG_IN = (
-    "Say who you are: --user NAME, COUCHDB_USER and COUCHDB_PASSWORD, a profile, or the URL"
-)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -62,11 +60,8 @@ def _configure_log(*, verbose: bool) -> None:
 
 
 def _fail(given: argparse.Namespace, error: Exception) -> int:
-    words = str(error)
-    if isinstance(error, UnauthorizedError):
-        words = f"{words.rstrip('.')}. {_HOW_TO_LOG_IN}"
     with contextlib.suppress(OSError):
-        print(f"aiocouch {given.command}: {words}", file=sys.stderr)  # noqa: T201 - for the person
+        print(f"aiocouch {given.command}: {words_of(error, given)}", file=sys.stderr)  # noqa: T201 - for the person
     return exit_of(error)
 
 

@@ -58,10 +58,16 @@ def _schema(told: dict[str, Any], designs: dict[str, Any], where: str) -> Schema
         names = ", ".join(sorted(_MEMBERS))
         said = f"{where} has {', '.join(sorted(unknown))}; what it may have: {names}"
         raise CommandError(said, Exit.USAGE)
+    for member in ("designs", "options"):
+        if not isinstance(told.get(member, {}), dict):
+            raise CommandError(f"{where}: {member} is not an object", Exit.USAGE)
+    indexes = told.get("indexes", [])
+    if not isinstance(indexes, list) or not all(isinstance(each, dict) for each in indexes):
+        raise CommandError(f"{where}: indexes is not a list of objects", Exit.USAGE)
     try:
         return Schema(
             designs={**told.get("designs", {}), **designs},
-            indexes=[Index(**index) for index in told.get("indexes", [])],
+            indexes=[Index(**index) for index in indexes],
             security=told.get("security"),
             options=told.get("options", {}),
         )

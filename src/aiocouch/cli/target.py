@@ -17,11 +17,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from aiocouch import CouchDB
+import aiohttp
+
+from aiocouch import CouchDB, CouchDBError, RetryPolicy
 from aiocouch.auth import TokenAuth, tls
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.places import HOW_TO_INSTALL, is_embedded, place_of, server_url
 from aiocouch.cli.profiles import profile, profiles_file
+from aiocouch.cli.told import CONNECT
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +38,19 @@ _UNREADABLE = (
     "the URL cannot be read. In a user name or password, characters such as / : @ # ? must be written as "
     "%2F %3A %40 %23 %3F"
 )
+
+
+class _Retry(RetryPolicy):
+    """That of the library, but of a server that stays silent it is known after the second time."""
+
+    def wait(self, tries: int, error: CouchDBError, *args: Any, **kwargs: Any) -> float | None:
+        """Return the seconds until the next try, None to give up."""
+        is_silent = isinstance(error, aiohttp.ConnectionTimeoutError)
+        return None if is_silent and tries > 1 else super().wait(tries, error, *args, **kwargs)
+
+
+_RETRY = _Retry()
+_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=CONNECT)
 
 
 class Of(Enum):
@@ -62,8 +78,10 @@ class Target:
             options["auth"] = TokenAuth(self.token)
         elif self.user is not None:
             options |= {"user": self.user, "password": self.password or ""}
-        if self.ca is not None and not self.is_embedded:
-            options["tls"] = tls(ca=self.ca)
+        if not self.is_embedded:
+            options = {"timeout": _TIMEOUT, "retry": _RETRY, **options}
+            if self.ca is not None:
+                options["tls"] = tls(ca=self.ca)
         try:
             return CouchDB(self.url, **options)
         except ImportError as error:  # only a server in this process needs more than the client
@@ -133,6 +151,8 @@ def read_target(
     found = _find(address, of, getattr(given, "profile", None), creates=creates)
     if of is Of.DATABASE and found.name is None:
         raise _refusal(f"the address names no database: {found.url}")
+    if not found.is_embedded and urlsplit(found.url).path:
+        given.servers_below = [*getattr(given, "servers_below", ()), found.url]
     return _with_credentials(found, given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import Counter
@@ -15,10 +16,26 @@ from aiocouch.cli.exits import CommandError, Exit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PAIRS", "ids_of", "members_of", "object_of", "value_of"]
+__all__ = ["PAIRS", "ids_of", "members_of", "object_of", "some", "value_of", "whole"]
 
 PAIRS = "a value that is JSON counts as such, all else is text: pages=104, 'zip=\"01234\"'"
 """How a value is typed, for the help of commands."""
+
+
+def whole(text: str) -> int:
+    """Return the whole number that an option is, 0 or more; for argparse."""
+    return _number(text, 0)
+
+
+def some(text: str) -> int:
+    """Return the whole number that an option is, 1 or more; for argparse."""
+    return _number(text, 1)
+
+
+def _number(text: str, least: int) -> int:
+    if not text.strip().removeprefix("+").isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {least} or more")
+    return int(text)
 
 
 def value_of(text: str) -> Any:

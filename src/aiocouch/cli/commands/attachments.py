@@ -41,7 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add(actions.add("list", "list the attachments of a document", _list))
     get = actions.add("get", "print an attachment, or write it to a file", _get)
     _add(get, "the attachment")
-    get.add_argument("-o", "--output", type=Path, metavar="FILE", help="where it is written")
+    get.add_argument(
+        "file", nargs="?", default="-", metavar="FILE", help="where to; - for stdout (default: -)"
+    )
     put = actions.add("put", "store a file as an attachment", _put)
     _add(put)
     put.add_argument("file", metavar="FILE", help="the file; - for stdin")
@@ -71,11 +73,13 @@ async def _get(given: argparse.Namespace) -> int:
     target = read_target(given, Of.DATABASE)
     async with target.connect() as couchdb:
         attachment = Document(target.database(couchdb), given.id).attachment(given.name)
-        if given.output is not None:
+        if given.file != "-":
             await _to_file(attachment, given)
             return Exit.DONE
         if sys.stdout.isatty() and not await _is_text(attachment):
-            raise CommandError(f"{given.name!r} is not text: -o FILE, or a pipe", Exit.USAGE)
+            raise CommandError(
+                f"{given.name!r} is not text: name a file, or use a pipe", Exit.USAGE
+            )
         await _copied(attachment, sys.stdout.buffer, given)
         sys.stdout.buffer.flush()
     return Exit.DONE
@@ -89,7 +93,7 @@ async def _is_text(attachment: Attachment) -> bool:
 
 async def _to_file(attachment: Attachment, given: argparse.Namespace) -> None:
     """Write a file that is whole, or none."""
-    path: Path = given.output
+    path = Path(given.file)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with part.open("wb") as file:

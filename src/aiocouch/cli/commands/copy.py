@@ -6,8 +6,9 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from aiocouch import NotFoundError
+from aiocouch import CouchDBError, TransportError
 from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.figures import without_credentials
 from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import progress
 from aiocouch.cli.replicating import (
@@ -19,6 +20,7 @@ from aiocouch.cli.replicating import (
     shown,
     tell_refused,
 )
+from aiocouch.cli.values import some
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_pair(parser, "source", "target")
     add_choice(parser)
-    parser.add_argument("--shards", type=int, metavar="Q", help="of a database that is created")
+    parser.add_argument("--shards", type=some, metavar="Q", help="of a database that is created")
     parser.add_argument(
         "--continuous", action="store_true", help="go on with what is written later, until Ctrl-C"
     )
@@ -96,14 +98,41 @@ async def _by_server(
     """Write a document of `_replicator`, and wait until it is done, unless it is to go on."""
     jobs = pair.target.couchdb.replications
     name = f"aiocouch-{uuid.uuid4().hex}"
-    await jobs.create(name, _place(pair.source_target), _place(pair.target_target), **options)
+    places = _place(pair.source_target), _place(pair.target_target)
+    await _look(pair, given)
+    await jobs.create(name, *places, **options)
     if given.continuous:
         return {"replication": name}
-    with progress(given, f"the server copies {pair.source.id}", unit="revisions"):
-        state = await jobs.wait(name)
-    with contextlib.suppress(NotFoundError):
-        await (await pair.target.couchdb.database("_replicator").get(name)).delete()
+    try:
+        with progress(given, f"the server copies {pair.source.id}", unit="revisions"):
+            state = await jobs.wait(name, progress=_Trouble(Output(given)).tell)
+    finally:  # after Ctrl-C, too: it would go on for ever
+        with contextlib.suppress(CouchDBError):
+            await (await pair.target.couchdb.database("_replicator").get(name)).delete()
     return _counts(state.get("info") or {})
+
+
+async def _look(pair: Pair, given: argparse.Namespace) -> None:
+    """Raise for a database that is not there, for which the server would look again and again."""
+    for database in [pair.source, *([] if given.create else [pair.target])]:
+        with contextlib.suppress(TransportError):  # the server may reach what we do not
+            await database.info()
+
+
+class _Trouble:
+    """Tells once what makes the server begin again."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._told: object = None
+
+    def tell(self, state: Mapping[str, Any]) -> None:
+        """Look at the state of a replication."""
+        info = state.get("info")
+        error = info.get("error") if isinstance(info, dict) else info
+        if state.get("state") in {"crashing", "error"} and error not in {None, self._told}:
+            self._told = error
+            self._out.note(f"the server tries again: {without_credentials(error)}")
 
 
 def _place(target: Target) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from aiocouch.cli.output import Output, add_output, several
 from aiocouch.cli.progress import progress
 from aiocouch.cli.records import DELIMITER, FORMATS, delimiter_of, format_of
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.values import object_of
 
 if TYPE_CHECKING:
     import argparse
@@ -98,10 +99,7 @@ def _chosen(db: Database, given: argparse.Namespace) -> AsyncIterator[Document]:
         return db.docs(prefix=given.prefix, include_ddocs=given.design)
     if given.prefix is not None:
         raise CommandError("--selector or --prefix, not both", Exit.USAGE)
-    try:
-        return db.find(msgspec.json.decode(given.selector))
-    except msgspec.DecodeError as error:
-        raise CommandError(f"--selector is not JSON: {error}", Exit.USAGE) from None
+    return db.find(object_of(given.selector, "--selector"))
 
 
 def _content(document: Document, given: argparse.Namespace) -> dict[str, Any]:

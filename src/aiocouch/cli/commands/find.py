@@ -9,11 +9,11 @@ from aiocouch.cli.conditions import CONDITIONS, fields_of, selector_of
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Column, Output, add_output, as_count, several
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.values import whole
 
 if TYPE_CHECKING:
     import argparse
 
-    from aiocouch import Database
     from aiocouch.queries import Found, QueryPlan
 
 __all__ = ["configure"]
@@ -44,8 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--fields", type=_names, metavar="A,B", help="only these fields")
     parser.add_argument("--sort", type=_names, metavar="A,B:desc", help="in their order")
-    parser.add_argument("--limit", type=int, metavar="N", help="no more than so many")
-    parser.add_argument("--skip", type=int, metavar="N", help="leave out the first of them")
+    parser.add_argument("--limit", type=whole, metavar="N", help="no more than so many")
+    parser.add_argument("--skip", type=whole, metavar="N", help="leave out the first of them")
     parser.add_argument(
         "--index", metavar="DESIGN[/NAME]", help="the index that is to be used, if it can be"
     )
@@ -74,7 +74,7 @@ async def _run(given: argparse.Namespace) -> int:
             selector, given.limit, fields=given.fields, execution_stats=True, **options
         )
         await _print(found, given, out)
-        await _tell(db, found, plan, out)
+        await _tell(found, plan, selector, out)
     return Exit.DONE
 
 
@@ -134,7 +134,9 @@ def _at(row: Any, path: str) -> Any:
     return row
 
 
-async def _tell(db: Database, found: Found[dict[str, Any]], plan: QueryPlan, out: Output) -> None:
+async def _tell(
+    found: Found[dict[str, Any]], plan: QueryPlan, selector: dict[str, Any], out: Output
+) -> None:
     """Say how it was answered."""
     if out.is_quiet:
         return
@@ -151,7 +153,7 @@ async def _tell(db: Database, found: Found[dict[str, Any]], plan: QueryPlan, out
     if hint:
         out.note(hint)
     for line in (found.warning or "").splitlines():
-        if not (hint and "No matching index" in line):
+        if selector and not (hint and "No matching index" in line):
             out.note(line)
 
 

@@ -8,9 +8,9 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from aiocouch import CouchDBError
+from aiocouch import CouchDBError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.cli.exits import CommandError, Exit
-from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count
+from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count, several
 from aiocouch.cli.progress import add_parallel, progress
 from aiocouch.cli.records import (
     DELIMITER,
@@ -23,6 +23,7 @@ from aiocouch.cli.records import (
     shaped,
 )
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.values import some
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -82,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what to do with documents that are there already (default: %(default)s)",
     )
     parser.add_argument("--create", action="store_true", help="make the database if need be")
-    parser.add_argument("--shards", type=int, metavar="Q", help="of a database that is created")
+    parser.add_argument("--shards", type=some, metavar="Q", help="of a database that is created")
     add_parallel(parser)
     add_output(parser)
     parser.set_defaults(run=_run)
@@ -130,9 +131,9 @@ async def _load(given: argparse.Namespace, db: Database) -> WriteProgress:
                     told += 1
                     _tell(outcome, told)
                 _show(bar, writer.progress)
-        except (CommandError, CouchDBError):
+        except (CommandError, CouchDBError) as error:
             _sum_up(writer.progress)
-            raise
+            raise _explained(error, given) from None
     return writer.progress
 
 
@@ -151,8 +152,19 @@ def _tell(outcome: WriteOutcome, number: int) -> None:
 
 
 def _sum_up(now: WriteProgress) -> None:
-    words = f"broken off: of {now.taken} documents that were read, {now.written} were written"
-    print(words, file=sys.stderr)  # noqa: T201 - for the person
+    if now.taken:
+        words = f"broken off: read {several(now.taken, 'document')}, of which {now.written:,} are written"
+        print(words, file=sys.stderr)  # noqa: T201 - for the person
+
+
+def _explained(error: Exception, given: argparse.Namespace) -> Exception:
+    """Return an error that tells what is wrong with a file, or what can be done."""
+    if isinstance(error, NotFoundError) and "does not exist" in str(error):
+        return CommandError(f"{error} --create makes it", Exit.NOT_FOUND)
+    if isinstance(error, InvalidInputError | InvalidTypeError):
+        words = str(error).replace(" of the stream:", f" of {', '.join(given.files)}:")
+        return CommandError(words, Exit.FAILED)
+    return error
 
 
 def _documents(given: argparse.Namespace) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.values import whole
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="with numbers and sizes; for documents the revision",
     )
     parser.add_argument("--prefix", default="", help="only names or ids that begin so")
-    parser.add_argument("--limit", type=int, metavar="N", help="no more than so many")
+    parser.add_argument("--limit", type=whole, metavar="N", help="no more than so many")
     add_output(parser)
     parser.set_defaults(run=_run)
 

@@ -63,6 +63,7 @@ async def _show(given: argparse.Namespace) -> int:
 async def _wait(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.SERVER), Output(given)
     async with target.connect() as couchdb:
+        await couchdb.database("_replicator").get(given.id)  # or else it would be waited for
         with progress(given, given.id) as shown:
 
             def tell(state: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import add_parallel, progress
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.values import some
 
 if TYPE_CHECKING:
     import argparse
@@ -65,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-compare", action="store_true", help="do not look afterwards whether all is there"
     )
-    parser.add_argument("--shards", type=int, metavar="Q", help="of a database that is created")
+    parser.add_argument("--shards", type=some, metavar="Q", help="of a database that is created")
     add_parallel(parser)
     add_output(parser)
     parser.set_defaults(run=_run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocouch import NotFoundError
 from aiocouch.cli.actions import Actions
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output
@@ -66,6 +67,15 @@ def _rows(security: SecurityDocument) -> Iterator[dict[str, Any]]:
                 yield {"group": group, "kind": kind.rstrip("s"), "name": name}
 
 
+def _apply(security: SecurityDocument, action: str, kind: str, name: str) -> None:
+    change = getattr(security, f"{'add' if action == 'add' else 'remove'}_{kind}")
+    try:
+        change(name)
+    except NotFoundError:
+        what = f"{kind.replace('_', ' ')}s"
+        raise CommandError(f"{name!r} is not among the {what}", Exit.NOT_FOUND) from None
+
+
 async def _change(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.DATABASE), Output(given)
     if not any(getattr(given, kind) for kind in _KINDS):
@@ -75,8 +85,7 @@ async def _change(given: argparse.Namespace) -> int:
         security = await target.database(couchdb).security()
         for kind in _KINDS:
             for name in getattr(given, kind):
-                change = "add" if given.action == "add" else "remove"
-                getattr(security, f"{change}_{kind}")(name)
+                _apply(security, given.action, kind, name)
         await security.save()
         if out.is_json:
             out.document(dict(security))

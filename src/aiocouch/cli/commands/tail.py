@@ -12,6 +12,7 @@ from aiocouch.cli.conditions import CONDITIONS, is_condition, selector_of
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Output, add_output, as_text
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.values import whole
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-f", "--follow", action="store_true", help="go on with what happens, until Ctrl-C"
     )
     parser.add_argument(
-        "-n", "--last", type=int, metavar="N", help=f"begin with the last N (default: {_LAST})"
+        "-n", "--last", type=whole, metavar="N", help=f"begin with the last N (default: {_LAST})"
     )
     parser.add_argument(
         "--since", metavar="SEQUENCE", help="begin after this one; 0 for all, now for none"
@@ -48,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "DESIGN/FILTER; may be repeated",
     )
     parser.add_argument("--include-docs", action="store_true", help="with the documents")
-    parser.add_argument("--limit", type=int, metavar="N", help="end after so many")
+    parser.add_argument("--limit", type=whole, metavar="N", help="end after so many")
     add_output(parser)
     parser.set_defaults(run=_run)
 

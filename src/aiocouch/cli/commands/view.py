@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output
 from aiocouch.cli.target import Of, add_target, read_target
-from aiocouch.cli.values import value_of
+from aiocouch.cli.values import value_of, whole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -39,8 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--descending", action="store_true", default=None, help="the last rows first"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="no more than so many")
-    parser.add_argument("--skip", type=int, metavar="N", help="leave out the first of them")
+    parser.add_argument("--limit", type=whole, metavar="N", help="no more than so many")
+    parser.add_argument("--skip", type=whole, metavar="N", help="leave out the first of them")
     parser.add_argument(
         "--reduce",
         action=argparse.BooleanOptionalAction,
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--group", action="store_true", default=None, help="reduce the rows of each key"
     )
     parser.add_argument(
-        "--group-level", type=int, metavar="N", help="reduce by the first members of the keys"
+        "--group-level", type=whole, metavar="N", help="reduce by the first members of the keys"
     )
     parser.add_argument(
         "--include-docs", action="store_true", default=None, help="with the documents"

@@ -1,0 +1,328 @@
+"""What a newcomer gets wrong is told in words, in one line, with the right status, and at once."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aiocouch import RetryPolicy
+from aiocouch.cli import target as targets
+from aiocouch.cli.conditions import selector_of
+from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.parsing import parser_of
+from aiocouch.cli.told import words_of
+from tests.support.certificates import Authority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from aiocouch import Database
+    from aiocouch.testing import CouchDBServer
+    from tests.cli.conftest import Ended, Run
+
+
+def line_of(ended: Ended) -> str:
+    """Return the one line that a command has told of its failure."""
+    assert "Traceback" not in ended.err
+    (line,) = ended.err.splitlines()
+    return line
+
+
+# -- numbers
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ls", "x", "--limit", "-1"],
+        ["ls", "x", "--limit", "1.5"],
+        ["find", "x", "--skip", "-1"],
+        ["view", "x", "d/v", "--group-level", "x"],
+        ["tail", "x", "--last", "-3"],
+        ["dump", "x", "--parallel", "0"],
+        ["load", "x", "-", "--parallel", "-1"],
+        ["load", "x", "-", "--shards", "0"],
+        ["restore", "x", "-", "--shards", "0"],
+        ["copy", "x", "y", "--shards", "0"],
+    ],
+)
+async def test_numbers_are_looked_at_before_anything_is_sent(alone: Run, words: list[str]) -> None:
+    ended = await alone(*words)
+    assert ended.status == Exit.USAGE
+    assert f"{words[-1]!r} is not a whole number, " in ended.err
+
+
+async def test_what_is_too_much_is_told_with_the_usage_of_the_command(alone: Run) -> None:
+    for words in (["ls", "x", "y"], ["users", "rm", "http://h", "ada", "bob"]):
+        ended = await alone(*words)
+        assert ended.status == Exit.USAGE
+        assert ended.err.startswith(f"usage: aiocouch {words[0]}")
+        assert f"unrecognized arguments: {words[-1]}" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["dump", "x", "--local", "f"], {"target": "x", "file": "f", "local": True}),
+        (["dump", "--local", "x", "f"], {"target": "x", "file": "f", "local": True}),
+        (["dump", "x", "--level", "0"], {"target": "x", "file": None, "level": 0}),
+        (["ls", "--limit", "1"], {"target": None, "limit": 1}),
+        (["cat", "x", "a", "--revs", "b"], {"target": "x", "ids": ["a", "b"], "revs": True}),
+        (["cat", "x", "--", "-a", "b"], {"target": "x", "ids": ["-a", "b"]}),
+        (["cat", "x", "--revs", "--", "-a"], {"target": "x", "ids": ["-a"], "revs": True}),
+        (["find", "x", "--limit", "1", "a=1"], {"target": "x", "conditions": ["a=1"]}),
+        (["users", "rm", "--quiet", "http://h", "ada"], {"target": "http://h", "name": "ada"}),
+        (["load", "x", "--drop", "a", "f", "--drop", "b"], {"files": ["f"], "drop": ["a", "b"]}),
+    ],
+)
+def test_options_stand_anywhere(words: list[str], wanted: dict[str, object]) -> None:
+    given = vars(parser_of(words).parse_args(words))
+    assert {name: given[name] for name in wanted} == wanted
+
+
+# -- servers that are not there
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where connections are taken, and nothing is said."""
+    with socket.create_server(("127.0.0.1", 0), backlog=10) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands give up soon."""
+    import aiohttp
+
+    monkeypatch.setattr(targets, "_TIMEOUT", aiohttp.ClientTimeout(total=60, sock_connect=0.2))
+    policy = type(vars(targets)["_RETRY"])(first_wait=0.01)
+    assert isinstance(policy, RetryPolicy)
+    monkeypatch.setattr(targets, "_RETRY", policy)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_server_that_is_not_there(alone: Run) -> None:
+    for command in (["ls"], ["top"], ["info"], ["doctor"]):
+        ended = await alone(*command, "http://127.0.0.1:1/")
+        assert ended.status == Exit.NO_ANSWER
+        told = f"aiocouch {command[0]}: no answer from 127.0.0.1, port 1: Connection refused"
+        assert line_of(ended) == told
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_host_without_an_address(alone: Run) -> None:
+    ended = await alone("ls", "http://no-such-host.invalid/")
+    assert ended.status == Exit.NO_ANSWER
+    assert line_of(ended).startswith("aiocouch ls: no answer from no-such-host.invalid, port 80: ")
+    assert "ssl:default" not in ended.err
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_https_where_nobody_speaks_it(alone: Run, silent_port: int) -> None:
+    """CouchDB says nothing to it for a minute; a person is told after the second try."""
+    began = time.monotonic()
+    ended = await alone("ls", f"https://127.0.0.1:{silent_port}/")
+    assert time.monotonic() - began < 5
+    assert ended.status == Exit.NO_ANSWER
+    assert "no connection came about" in line_of(ended)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_https_to_a_server_of_http(alone: Run, couchdb_server: CouchDBServer) -> None:
+    ended = await alone("ls", couchdb_server.url.replace("http:", "https:") + "/")
+    assert ended.status == Exit.NO_ANSWER
+    told = line_of(ended)
+    assert "does not speak https as it should" in told or "no connection came about" in told
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_certificate_of_ones_own(alone: Run, tmp_path: Path) -> None:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*Authority(tmp_path).issue("server"))
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        ended = await alone("ls", f"https://localhost:{port}/")
+    assert ended.status == Exit.NO_ANSWER
+    assert f"the certificate of localhost, port {port}, is not trusted: " in line_of(ended)
+
+
+# -- names
+
+
+async def test_a_path_before_the_database_is_told(run: Run, couchdb_server: CouchDBServer) -> None:
+    ended = await run("ls", f"{couchdb_server.auth_url}/books/x")
+    assert ended.status == Exit.NOT_FOUND
+    assert f"looked for at {couchdb_server.url}/books:" in line_of(ended)
+    assert couchdb_server.password not in ended.err.replace("admin:", "")
+    assert "looked for" not in (await run("ls", "no-such-database")).err
+
+
+async def test_files_are_named_without_numbers(run: Run, db: Database, tmp_path: Path) -> None:
+    await db.bulk_docs([{"_id": "a"}])
+    nofile = str(tmp_path / "none")
+    for words in (["put", db.id, "x", nofile], ["load", db.id, nofile], ["restore", db.id, nofile]):
+        ended = await run(*words)
+        assert ended.status == Exit.NOT_FOUND
+        assert line_of(ended) == f"aiocouch {words[0]}: {nofile}: No such file or directory"
+    assert line_of(await run("load", db.id, tmp_path)).endswith(f"{tmp_path}: Is a directory")
+    for words in (["export", db.id, "--quiet"], ["dump", db.id, "--quiet"]):
+        file = str(tmp_path / f"{words[0]}.json")
+        assert (await run(*words, file)).status == 0
+        ended = await run(*words, file)
+        assert ended.status == Exit.CONFLICT
+        assert line_of(ended).endswith(f"{file}: there is a file of that name already")
+
+
+def test_errors_of_the_system_without_a_file() -> None:
+    assert words_of(OSError("odd"), Namespace()) == "odd"
+    assert words_of(OSError(28, "No space left on device"), Namespace()).endswith(
+        "No space left on device"
+    )
+
+
+async def test_who_is_not_a_member(run: Run, db: Database) -> None:
+    ended = await run("security", "rm", db.id, "--member-role", "nobody")
+    assert ended.status == Exit.NOT_FOUND
+    assert line_of(ended) == "aiocouch security: 'nobody' is not among the member roles"
+
+
+async def test_a_replication_that_is_not_there_is_not_waited_for(run: Run) -> None:
+    began = time.monotonic()
+    ended = await run("replications", "wait", "no-such-replication")
+    assert time.monotonic() - began < 10
+    assert ended.status == Exit.NOT_FOUND
+
+
+@pytest.mark.parametrize("schema", ['{"designs": 5}', '{"indexes": 5}', '{"indexes": [5]}'])
+async def test_a_schema_whose_members_are_wrong(
+    run: Run, db: Database, tmp_path: Path, schema: str
+) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text(schema)
+    ended = await run("schema", "diff", db.id, file)
+    assert ended.status == Exit.USAGE
+    name = schema.split('"')[1]
+    assert f"{file}: {name} is not a" in line_of(ended)
+
+
+# -- conditions
+
+
+def test_ways_to_write_the_same_condition() -> None:
+    assert selector_of(["a==1"]) == selector_of(["a=1"])
+    assert selector_of(["a<>1"]) == selector_of(["a!=1"])
+
+
+@pytest.mark.parametrize("word", ["a>>1", "a===1", "a=>1", "a><1", "a=<1"])
+def test_comparisons_that_are_none_are_refused(word: str) -> None:
+    with pytest.raises(CommandError, match="not a condition"):
+        selector_of([word])
+    assert selector_of(['a=">1"']) == {"a": {"$eq": ">1"}}
+
+
+async def test_a_query_for_everything_needs_no_index(run: Run, db: Database) -> None:
+    await db.bulk_docs([{"_id": "a"}])
+    ended = await run("find", db.id)
+    assert (ended.status, "index to optimize" in ended.err) == (0, False)
+
+
+async def test_a_selector_that_is_none(run: Run, db: Database) -> None:
+    ended = await run("export", db.id, "--selector", "5")
+    assert ended.status == Exit.USAGE
+    assert line_of(ended) == "aiocouch export: --selector is not a JSON object"
+
+
+# -- load
+
+
+async def test_a_dump_is_not_loaded(run: Run, db: Database, tmp_path: Path) -> None:
+    await db.bulk_docs([{"_id": "a"}])
+    for form in ("aiocouch", "couchbackup"):
+        file = tmp_path / form
+        assert (await run("dump", db.id, file, "--format", form)).status == 0
+        ended = await run("load", db.id, file)
+        assert ended.status == Exit.FAILED
+        assert line_of(ended) == "aiocouch load: the file is a dump: restore makes a database of it"
+    assert (await db.info())["doc_count"] == 1
+
+
+async def test_a_database_that_load_could_make(run: Run, fresh_name: str) -> None:
+    ended = await run("load", fresh_name, "-", stdin="{}\n")
+    assert ended.status == Exit.NOT_FOUND
+    assert ended.err.splitlines()[-1].endswith("--create makes it")
+
+
+async def test_a_compressed_stream_is_loaded(run: Run, db: Database) -> None:
+    ended = await run("load", db.id, "-", stdin=gzip.compress(b'{"_id": "a"}\n'))
+    assert (ended.status, ended.err) == (0, "")
+    assert (await db.info())["doc_count"] == 1
+
+
+async def test_a_document_that_is_none_is_told_with_its_file(
+    run: Run, db: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.ndjson"
+    file.write_text('{"_id":"a"}\n[1]\n')
+    ended = await run("load", db.id, file)
+    assert ended.status == Exit.FAILED
+    assert f"document 2 of {file}: " in ended.err
+
+
+# -- copy by a server
+
+
+async def test_the_server_is_not_told_of_what_is_not_there(
+    run: Run, db: Database, fresh_name: str
+) -> None:
+    for words in ([db.id, fresh_name], [fresh_name, db.id, "--create"]):
+        ended = await run("copy", *words, "--server")
+        assert ended.status == Exit.NOT_FOUND
+        assert fresh_name in line_of(ended)
+
+
+async def test_a_copy_by_the_server_that_is_broken_off_is_ended(
+    db: Database, fresh_name: str, couchdb_server: CouchDBServer
+) -> None:
+    """The server cannot get what it wants, and tries for ever; Ctrl-C takes that away."""
+    words = ["copy", "http://127.0.0.1:9/none", f"{couchdb_server.auth_url}/{fresh_name}"]
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "aiocouch", *words, "--create", "--server", "-v"],
+        stderr=subprocess.PIPE,
+        env=dict(os.environ),
+    )
+    assert process.stderr is not None
+    told = b""
+    while b"_scheduler" not in told:
+        line = await process.stderr.readline()
+        assert line, told
+        told += line
+    process.send_signal(signal.SIGINT)
+    _, rest = await process.communicate()
+    assert process.returncode == Exit.INTERRUPTED
+    assert b"Traceback" not in told + rest
+    left = [each async for each in db.couchdb.database("_replicator").akeys()]
+    assert not [each for each in left if each.startswith("aiocouch-")]
+
+
+async def test_an_attachment_is_written_to_a_file(run: Run, db: Database, tmp_path: Path) -> None:
+    await db.bulk_docs([{"_id": "a", "_attachments": {"x": {"data": "eA=="}}}])
+    assert (await run("attachments", "get", db.id, "a", "x")).out == "x"
+    assert (await run("attachments", "get", db.id, "a", "x", tmp_path / "x")).status == 0
+    assert (tmp_path / "x").read_text() == "x"
+    assert json.loads((await run("cat", db.id, "a", "--json")).out)["_id"] == "a"
