@@ -274,6 +274,18 @@ class Database(Finding, InBulk, RemoteDatabase):
         """Return a view of a design document, whose name may have `_design/` or not. Sends no request."""
         return View(self, design_doc, view)
 
+    @overload
+    def akeys(
+        self,
+        *,
+        ids: Iterable[str] | None = None,
+        prefix: str | None = None,
+        **params: Unpack[ViewOptions],
+    ) -> AsyncGenerator[str, None]: ...
+
+    @overload  # only `**options`, a dict of any types, can give what is required
+    def akeys(self, *, _: object, **params: object) -> AsyncGenerator[str, None]: ...
+
     def akeys(self, **params: Any) -> AsyncGenerator[str, None]:
         """Return the ids of all documents, design documents among them (`GET /{db}/_all_docs`)."""
         return self.all_docs.ids(**params)
@@ -329,6 +341,20 @@ class Database(Finding, InBulk, RemoteDatabase):
 
             return sliced_docs(self.all_docs, streams, ordered, include_ddocs, dict(params))
         return self.all_docs.docs(ids, create, prefix, include_ddocs, **params)
+
+    @overload
+    def values(
+        self,
+        *,
+        ids: Iterable[str] | None = None,
+        create: bool = False,
+        prefix: str | None = None,
+        include_ddocs: bool = False,
+        **params: Unpack[ViewOptions],
+    ) -> AsyncGenerator[Document, None]: ...
+
+    @overload  # only `**options`, a dict of any types, can give what is required
+    def values(self, *, _: object, **params: object) -> AsyncGenerator[Document, None]: ...
 
     def values(self, **params: Any) -> AsyncGenerator[Document, None]:
         """Return the documents, as `docs`."""

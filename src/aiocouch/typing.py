@@ -21,6 +21,7 @@ __all__ = [
     "JsonList",
     "ListOptions",
     "PurgeOptions",
+    "RowOptions",
     "ViewOptions",
 ]
 
@@ -74,8 +75,8 @@ class DocumentOptions(TypedDict, total=False):
     extra: Mapping[str, Any] | None
 
 
-class ViewOptions(DocumentOptions, total=False):
-    """Options of `_view` and `_all_docs`. `extra` takes what CouchDB may add tomorrow.
+class RowOptions(DocumentOptions, total=False):
+    """Options of `_view` and `_all_docs`, beside `keys` and `update`. `extra` takes what is new to CouchDB.
 
     Those of a document are for the documents of `include_docs`; CouchDB passes over some of them.
     """
@@ -90,7 +91,6 @@ class ViewOptions(DocumentOptions, total=False):
     include_docs: Flag
     inclusive_end: Flag
     key: Any
-    keys: Any
     limit: Number
     partition: Text
     reduce: Flag
@@ -102,8 +102,14 @@ class ViewOptions(DocumentOptions, total=False):
     start_key: Any
     startkey_docid: Text
     start_key_doc_id: Text
-    update: Flag
     update_seq: Flag
+
+
+class ViewOptions(RowOptions, total=False):
+    """Options of `_view` and `_all_docs`."""
+
+    keys: Any
+    update: Flag
 
 
 class ListOptions(ViewOptions, total=False):

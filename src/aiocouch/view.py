@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from aiocouch.database import Database
     from aiocouch.paging import Page, Pages
     from aiocouch.remote import Remote, Stream
-    from aiocouch.typing import JsonDict, ViewOptions
+    from aiocouch.typing import Flag, JsonDict, RowOptions, ViewOptions
 
 __all__ = ["AllDocsView", "DesignDocsView", "View", "ViewResponse", "ViewRow", "read_documents"]
 
@@ -193,6 +193,21 @@ class View(RemoteView):
         response = await self.database.remote.request("GET", path)
         return self._response(response.json(_Answer), response.status)
 
+    @overload
+    async def post(
+        self,
+        keys: Iterable[Any] | None = None,
+        *,
+        ids: Iterable[Any] | None = None,
+        update: Flag = None,
+        **params: Unpack[RowOptions],
+    ) -> ViewResponse: ...
+
+    @overload  # only `**options`, a dict of any types, can give what is required
+    async def post(
+        self, keys: Iterable[Any] | None = None, *, _: object, **params: object
+    ) -> ViewResponse: ...
+
     async def post(
         self,
         keys: Iterable[Any] | None = None,
@@ -298,6 +313,18 @@ class View(RemoteView):
             async for row in rows:
                 if row.error is None:
                     yield row.key
+
+    @overload
+    def akeys(
+        self,
+        *,
+        ids: Iterable[Any] | None = None,
+        prefix: str | None = None,
+        **params: Unpack[ViewOptions],
+    ) -> AsyncGenerator[str, None]: ...
+
+    @overload
+    def akeys(self, *, _: object, **params: object) -> AsyncGenerator[str, None]: ...
 
     async def akeys(self, **params: Any) -> AsyncGenerator[str, None]:
         """Yield the ids of the documents, as `ids`; the keys come from `row_keys`."""

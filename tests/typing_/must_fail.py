@@ -64,6 +64,23 @@ async def database(db: Database) -> None:
     await db.index(["a"])  # error
     await db.index({"fields": ["a"]}, type=5)  # error
     await db.index({"fields": ["a"]}, partitoned=True)  # error
+    db.akeys(limt=5)  # error
+    db.values(include_dcos=True)  # error
+    await db.all_docs.post(["a"], descnding=True)  # error
+    async for row in db.all_docs.rows():
+        len(row.id)  # error
+    async for animal in db.find_values({}, into=Book):
+        len(animal.titel)  # error
+    async for event in db.changes():
+        await event.doc()  # error
+    async for change in db.collection(Book).changes():
+        len(change.value)  # error
+    len((await db.explain({})).index)  # error
+    db.changes(since=[1])  # error
+    db.follow(feed="normal")  # error
+    db.partition("p").find({}, limt=5)  # error
+    db.sync("http://h/db", liv=True)  # error
+    db.replicate_to("name")  # error
     db.document(5)  # error
     await db.bulk_docs([], new_edit=False)  # error
     await db.bulk_docs(["a"])  # error
@@ -106,6 +123,8 @@ async def document(db: Database, doc: Document) -> None:
     doc[5] = 1  # error
     await doc.save(force=True)  # error
     await doc.fetch(rev=5)  # error
+    await doc.fetch(revs_inf=True)  # error
+    await doc.save_with({"a": b"x"})  # error
     await doc.save(batch="ok")  # error
     await doc.copy("a", from_rev="1-a")  # error
     await doc.copy()  # error
@@ -133,6 +152,10 @@ def selectors() -> None:
     F.tags.any("x")  # error
     F.tags.is_type("text")  # error
     (F.age > 1) & {"a": 1}  # error
+    assert F.age == 5 & F.b == 6  # error
+    F.age.greater(5)  # error
+    F.tags.any(F.name)  # error
+    F.a & F.b  # error
     F[5]  # error
     F.n.mod("4", 1)  # error
 
