@@ -255,7 +255,7 @@ D = TypeVar("D", bound=Tracked)
 
 def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
     """Return a document as the server sent it. `text` is its JSON and is decoded at first access."""
-    document = kind.__new__(kind)
+    document = object.__new__(kind)
     document.database = database
     document.id = id
     document._text = text  # noqa: SLF001

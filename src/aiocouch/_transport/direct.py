@@ -115,11 +115,15 @@ class Direct:
         if reply.status >= 300:
             if (other := redirected(request, reply)) is not None:
                 return await self._whole(other)
-            refused = refusal(request.method, request.path, reply, content)
-            if reply.status in WITH_REASON and request.method == "HEAD":
-                refused = await self._with_reason(request) or refused
-            raise refused
+            # no local: it would hold its own traceback
+            raise await self._refusal(request, reply, content)
         return whole_answer(request, reply, content)
+
+    async def _refusal(self, request: Request, reply: Reply, content: bytes) -> CouchDBError:
+        refused = refusal(request.method, request.path, reply, content)
+        if reply.status in WITH_REASON and request.method == "HEAD":
+            return await self._with_reason(request) or refused
+        return refused
 
     async def _answered(
         self, entrance: Entrance, request: Request, call: Call

@@ -69,7 +69,7 @@ class Retry:
             else:
                 answer = await self._next(request)
         except CouchDBError as error:
-            if self._policy is None:
+            if self._policy is None or self._policy.failure(error) is Failure.FINAL:
                 raise
             tries = _Tries(self._next, self._policy, self._budget, self._pauses, request)
             return await tries.after(error, self._deadline_of(request, start))

@@ -126,6 +126,11 @@ class RevTree:
         return self._blob is not None and self._blob[:1] == _CHAIN
 
     @property
+    def is_one(self) -> bool:
+        """Whether there is one revision only (as far as that is known without looking)."""
+        return self.is_chain and len(self._blob or b"") == _chain_head.size + _record.size
+
+    @property
     def winner(self) -> Node:
         """The leaf that a read without a revision gives."""
         blob = self._blob

@@ -376,9 +376,9 @@ class Database(Owner):
 
     def before_commit(self) -> None:
         if self._counters != self.committed:
-            numbers = {name: getattr(self._counters, name) for name in Counters.__struct_fields__}
+            numbers = encode_text(self._counters).decode()
             self.writer.connection.execute(
-                "UPDATE meta SET value = ? WHERE key = 'counters'", (encode_text(numbers).decode(),)
+                "UPDATE meta SET value = ? WHERE key = 'counters'", (numbers,)
             )
 
     def after_commit(self) -> None:

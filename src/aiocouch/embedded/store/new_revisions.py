@@ -199,7 +199,7 @@ def _write(
         assert entry is not None
         _keep(connection, new)
         shown = _promote(connection, entry, winner)
-    blob = None if entry is None and len(tree.nodes) == 1 else tree.dump()
+    blob = None if entry is None and tree.is_one else tree.dump()
     connection.execute(_INSERT, (new.seq, new.id, *shown[2:], blob))
     recount(database.pending, entry, shown)
 
