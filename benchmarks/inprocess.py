@@ -2,8 +2,11 @@
 
 All have folders on the same disk, and take turns. By HTTP the server is once in a process of its own, which
 has a core for itself, and once in this one, as the one that is asked by calls. For the test it is that of the
-pytest plugin, on a thread. `commit` is what SQLite alone takes to have a small row on the disk: no save can
-be faster.
+pytest plugin, on a thread.
+
+What stands in the way of a target is measured, too. `commit` is what SQLite alone takes to have a small row
+on the disk, in a log that has its size: no save can be faster, whichever way it comes. `entered` is a test
+that does nothing: its session enters the server, and leaves it.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     Work = Callable[[Database, int], Awaitable[None]]
 
 SETTINGS = {"chttpd_auth": {"iterations": "10"}}
+SAVES = 500
+GROWN = 1_000  # rows after which SQLite writes its log anew from the beginning
 TARGETS = {"get": 0.15, "save": 0.4, "docs()": 0.6, "test": 0.2, "test, in bulk": 0.2}
 
 
@@ -87,6 +92,10 @@ async def in_bulk(couchdb: CouchDB) -> None:
     await db.delete()
 
 
+async def entered(_couchdb: CouchDB) -> None:
+    """Do nothing in the session of a test."""
+
+
 async def seconds_of(work: Work, db: Database, count: int) -> float:
     """Do it, and tell how long it took."""
     begun = time.perf_counter()
@@ -109,23 +118,31 @@ async def sessions(couchdbs: Sequence[CouchDB], counts: dict[str, int], rounds: 
 
 def commits(folder: Path, count: int) -> float:
     """Seconds that a commit takes, with nothing but SQLite as the server opens it."""
-    connection = sqlite3.connect(folder / "commit.sqlite", isolation_level=None)
+    path = folder / "commit.sqlite"
+    path.unlink(missing_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None)
     with contextlib.closing(connection):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT)")
+        _insert(connection, GROWN)
         begun = time.perf_counter()
-        for _ in range(count):
-            connection.execute("INSERT INTO rows (body) VALUES (?)", ("x" * 500,))
+        _insert(connection, count)
         return (time.perf_counter() - begun) / count
+
+
+def _insert(connection: sqlite3.Connection, count: int) -> None:
+    for _ in range(count):
+        connection.execute("INSERT INTO rows (body) VALUES (?)", ("x" * 500,))
 
 
 def tests(rounds: int) -> Found:
     """Measure a test with the fixture by URL, and with the one in the process."""
-    found: Found = {"test": [], "test, in bulk": []}
+    works = {"test": one_by_one, "test, in bulk": in_bulk, "entered": entered}
+    found: Found = {name: [] for name in works}
     with BackgroundCouchDB(settings=SETTINGS) as server:
         for _ in range(rounds * 10):
-            for name, work in (("test", one_by_one), ("test, in bulk", in_bulk)):
+            for name, work in works.items():
                 by_http = _test(server.connect, work)
                 found[name].append([by_http, by_http, _test(_inside, work)])
     return found
@@ -154,7 +171,7 @@ async def _by_turns(server: CouchDBServer, counts: dict[str, int], rounds: int) 
             CouchDB(f"embedded://{folder}/inside") as inside,
         ):
             found = await sessions([http, http_here, inside], counts, rounds)
-        found["commit"] = [[commits(Path(folder), 500)] * 3 for _ in range(1)]
+        found["commit"] = [[commits(Path(folder), 500)] * 3 for _ in range(rounds)]
         return found
 
 
@@ -173,6 +190,24 @@ def as_table(found: Found, counts: dict[str, int]) -> str:
     return report.table([*head, "ratio", "ratio here", "wanted"], rows)
 
 
+def limits(found: Found) -> str:
+    """Return what stands in the way of the targets, in words."""
+    medians = {
+        name: [1e6 * statistics.median(column) for column in zip(*rounds, strict=True)]
+        for name, rounds in found.items()
+    }
+    save, _, calls = (each / SAVES for each in medians["save"])
+    commit, entering = medians["commit"][0], medians["entered"][2]
+    beside = f", and in all but that the ratio is {(calls - commit) / (save - commit):.2f}"
+    return (
+        f"A save waits for the disk whichever way it comes: a commit of SQLite alone takes {commit:,.0f} µs,"
+        f" {commit / save:.2f} of a save by HTTP{beside if calls > commit else ''}.\n\n"
+        "By HTTP a test finds a server that runs, with a core of its own; in the process it has a fresh one."
+        f" To enter that and to leave it takes {entering:,.0f} µs, of the"
+        f" {TARGETS['test, in bulk'] * medians['test, in bulk'][0]:,.0f} that are wanted for a test in bulk."
+    )
+
+
 def main() -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inprocess", description=__doc__)
@@ -180,11 +215,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="documents that docs() reads")
     parser.add_argument("--out", type=Path, default=report.FOLDER)
     given = parser.parse_args()
-    counts = {"get": 2_000, "save": 500, "docs()": given.count}
+    counts = {"get": 2_000, "save": SAVES, "docs()": given.count}
     with serving("embedded") as running:
         found = asyncio.run(_by_turns(running.server, counts, given.rounds))
     found |= tests(given.rounds)
-    text = f"{as_table(found, counts)}\n\n{report.said(report.machine('itself', given.rounds))}\n"
+    said = report.said(report.machine("itself", given.rounds))
+    text = f"{as_table(found, counts)}\n{limits(found)}\n\n{said}\n"
     print(text)
     (given.out / "inprocess.md").write_text(text)
 

@@ -258,8 +258,8 @@ def of_text(kind: type[D], database: Database, id: str, text: bytes) -> D:
     document = object.__new__(kind)
     document.database = database
     document.id = id
-    document._text = text  # noqa: SLF001
-    document._content = document._snapshot = None  # noqa: SLF001
+    document._text = text
+    document._content = document._snapshot = None
     return document
 
 

@@ -69,7 +69,7 @@ class Retry:
             else:
                 answer = await self._next(request)
         except CouchDBError as error:
-            if self._policy is None or self._policy.failure(error) is Failure.FINAL:
+            if self._policy is None:
                 raise
             tries = _Tries(self._next, self._policy, self._budget, self._pauses, request)
             return await tries.after(error, self._deadline_of(request, start))
@@ -167,7 +167,10 @@ class _Tries:
             else:
                 self._budget.give()
                 return answer
-        raise self._outcome(error)
+        try:
+            raise self._outcome(error)
+        finally:
+            del error  # or it would hold its own traceback
 
     def _wait(self, error: CouchDBError, left: float) -> float | None:
         failure = self._policy.failure(error)
