@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FORMAT = "aiocouch-dump"
 VERSION = 1
 
-_CONTROL = b'{"#":'
+CONTROL = b'{"#":'
 _PIECE = 3 << 16  # bytes of a line of data: a multiple of three needs no padding
 
 _decode_control = msgspec.json.Decoder(dict[str, Any]).decode
@@ -42,7 +42,7 @@ def control(kind: str, facts: dict[str, Any]) -> bytes:
 
 def is_control(line: bytes) -> bool:
     """Return whether a line says something about the dump."""
-    return line.startswith(_CONTROL)
+    return line.startswith(CONTROL)
 
 
 def read_control(line: bytes) -> dict[str, Any]:

@@ -165,7 +165,7 @@ class Portions:
         except msgspec.DecodeError as error:
             raise BrokenDumpError(f"a line of the dump is not a document: {error}") from None
         self.read += 1
-        follows = following(text) if b'"follows"' in text and len(seen.attachments) > 2 else []
+        follows = following(text) if len(seen.attachments) > 2 and b'"follows"' in text else []
         self._left = sum(stub.stored_length for _, stub in follows)
         self._large = None
         if not self._choice.takes(seen, text):
