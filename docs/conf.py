@@ -1,10 +1,12 @@
 """How Sphinx builds the documentation."""
 
+import re
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from pathlib import Path
 
-from docutils.nodes import document
+from docutils.nodes import document, literal, reference, title
 from sphinx.addnodes import desc_signature
 from sphinx.application import Sphinx
 
@@ -43,10 +45,47 @@ def exceptions_table() -> str:
     return "\n".join(lines) if len(lines) > 2 else "None: every exchange passes."
 
 
+def toctrees(index: str) -> str:
+    """Write the tables of contents that the lists of the first page are, for those who read it here."""
+    trees = []
+    for section in index.split("\n## ")[1:]:
+        pages = "\n".join(re.findall(r"^- \[.*\]\((.*)\.md\)$", section, re.MULTILINE))
+        caption = section.partition("\n")[0]
+        trees.append(f"```{{toctree}}\n:caption: {caption}\n:hidden:\n\n{pages}\n```")
+    return "\n\n".join(trees)
+
+
 def fill_in(_app: Sphinx, name: str, source: list[str]) -> None:
-    """Put the list of exceptions where the page asks for it."""
+    """Put the list of exceptions where the page asks for it, and the tables of contents."""
     if name == "conformance":
         source[0] = source[0].replace("@EXCEPTIONS@", exceptions_table())
+    if name == "index":
+        source[0] += "\n" + toctrees(source[0])
+
+
+def ends_of(name: str) -> Iterator[str]:
+    """Yield what a name may be written as: `aiocouch.Database.find` is `Database.find`, too."""
+    parts = name.split(".")
+    for start in range(len(parts)):
+        if parts[start][:1].isupper() or start < len(parts) - 1:
+            yield ".".join(parts[start:])
+
+
+def link_names(app: Sphinx, page: document, name: str) -> None:
+    """Make links of the public names in the text. The pages are read on a forge, too: no roles there."""
+    objects = app.env.domains.python_domain.objects
+    found: dict[str, set[str]] = {}
+    for full in objects:
+        for end in ends_of(full):
+            found.setdefault(end, set()).add(full)
+    for code in list(page.findall(literal)):
+        names = found.get(code.astext().removesuffix("()"), set())
+        if len(names) == 1 and not isinstance(code.parent, reference | title | desc_signature):
+            target = objects[next(iter(names))]
+            uri = app.builder.get_relative_uri(name, target.docname)
+            link = reference("", "", internal=True, refuri=f"{uri}#{target.node_id}")
+            code.replace_self(link)
+            link += code
 
 
 def leave_out_dicts(_app: Sphinx, page: document) -> None:
@@ -59,4 +98,5 @@ def leave_out_dicts(_app: Sphinx, page: document) -> None:
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
     app.connect("doctree-read", leave_out_dicts)
+    app.connect("doctree-resolved", link_names)
     app.connect("source-read", fill_in)

@@ -36,7 +36,7 @@ class Left(Protocol):
         """Whether nothing is."""
         ...
 
-    def fresh(self, rows: Any) -> Any:
+    def fresh(self, rows: Any, /) -> Any:
         """Return the rows without those that come again."""
         ...
 

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_ROLE = re.compile(r"\{[a-z-]+\}`")
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+_ROLE = re.compile(r"(?<![/\w])\{[a-z:-]+\}`[^`|]*`")
+_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_PAGE_LINK = re.compile(r"\]\(([\w/-]+\.md)(?:#[\w-]*)?\)")
 _TOTALS = re.compile(r"(\w[\w ]*?) (\d+)(?: and (\d+) in part)?(?:,|\.$)", re.MULTILINE)
 
 
@@ -24,8 +27,24 @@ def test_it_has_links() -> None:
 
 
 def test_nothing_is_for_sphinx_alone() -> None:
-    assert not _ROLE.search(README)
     assert "<!-- hidden" not in README
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_roles(page: Path) -> None:
+    text = _BLOCK.sub("", page.read_text("utf-8"))
+    assert not [found[0] for found in _ROLE.finditer(text) if "/" not in found[0]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_pages_lead_somewhere(page: Path) -> None:
+    links = _PAGE_LINK.findall(page.read_text("utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_first_page_names_all_others() -> None:
+    named = set(_PAGE_LINK.findall((ROOT / "docs/index.md").read_text("utf-8")))
+    assert named == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
 
 
 def test_code_is_on_the_first_screen() -> None:

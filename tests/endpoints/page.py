@@ -23,7 +23,7 @@ _HEAD = """\
 All {count} endpoints of CouchDB 3.5, the method of aiocouch that reaches each, and what the clients of other
 people have for it (kivik 4.5 for Go, nano 11 for JavaScript, ibmcloudant 0.11, couchdb3 3.5 and chaise 0.7
 for Python). This page is made by `python -m tests.endpoints`; a run of all tests fails if one of the methods
-is never called. What has no method yet is reached by {{meth}}`~aiocouch.CouchDB.request`.
+is never called. What has no method yet is reached by `CouchDB.request()`.
 
 aiocouch: {ours} of {count}; {peers}.
 """

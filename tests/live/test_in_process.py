@@ -227,7 +227,11 @@ async def test_a_way_that_has_nothing_to_say_is_nobody(server: EmbeddedCouchDB) 
         async def headers(self, ask: Ask) -> dict[str, str]:
             return {}
 
-    for options in ({"auth": Silent()}, {"headers": {"Authorization": "Bearer a.b.c"}}):
+    ways: list[dict[str, Any]] = [
+        {"auth": Silent()},
+        {"headers": {"Authorization": "Bearer a.b.c"}},
+    ]
+    for options in ways:
         async with server.connect(**options) as couchdb:
             assert (await couchdb.session.info())["userCtx"] == {"name": None, "roles": []}
 

@@ -48,8 +48,7 @@ _REFUSED = ("feed", "limit", "descending", "timeout", "last-event-id")
 class FollowUpdatesOptions(TypedDict, total=False):
     """How a follower works.
 
-    since: a sequence, "now", or a time (after CouchDB 3.5.2, and not of all databases); without it from the
-        beginning. What is in the checkpoint comes first
+    since: a sequence, a time, or "now"; without it from the beginning. What is in the checkpoint comes first
     checkpoint: the name of a document `_local/aiocouch-follower-{name}`, the path of a file, or an object
     checkpoint_every: after how many acknowledged events a checkpoint is written
     checkpoint_seconds: after how many seconds it is written, if any were acknowledged
