@@ -11,7 +11,7 @@ import pytest
 
 from aiocouch.cli import output
 from aiocouch.cli.output import Column, Output, as_bytes, as_count, as_text, several
-from aiocouch.cli.progress import progress
+from aiocouch.cli.progress import Progress, progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -131,6 +131,34 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, *, quiet: bool)
         bar.advance()
         bar.to(5, 20)
     assert ("work" in stream.getvalue()) is not quiet
+
+
+def test_progress_is_shown_some_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is told; a rate of the last thousand changes would be one of milliseconds."""
+    shown: list[dict[str, float]] = []
+
+    class Bars:
+        def update(self, task: int, **news: float) -> None:
+            shown.append(news)
+
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    bar = Progress(Bars(), 1)
+    for _ in range(1_000):
+        now[0] += 0.001
+        bar.advance()
+    assert 8 <= len(shown) <= 11
+    now[0] += 1
+    bar.to(5_000, 9_000)
+    assert shown[-1] == {"completed": 5_000, "total": 9_000}
+
+
+async def test_nothing_is_told_to_people_only(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        await Output(argparse.Namespace(), stream).stream(each([]), [Column("a")])
+        assert stream.getvalue() == ""
+    assert capsys.readouterr().err == "there are none\n"
 
 
 def test_notes_go_beside_the_answer(capsys: pytest.CaptureFixture[str]) -> None:

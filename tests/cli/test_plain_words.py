@@ -284,6 +284,53 @@ async def test_a_document_that_is_none_is_told_with_its_file(
     assert f"document 2 of {file}: " in ended.err
 
 
+async def test_a_load_that_is_broken_off_tells_how_far_it_was(
+    db: Database, couchdb_server: CouchDBServer
+) -> None:
+    words = ["load", f"{couchdb_server.auth_url}/{db.id}", "-"]
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "aiocouch", *words],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(b"".join(b'{"n":%d}\n' % number for number in range(5_000)))
+    await process.stdin.drain()
+    while (await db.info())["doc_count"] < 2_000:
+        pass
+    process.send_signal(signal.SIGINT)
+    process.stdin.close()
+    assert process.stderr is not None
+    told = (await process.stderr.read()).decode()
+    assert await process.wait() == Exit.INTERRUPTED
+    assert told.startswith("broken off: read ")
+    assert told.count("\n") == 1
+
+
+# -- Ctrl-C while the program begins
+
+
+def test_ctrl_c_while_it_is_imported() -> None:
+    code = (
+        "import sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'aiohttp': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from _aiocouch_command import main\n"
+        "sys.exit(main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (Exit.INTERRUPTED, "")
+    code = "from _aiocouch_command import main; import sys; sys.argv[1:] = ['--version']; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert ended.stdout.startswith("aiocouch ")
+
+
 # -- copy by a server
 
 

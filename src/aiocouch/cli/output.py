@@ -109,9 +109,12 @@ class Output:
             for row in rows:
                 self.write(msgspec.json.encode(row).decode())
         elif self.is_terminal:
-            left = iter(rows)
+            left, count = iter(rows), 0
             while some := list(islice(left, _TOGETHER)):
+                count += len(some)
                 self._table(some, columns)
+            if not count:
+                self.note("there are none")
         else:
             for row in rows:
                 self.write("\t".join(as_text(row.get(column.name)) for column in columns))
@@ -122,12 +125,15 @@ class Output:
         """Print rows that come one after the other, as `table` does."""
         gathered: list[Mapping[str, Any]] = []
         most = _TOGETHER if self.is_terminal and not self.is_json else 1
+        count = 0
         async for row in rows:
             gathered.append(row)
+            count += 1
             if len(gathered) >= most:
                 self.table(gathered, columns)
                 gathered.clear()
-        self.table(gathered, columns)
+        if gathered or not count:
+            self.table(gathered, columns)
 
     def flush(self) -> None:
         """Have on its way what was printed, for somebody who waits for it."""

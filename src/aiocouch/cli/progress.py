@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.output import rich_module
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Progress", "add_parallel", "progress"]
 
 _ALLOCATIONS = 20_000
+_SECONDS = 0.1  # from one change of the line to the next
 
 
 def add_parallel(parser: argparse.ArgumentParser) -> None:
@@ -36,17 +39,27 @@ class Progress:
     def __init__(self, bars: Any = None, task: Any = None) -> None:
         self._bars = bars
         self._task = task
+        self._done = 0.0
+        self._shown_at = -math.inf
 
     def to(self, done: float, total: float | None = None) -> None:
         """Say how much is done, and of how much, if that has changed."""
+        self._done = done
         if self._bars is not None:
-            known = {} if total is None else {"total": total}
-            self._bars.update(self._task, completed=done, **known)
+            self._show({} if total is None else {"total": total})
 
     def advance(self, count: float = 1) -> None:
         """Say that some more is done."""
+        self._done += count
         if self._bars is not None:
-            self._bars.advance(self._task, count)
+            self._show({})
+
+    def _show(self, known: dict[str, float]) -> None:
+        # Some times a second: the rate is told by the last thousand of them.
+        now = time.monotonic()
+        if now - self._shown_at >= _SECONDS:
+            self._shown_at = now
+            self._bars.update(self._task, completed=self._done, **known)
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ async def _wait(db: Database, given: argparse.Namespace) -> None:
         while (tasks := await _tasks(db)) or (await db.info()).get("compact_running"):
             known = [task["progress"] for task in tasks if task["progress"] is not None]
             if known:
-                shown.to(sum(known) / len(known))
+                shown.to(min(sum(known) / len(known), 100))
             await asyncio.sleep(_LOOK_AGAIN)
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count
@@ -69,6 +69,8 @@ async def _run(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.DATABASE), Output(given)
     level = 0 if given.format == "couchbackup" else given.level
     name = given.file or _name(target.name or "", given.format, level)
+    if name == "-" and sys.stdout.isatty():
+        raise CommandError("a dump is not for a terminal: give a file", Exit.USAGE)
     began = time.monotonic()
     async with target.connect() as couchdb:
         done = await _dump(given, target.database(couchdb), name, level)
@@ -99,7 +101,7 @@ async def _dump(given: argparse.Namespace, db: Database, name: str, level: int) 
     with progress(given, f"dumping {db.id}", total) as bar:
         dump = Dump(
             db,
-            _stdout() if name == "-" else name,
+            sys.stdout.buffer if name == "-" else name,
             attachments=not given.no_attachments,
             local=given.local,
             level=level,
@@ -111,12 +113,6 @@ async def _dump(given: argparse.Namespace, db: Database, name: str, level: int) 
             return await dump
         except ForeignDumpError as error:
             raise CommandError(str(error), Exit.CONFLICT) from None
-
-
-def _stdout() -> IO[bytes]:
-    if sys.stdout.isatty():
-        raise CommandError("a dump is not for a terminal: give a file", Exit.USAGE)
-    return sys.stdout.buffer
 
 
 def _shown_by(bar: Any) -> Callable[[DumpProgress], None]:

@@ -134,6 +134,9 @@ async def _load(given: argparse.Namespace, db: Database) -> WriteProgress:
         except (CommandError, CouchDBError) as error:
             _sum_up(writer.progress)
             raise _explained(error, given) from None
+        except asyncio.CancelledError:
+            _sum_up(writer.progress)
+            raise
     return writer.progress
 
 

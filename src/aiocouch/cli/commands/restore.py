@@ -36,7 +36,7 @@ _FACTS = (
     Column("missing", shown=as_count),
     Column("lacking", "attachments the file lacks", as_count),
     Column("local", "local documents", as_count),
-    Column("equal", shown=str),
+    Column("equal"),
     Column("seconds", shown="{:.1f}".format),
 )
 _MOST_TOLD = 20
