@@ -1,9 +1,11 @@
-"""Dumps, restores and loads beside couchbackup and plain requests: `python -m benchmarks.dumping`.
+"""Dumps, restores, loads and copies beside couchbackup and plain requests: `python -m benchmarks.dumping`.
 
 A private CouchDB with documents of which some are edited, deleted, in conflict or have attachments. In
 turn, each in a process of its own: a dump by us and by couchbackup, without attachments and with them, a
-restore by us and by couchrestore, and a load of lines by us and by `_bulk_docs`, a thousand each, one after
-the other. Prints the seconds of each round, the ratio of the medians, and the most memory of a process.
+restore by us and by couchrestore, a load of lines by us and by `_bulk_docs`, a thousand each, one after
+the other, and a copy to a second server by us and by its `_replicate`. Prints the seconds of each round,
+the ratio of the medians, and the most memory of a process; and the same for the requests alone
+(`benchmarks.bare`), sent by somebody who throws the answers away: no client can be faster.
 
 couchbackup comes from npm: `npm install --prefix FOLDER @cloudant/couchbackup@2.11.12`, and `--npm FOLDER`
 says where. Without it only our rows are measured.
@@ -23,17 +25,24 @@ import sys
 import tempfile
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from aiocouch.testing.server import CouchDBServer
+from benchmarks import replication
+from benchmarks.bare import write_bodies
 from benchmarks.servers import Running, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 SOURCE, TARGET = "dumped", "restored"
 _AT_ONCE = 1_000
 _COUCHBACKUP = "@cloudant/couchbackup@2.11.12"
+_OURS = [sys.executable, "-m", "aiocouch"]
+_SELF = [sys.executable, "-m", "benchmarks.dumping"]
+_BARE = [sys.executable, "-m", "benchmarks.bare"]
 
 
 class Cost(NamedTuple):
@@ -55,14 +64,21 @@ class Row(NamedTuple):
     before: Callable[[list[str]], None]
     stdin: Path | None = None
     stdout: Path | None = None
+    bare: list[str] | None = None
+    """The requests alone."""
 
 
 def fill(source: Running, count: int) -> None:
     """Write documents of some 700 bytes: a tenth edited twice, a tenth with attachments, and so on."""
     source.recreate(SOURCE)
-    leaves = itertools.chain.from_iterable(map(revisions, range(count)))
+    leaves = all_revisions(count)
     while some := list(itertools.islice(leaves, _AT_ONCE)):
         source.ask("POST", f"{SOURCE}/_bulk_docs", {"new_edits": False, "docs": some})
+
+
+def all_revisions(count: int) -> Iterator[dict[str, Any]]:
+    """Yield the leaves of all documents."""
+    return itertools.chain.from_iterable(map(revisions, range(count)))
 
 
 def revisions(number: int) -> Iterator[dict[str, Any]]:
@@ -114,6 +130,12 @@ def lines(path: Path, count: int) -> None:
             file.write(json.dumps(document) + "\n")
 
 
+def by_server(source: str, target: str) -> None:
+    """Copy by the replicator of the target's server."""
+    server = Running(CouchDBServer.from_url(target.rpartition("/")[0]))
+    server.ask("POST", "_replicate", {"source": source, "target": target})
+
+
 def by_hand(url: str, name: str, path: str) -> None:
     """Load lines as a short script does it: a thousand each, one after the other."""
     with Path(path).open() as file:
@@ -129,9 +151,10 @@ def _headers() -> dict[str, str]:
     return {"Content-Type": "application/json", "Authorization": f"Basic {known}"}
 
 
-def measured(server: Running, command: list[str], row: Row) -> Cost:
+def measured(servers: Sequence[Running], command: list[str], row: Row) -> Cost:
     """Run a command, and tell what it cost."""
-    before, kept = server.cpu_seconds(), row.stdout if command is row.theirs else None
+    kept = row.stdout if command is row.theirs else None
+    before = sum(server.cpu_seconds() for server in servers)
     with (
         (row.stdin or Path(os.devnull)).open("rb") as given,
         (kept or Path(os.devnull)).open("wb") as printed,
@@ -148,80 +171,120 @@ def measured(server: Running, command: list[str], row: Row) -> Cost:
                 f"{command[:4]} … ended with {process.returncode}: {told.read()[-500:]!r}"
             )
     cpu = usage.ru_utime + usage.ru_stime
-    return Cost(wall, cpu, server.cpu_seconds() - before, usage.ru_maxrss)
+    after = sum(server.cpu_seconds() for server in servers)
+    return Cost(wall, cpu, after - before, usage.ru_maxrss)
 
 
 def rows(server: Running, folder: Path, npm: Path | None) -> Iterator[Row]:
-    """Yield what is measured, in an order in which each has what it needs."""
-    url, ours = server.server.auth_url, [sys.executable, "-m", "aiocouch"]
-    dump, backup, many = folder / "a.dump.gz", folder / "a.couchbackup", folder / "a.ndjson"
-    bin_folder = (npm or Path()) / "node_modules" / ".bin"
-    theirs = [str(bin_folder / "couchbackup"), "--url", url, "--db", SOURCE]
+    """Yield what is measured with one server, in an order in which each has what it needs."""
+    yield from _dumps(server, folder, npm)
+    yield from _restores(server, folder, npm)
+    url, many = server.server.auth_url, str(folder / "a.ndjson")
+    yield Row(
+        "load",
+        "_bulk_docs by hand",
+        [*_OURS, "load", f"{url}/{TARGET}", many],
+        [*_SELF, "--by-hand", server.server.url, TARGET, many],
+        partial(_make_anew, server, TARGET),
+        bare=[*_BARE, "load", f"{url}/{TARGET}", many],
+    )
+
+
+def _dumps(server: Running, folder: Path, npm: Path | None) -> Iterator[Row]:
+    url, file = server.server.auth_url, folder / "a.dump.gz"
+    ours = [*_OURS, "dump", f"{url}/{SOURCE}", str(file)]
+    theirs = [_tool(npm, "couchbackup"), "--url", url, "--db", SOURCE]
+    theirs += ["--parallelism", "5", "--buffer-size", "1000"]  # its best settings
 
     def again(command: list[str]) -> None:
-        if str(dump) in command:
-            dump.unlink(missing_ok=True)
+        if str(file) in command:
+            file.unlink(missing_ok=True)
 
-    def fresh(command: list[str]) -> None:
-        server.recreate(TARGET)
-
-    dumping = [*ours, "dump", f"{url}/{SOURCE}", str(dump)]
-    best = ["--parallelism", "5", "--buffer-size", "1000"]
+    bare = [*_BARE, "dump", f"{url}/{SOURCE}"]
+    none = "--no-attachments"
     if npm is not None:
         yield Row(
             "dump, no attachments",
             "couchbackup",
-            [*dumping, "--no-attachments"],
-            [*theirs, *best],
+            [*ours, none],
+            theirs,
             again,
+            bare=[*bare, none],
         )
-        yield Row("dump", "couchbackup, without attachments", dumping, [*theirs, *best], again)
+        yield Row("dump", "couchbackup, without attachments", ours, theirs, again, bare=bare)
     beside = "couchbackup --attachments" if npm else ""
-    yield Row("dump", beside, dumping, [*theirs, *best, "-a"] if npm else [], again, stdout=backup)
-    restoring = [*ours, "restore", f"{url}/{TARGET}", str(dump)]
-    back = [str(bin_folder / "couchrestore"), "--url", url, "--db", TARGET, "-a"] if npm else []
-    given = backup if npm else None
+    whole = [*theirs, "-a"] if npm else []
+    yield Row("dump", beside, ours, whole, again, stdout=folder / "a.couchbackup", bare=bare)
+
+
+def _restores(server: Running, folder: Path, npm: Path | None) -> Iterator[Row]:
+    url = server.server.auth_url
+    ours = [*_OURS, "restore", f"{url}/{TARGET}", str(folder / "a.dump.gz")]
     beside = "couchrestore --attachments" if npm else ""
-    yield Row("restore, compared", beside, restoring, back, fresh, stdin=given)
-    yield Row("restore", beside, [*restoring, "--no-compare"], back, fresh, stdin=given)
-    loading = [*ours, "load", f"{url}/{TARGET}", str(many)]
-    hand = [
-        sys.executable,
-        "-m",
-        "benchmarks.dumping",
-        "--by-hand",
-        server.server.url,
-        TARGET,
-        str(many),
-    ]
-    yield Row("load", "_bulk_docs by hand", loading, hand, fresh)
+    theirs = [_tool(npm, "couchrestore"), "--url", url, "--db", TARGET, "-a"] if npm else []
+    bare = [*_BARE, "restore", f"{url}/{TARGET}", str(folder / "a.bodies")]
+    stdin = folder / "a.couchbackup" if npm else None
+    anew = partial(_make_anew, server, TARGET)
+    yield Row("restore, compared", beside, ours, theirs, anew, stdin=stdin)
+    yield Row("restore", beside, [*ours, "--no-compare"], theirs, anew, stdin=stdin, bare=bare)
 
 
-def compare(server: Running, row: Row, rounds: int) -> None:
+def copies(server: Running, other: Running) -> Iterator[Row]:
+    """Yield what is measured with two servers."""
+    source, target = server.server.auth_url, other.server.auth_url
+    for name, database in (("copy", replication.SOURCE), ("copy, with attachments", SOURCE)):
+        ends = [f"{source}/{database}", f"{target}/{replication.TARGET}"]
+        yield Row(
+            name,
+            "_replicate",
+            [*_OURS, "copy", *ends],
+            [*_SELF, "--by-server", *ends],
+            partial(_make_anew, other, replication.TARGET),
+        )
+
+
+def _make_anew(server: Running, name: str, command: list[str]) -> None:
+    del command
+    server.recreate(name)
+
+
+def _tool(npm: Path | None, name: str) -> str:
+    return str((npm or Path()) / "node_modules" / ".bin" / name)
+
+
+def compare(servers: Sequence[Running], row: Row, rounds: int) -> None:
     """Measure a row, in turn, and print it."""
-    ours: list[Cost] = []
-    theirs: list[Cost] = []
+    costs: dict[str, list[Cost]] = {"ours": [], row.beside: [], "the requests alone": []}
+    ways = list(zip(costs.values(), (row.ours, row.theirs, row.bare or []), strict=True))
     for number in range(rounds):
-        pairs = [(ours, row.ours), (theirs, row.theirs)]
-        for costs, command in pairs if number % 2 else pairs[::-1]:
+        for found, command in ways if number % 2 else ways[::-1]:
             if command:
                 row.before(command)
-                costs.append(measured(server, command, row))
-    for name, costs in (("ours", ours), (row.beside, theirs)):
-        if costs:
-            walls = ", ".join(f"{cost.wall:.1f}" for cost in costs)
-            last = costs[-1]
-            print(
-                f"  {name}: {walls} s; CPU {last.cpu:.1f} s, of the server {last.server:.1f} s; "
-                f"{max(cost.memory for cost in costs) / 1024:.0f} MiB"
-            )
+                found.append(measured(servers, command, row))
+    for name, found in costs.items():
+        if found:
+            _print(name, found)
+    ours, theirs, bare = costs.values()
     if theirs:
-        wall = _median(ours, "wall") / _median(theirs, "wall")
-        memory = _median(ours, "memory") / _median(theirs, "memory")
-        print(f"{row.name} beside {row.beside}: wall {wall:.2f}, memory {memory:.2f}", flush=True)
+        told = (
+            f"wall {_ratio(ours, theirs, 'wall'):.2f}, memory {_ratio(ours, theirs, 'memory'):.2f}"
+        )
+        least = f"; the requests alone: wall {_ratio(bare, theirs, 'wall'):.2f}" if bare else ""
+        print(f"{row.name} beside {row.beside}: {told}{least}", flush=True)
 
 
-def _median(costs: list[Cost], name: str) -> float:
+def _print(name: str, costs: Sequence[Cost]) -> None:
+    walls = ", ".join(f"{cost.wall:.1f}" for cost in costs)
+    cpu, server = _median(costs, "cpu"), _median(costs, "server")
+    memory = max(cost.memory for cost in costs) / 1024
+    print(f"  {name}: {walls} s; CPU {cpu:.1f} s, of the server {server:.1f} s; {memory:.0f} MiB")
+
+
+def _ratio(some: Sequence[Cost], others: Sequence[Cost], name: str) -> float:
+    return _median(some, name) / _median(others, name)
+
+
+def _median(costs: Sequence[Cost], name: str) -> float:
     return float(statistics.median(getattr(cost, name) for cost in costs))
 
 
@@ -235,20 +298,39 @@ def main() -> None:
     parser.add_argument("--npm", type=Path, help=f"where {_COUCHBACKUP} is installed")
     parser.add_argument("--only", default="", help="only rows whose name has this")
     parser.add_argument("--by-hand", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--by-server", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.by_hand:
         by_hand(*given.by_hand)
-        return
+    elif given.by_server:
+        by_server(*given.by_server)
+    else:
+        _run(given)
+
+
+def _run(given: argparse.Namespace) -> None:
     with serving(given.server) as server, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fill(server, given.documents)
+        print(f"{given.documents} documents, {given.lines} lines, {server.title()}", flush=True)
         if given.only in "load":
             lines(folder / "a.ndjson", given.lines)
-        print(f"{given.documents} documents, {given.lines} lines, {server.title()}", flush=True)
+        if "restore" in given.only or given.only in "restore":
+            write_bodies(folder / "a.bodies", all_revisions(given.documents))
         for row in rows(server, folder, given.npm):
             is_needed = "restore" in given.only and row.stdout is not None  # what is restored
             if given.only in row.name or is_needed:
-                compare(server, row, given.rounds if given.only in row.name else 1)
+                compare([server], row, given.rounds if given.only in row.name else 1)
+        if given.only in "copy, with attachments":
+            _run_copies(given, server)
+
+
+def _run_copies(given: argparse.Namespace, server: Running) -> None:
+    replication.fill(server, given.documents, 0)
+    with serving(given.server) as other:
+        for row in copies(server, other):
+            if given.only in row.name:
+                compare([server, other], row, given.rounds)
 
 
 if __name__ == "__main__":
