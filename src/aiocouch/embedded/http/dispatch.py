@@ -35,11 +35,12 @@ async def dispatch(exchange: Exchange) -> Reply:
         route = find_server_route(segments) or find_database_route(segments)
     _open_database(exchange)
     _check_access(exchange)
-    if _hides_design(exchange):
-        return _redirect(exchange)
-    _check_text(exchange)
-    _require_design(exchange)
-    _check_local(exchange)
+    if not _is_plain(exchange):
+        if _hides_design(exchange):
+            return _redirect(exchange)
+        _check_text(exchange)
+        _require_design(exchange)
+        _check_local(exchange)
     _check_method(exchange, route)
     _check_partitioned_id(exchange)
     return await route.handler(exchange)
@@ -65,6 +66,12 @@ def _check_access(exchange: Exchange) -> None:
 def _require_database(exchange: Exchange) -> None:
     if find_server_route(exchange.segments) is None:
         raise no_database()
+
+
+def _is_plain(exchange: Exchange) -> bool:
+    """Return whether the path is that of a document with an ordinary id, as most are."""
+    segments, path = exchange.segments, exchange.raw_path
+    return len(segments) == 2 and segments[1][:1] != "_" and "%" not in path and path.isascii()
 
 
 def _hides_design(exchange: Exchange) -> bool:

@@ -30,6 +30,9 @@ _TAKE_REV = "DELETE FROM revs WHERE seq = ? RETURNING rev, deleted, body, attach
 _INSERT_REV = "INSERT OR REPLACE INTO revs VALUES (?, ?, ?, ?, ?)"
 
 
+_HASH = 16
+
+
 class NewRevision(msgspec.Struct):
     """A revision that is ready to be written.
 
@@ -62,9 +65,15 @@ def base_of(entry: Entry | None, revs: tuple[Rev, ...], deleted: bool) -> tuple[
         return revs
     if entry.deleted:
         return None if revs or deleted else (entry.tree.winner.rev,)
-    if not revs or entry.tree.find_leaf(revs[0]) is None:
+    if not revs or not (_is_winner(entry, revs[0]) or entry.tree.find_leaf(revs[0])):
         return None
     return revs[:1]
+
+
+def _is_winner(entry: Entry, rev: Rev) -> bool:
+    """Return whether it is the winner, by its text, where only one revision has that."""
+    generation, digest = rev
+    return len(digest) == _HASH and f"{generation}-{digest.hex()}" == entry.rev
 
 
 def read_entry(connection: sqlite3.Connection, doc_id: str) -> Entry | None:

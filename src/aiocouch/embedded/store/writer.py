@@ -322,15 +322,27 @@ class _Transaction:
 
     def begin(self) -> None:
         self.error = None
-        self._try(lambda: self._open().execute("BEGIN IMMEDIATE"))
+        try:
+            self._open().execute("BEGIN IMMEDIATE")
+        except Exception as error:  # noqa: BLE001 - every caller of the transaction gets it
+            self.error = error
 
     def execute(self, order: _Order[Any]) -> None:
-        if self.error is None and not order.future.cancelled():
-            self._try(lambda: self._run(order))
+        if self.error is not None or order.future.cancelled():
+            return
+        try:
+            self._run(order)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.error = error
 
     def finish(self) -> None:
         """Commit, in a thread where there is one."""
-        self._try(self._commit)
+        try:
+            if self.error is None:
+                self._owner.before_commit()
+                self._open().execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - as above
+            self.error = error
         if self.error is not None:
             self._undo()
 
@@ -338,14 +350,6 @@ class _Transaction:
         """Undo it as a whole."""
         self.error = self.error or error
         self._undo()
-
-    def _try(self, step: Callable[[], object]) -> None:
-        if self.error is not None:
-            return
-        try:
-            step()
-        except Exception as error:  # noqa: BLE001 - every caller of the transaction gets it
-            self.error = error
 
     def _run(self, order: _Order[Any]) -> None:
         if self._is_of_one:
@@ -363,10 +367,6 @@ class _Transaction:
             self._owner.restore(before)
             self._open().execute("ROLLBACK TO job")
         self._open().execute("RELEASE job")
-
-    def _commit(self) -> None:
-        self._owner.before_commit()
-        self._open().execute("COMMIT")
 
     def _undo(self) -> None:
         self._owner.restore(self._before)

@@ -173,9 +173,9 @@ class Update:
 
     def _is_simple(self, edit: Edit) -> bool:
         """Return whether nothing is to be found out before the transaction."""
-        if edit.members or edit.is_local or self._replicated or self._largest_partition > 0:
+        if edit.id[:1] == "_" or edit.members or self._replicated or self._largest_partition > 0:
             return False
-        return not self._is_watched(edit)
+        return not self._must_check and self._before_write is None
 
     async def _run_simple(self, edit: Edit) -> Outcome:
         # those who come now may share the transaction
@@ -185,11 +185,12 @@ class Update:
     def _store_simple(self, connection: sqlite3.Connection, edit: Edit) -> Outcome:
         """Read the document that an edit is of, which nobody can change meanwhile, and write it."""
         entry = read_entry(connection, edit.id)
-        ready = self._revise(edit, entry)
-        if isinstance(ready, NewRevision):
-            put(self._database, connection, entry, ready)
-            return self._stored(edit, ready)
-        return Outcome(edit.id, "", ready)
+        ready = self._revise_any(edit, entry)
+        if isinstance(ready, CouchError):
+            return Outcome(edit.id, "", ready)
+        self._database.rules_known = True
+        put(self._database, connection, entry, ready)
+        return Outcome(edit.id, format_revision(ready.rev))
 
     async def _run_slice(self, edits: Sequence[Edit]) -> list[Outcome]:
         if len(edits) == 1 and self._is_simple(edits[0]):
