@@ -278,6 +278,16 @@ class Document(Tracked, MutableMapping[str, Any]):
         """Return all leaves, deleted ones too, as `Database.leaves` gives them."""
         return await self.database.leaves(self.full_id)
 
+    async def open_revs(self, revs: Iterable[str], *, latest: bool = False) -> list[Document]:
+        """Return the document in some revisions, by one request (`GET /{db}/{docid}?open_revs=…`).
+
+        What the server does not have is left out. With `latest` a revision that others followed is
+        replaced by the leaves that came of it. `leaves` gets all leaves.
+        """
+        from aiocouch.conflicts import revisions_of
+
+        return await revisions_of(self.database, self.full_id, revs, latest=latest)
+
     async def revs(self) -> list[str]:
         """Return the revisions that led to the winner, the newest first, as far as the server knows them."""
         return [info.rev for info in (await self._fetch_members(revs_info=True)).revs_info]

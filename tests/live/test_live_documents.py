@@ -372,6 +372,22 @@ async def test_conflicts(db: Database) -> None:
     assert (await db.get("x", rev=loser))["who"] == "aa"
 
 
+async def test_open_revisions(db: Database) -> None:
+    winner, loser = await conflicting(db)
+    doc = db.document("x")
+    found = await doc.open_revs([loser, "9-" + "a" * 32, winner])
+    assert {one.rev: one["who"] for one in found} == {loser: "aa", winner: "bb"}
+    assert await db.document("none").open_revs([winner]) == []
+    losing = found[0] if found[0].rev == loser else found[1]
+    losing["who"] = "changed"
+    await losing.save()
+    (newest,) = await doc.open_revs([loser], latest=True)
+    assert newest["who"] == "changed"
+    revs: Any = loser
+    with pytest.raises(aiocouch.InvalidTypeError, match="revs"):
+        await doc.open_revs(revs)
+
+
 async def test_no_conflicts(db: Database) -> None:
     doc = await stored(db, "x")
     assert await doc.conflicts() == []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from aiocouch import Database, InvalidInputError
-from aiocouch.models import MisfitError
+from aiocouch.models import Collection, MisfitError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -45,6 +45,30 @@ class Open(BaseModel):
 @pydantic_dataclass
 class Checked:
     title: str = Field(min_length=2)
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = "cat"
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog", "puppy"]
+    name: str
+
+
+async def test_a_literal_is_a_type(db: Database) -> None:
+    await db.bulk_docs([{"_id": "a", "kind": "ant"}, {"_id": "b", "lives": 9}])
+    pets: Collection[Any] = db.collection(Cat | Dog, type_field="kind")
+    await pets.create(Cat(lives=9), id="c")
+    await pets.create(Dog(kind="puppy", name="Rex"), id="d")
+    assert sorted([(pet.id, pet.value.kind) async for pet in pets.all()]) == [
+        ("c", "cat"),
+        ("d", "puppy"),
+    ]
+    with pytest.raises(MisfitError, match="not of the type"):
+        await pets.get("a")
+    assert [cat.id async for cat in db.collection(Cat, type_field="kind").all()] == ["c"]
 
 
 async def test_a_value_is_created_and_changed(db: Database) -> None:

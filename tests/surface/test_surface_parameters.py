@@ -200,7 +200,8 @@ document.Document.items document.Document.keys
 document.Document.values document.SecurityDocument.delete
 database.Database.update database.Database.update_many database.Database.upsert
 database.Database.conflicts database.Database.leaves database.Database.resolve
-document.Document.leaves document.Document.save_with document.Document.fetch_with_attachments
+document.Document.leaves document.Document.open_revs
+document.Document.save_with document.Document.fetch_with_attachments
 document.SecurityDocument.save_with
 database.Database.upsert_many database.Database.write remote.HTTPResponse.json
 view.View.row_keys view.View.rows

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from aiocouch.schema import Progress, Schema, apply
+import pytest
+
+from aiocouch import InvalidTypeError
+from aiocouch.schema import Progress, Schema, apply, diff
 from tests.wire.canned import Answer, doc_row, error_answer, json_answer, rows_text
 
 if TYPE_CHECKING:
@@ -18,6 +21,14 @@ VIEWS = {"lib": {"x": "1"}, "v": {"map": "new"}}
 RULE = "function () {}"
 WANTED = Schema(designs={"d": {"views": VIEWS, "validate_doc_update": RULE}})
 BESIDE = "/db/_design/d~next"
+
+
+def test_what_is_compared_are_schemas(base: Database) -> None:
+    wrong: Any = base
+    with pytest.raises(InvalidTypeError, match=r"diff\(wanted, await read\(db\)\)"):
+        diff(wrong, WANTED)
+    with pytest.raises(InvalidTypeError, match="found must be a Schema, not Database"):
+        diff(WANTED, wrong)
 
 
 class Server:

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from types import UnionType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 from typing import is_typeddict as _is_typeddict
 
 import msgspec
@@ -96,7 +107,7 @@ class Shape(Generic[T]):
         own_field, own_types = _tags(self._classes)
         self.type = type
         self.type_field = type_field if type is not None else own_field or type_field
-        self.types = [type] if type is not None else own_types
+        self.types = [type] if type is not None else own_types or _literals(model, type_field)
         self._own_field = own_field
         self._type_of = _type_decoder(self.type_field)
 
@@ -223,6 +234,22 @@ def _tags(classes: Iterable[type]) -> tuple[str | None, list[Any]]:
     if not tagged:
         return None, []
     return tagged[0].tag_field, [config.tag for config in tagged]
+
+
+def _literals(model: Any, field: str) -> list[Any]:
+    """Return the texts that the field can be, where the models say so: `kind: Literal["book"]`."""
+    is_union = isinstance(model, UnionType) or get_origin(model) is Union
+    found: list[Any] = []
+    for one in get_args(model) if is_union else (model,):
+        try:
+            hint = get_type_hints(get_origin(one) or one).get(field)
+        except (NameError, TypeError):  # of a name that is known to type checkers only
+            return []
+        texts = get_args(hint) if get_origin(hint) is Literal else ()
+        if not texts or not all(isinstance(text, str) for text in texts):
+            return []
+        found += texts
+    return found
 
 
 def _type_decoder(field: str) -> msgspec.json.Decoder[Any]:

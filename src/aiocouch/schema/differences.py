@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from aiocouch._wire.codec import encode_sorted
+from aiocouch.exception import InvalidTypeError
 from aiocouch.schema.parts import Schema, normal_security
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def diff(wanted: Schema, found: Schema | None) -> list[Change]:
 
     What `found` has beside that is left as it is.
     """
+    for name, given in (("wanted", wanted), ("found", found)):
+        if not isinstance(given, Schema) and (name == "wanted" or given is not None):
+            raise InvalidTypeError(
+                f"{name} must be a Schema, not {type(given).__name__}: diff(wanted, await read(db))"
+            )
     created = [Change("database", "", "create")] if found is None else []
     there = Schema(security={}) if found is None else found
     return [*created, *_security(wanted, there), *_indexes(wanted, there), *_designs(wanted, there)]
