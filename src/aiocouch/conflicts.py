@@ -13,7 +13,7 @@ from aiocouch._hints import complete
 from aiocouch._tracked import of_text
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.stream import lost
-from aiocouch._wire.codec import DECODE_ERRORS, decode, encode, listed
+from aiocouch._wire.codec import DECODE_ERRORS, decode, encode
 from aiocouch._wire.content import md5
 from aiocouch._wire.ids import quote_document_id, quote_name
 from aiocouch._wire.leaves import Rank, common_ancestor, history, rank
@@ -32,20 +32,10 @@ from aiocouch.exception import (
 from aiocouch.writing.carrier import waiting_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from aiocouch.database import Database
     from aiocouch.typing import BulkRow, JsonDict
 
-__all__ = [
-    "Conflicted",
-    "Leaves",
-    "MergeVersions",
-    "conflicted",
-    "leaves_of",
-    "resolved",
-    "revisions_of",
-]
+__all__ = ["Conflicted", "Leaves", "MergeVersions", "conflicted", "leaves_of", "resolved"]
 
 Merged: TypeAlias = Mapping[str, Any] | None
 MergeVersions: TypeAlias = Callable[[Document | None, list[Document]], Merged | Awaitable[Merged]]
@@ -148,18 +138,6 @@ async def leaves_of(database: Database, id: str) -> Leaves:
     if not leaves:
         raise UnexpectedAnswerError(f"GET {path}: no leaf in the answer", Facts("GET", path, 200))
     return Leaves(database, id, leaves)
-
-
-async def revisions_of(
-    database: Database, id: str, revs: Iterable[str], *, latest: bool
-) -> list[Document]:
-    """Return those of some revisions that the server has (`GET /{db}/{docid}?open_revs=…`)."""
-    wanted = listed(revs, "revs")
-    path = f"{database.endpoint}/{quote_document_id(id)}"
-    asked = with_query(path, {"open_revs": wanted, "latest": latest or None})
-    found = await database.remote.json("GET", asked, into=list[_Open])
-    texts = (bytes(each.ok) for each in found)
-    return [of_text(Document, database, id, text) for text in texts if text]
 
 
 def _leaf(database: Database, id: str, text: bytes) -> _Leaf:

@@ -18,8 +18,18 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 import msgspec
 
-from aiocouch._tracked import NEVER_SEEN, Snapshot, Tracked, Written, saved, sent_off, to_send
+from aiocouch._tracked import (
+    NEVER_SEEN,
+    Snapshot,
+    Tracked,
+    Written,
+    of_text,
+    saved,
+    sent_off,
+    to_send,
+)
 from aiocouch._transport.later import of_deletion, of_document
+from aiocouch._wire.codec import listed
 from aiocouch._wire.ids import check_document_id, quote_document_id
 from aiocouch._wire.options import DOCUMENT, checked, with_query
 from aiocouch.attachment import Attachment
@@ -59,6 +69,10 @@ class _Revisions(msgspec.Struct, rename=lambda name: f"_{name}"):
 
 
 _ACCEPTED = 202
+
+
+class _Open(msgspec.Struct):
+    ok: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Done(msgspec.Struct):
@@ -284,9 +298,11 @@ class Document(Tracked, MutableMapping[str, Any]):
         What the server does not have is left out. With `latest` a revision that others followed is
         replaced by the leaves that came of it. `leaves` gets all leaves.
         """
-        from aiocouch.conflicts import revisions_of
-
-        return await revisions_of(self.database, self.full_id, revs, latest=latest)
+        asked = {"open_revs": listed(revs, "revs"), "latest": latest or None}
+        path = with_query(self.endpoint, asked)
+        found = await self.database.remote.json("GET", path, into=list[_Open])
+        texts = [text for each in found if (text := bytes(each.ok))]
+        return [of_text(Document, self.database, self.full_id, text) for text in texts]
 
     async def revs(self) -> list[str]:
         """Return the revisions that led to the winner, the newest first, as far as the server knows them."""
