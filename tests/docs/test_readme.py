@@ -34,6 +34,7 @@ def test_nothing_is_for_sphinx_alone() -> None:
 def test_a_page_has_no_roles(page: Path) -> None:
     text = _BLOCK.sub("", page.read_text("utf-8"))
     assert not [found[0] for found in _ROLE.finditer(text) if "/" not in found[0]]
+    assert "[](" not in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
