@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from aiocouch.cli.exits import CommandError, Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["ask", "new_password"]
+__all__ = ["ask", "new_password", "secret"]
 
 
 def ask(question: str, answers: Mapping[str, str]) -> str | None:
@@ -21,11 +24,34 @@ def ask(question: str, answers: Mapping[str, str]) -> str | None:
     told = ", ".join(f"[{letter}] {what}" for letter, what in answers.items())
     while True:
         print(f"{question} {told}: ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
-        line = sys.stdin.readline()
+        with _interruptible():
+            line = sys.stdin.readline()
         if not line:
             return None
         if (letter := line.strip()[:1].lower()) in answers:
             return letter
+
+
+def secret(question: str) -> str:
+    """Return what a person types and nobody sees. Raise `CommandError` for Ctrl-D."""
+    with _interruptible():
+        try:
+            return getpass.getpass(question)
+        except EOFError:
+            raise CommandError("no password was typed", Exit.USAGE) from None
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C end it at once. An event loop would wait for the next await, and so for the answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def new_password(who: str, *, from_stdin: bool) -> str:
@@ -37,8 +63,8 @@ def new_password(who: str, *, from_stdin: bool) -> str:
             "there is no terminal to ask for the password: --password-stdin reads it", Exit.USAGE
         )
     else:
-        typed = getpass.getpass(f"new password of {who}: ")
-        if typed != getpass.getpass("once more: "):
+        typed = secret(f"new password of {who}: ")
+        if typed != secret("once more: "):
             raise CommandError("the two passwords are not the same", Exit.USAGE)
     if not typed:
         raise CommandError("the password is empty", Exit.USAGE)

@@ -9,7 +9,6 @@ names or else of the profile "default". Credentials come from the URL, else from
 
 from __future__ import annotations
 
-import getpass
 import os
 import sys
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import aiohttp
 
 from aiocouch import CouchDB, CouchDBError, RetryPolicy
 from aiocouch.auth import TokenAuth, tls
+from aiocouch.cli.asking import secret
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.places import HOW_TO_INSTALL, is_embedded, place_of, server_url
 from aiocouch.cli.profiles import profile, profiles_file
@@ -272,7 +272,7 @@ def _password(url: str, user: str) -> str:
             f"the password of {user!r} is not known, and there is no terminal to ask for it: "
             "set COUCHDB_PASSWORD, or write a profile"
         )
-    return getpass.getpass(f"password of {user} at {url}: ")
+    return secret(f"password of {user} at {url}: ")
 
 
 def _refusal(words: str) -> CommandError:
