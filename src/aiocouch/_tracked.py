@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from aiocouch.remote import HTTPResponse
 
 __all__ = [
+    "ACCEPTED",
     "NEVER_SEEN",
     "Snapshot",
     "Tracked",
     "Written",
+    "accepted",
     "came",
     "content_of",
     "moved",
@@ -47,6 +49,7 @@ __all__ = [
 ]
 
 _HEAD = re.compile(rb'\{"_id":"[^"\\]*"(?:,"_rev":"[^"\\]*")?(?:,(?!"_rev":)|(?=\}))')
+ACCEPTED = 202
 _IDENTITY = frozenset({"_id", "_rev"})
 
 
@@ -63,7 +66,7 @@ class Snapshot:
     The body is the JSON of the content without id and revision. `is_ours`: the text is one that was sent.
     """
 
-    __slots__ = ("_body", "_is_ours", "_text", "rev")
+    __slots__ = ("_body", "_is_ours", "_text", "accepted_only", "rev")
 
     def __init__(
         self, text: bytes, rev: str | None, body: bytes | None = None, *, is_ours: bool = False
@@ -72,6 +75,7 @@ class Snapshot:
         self.rev = rev
         self._body = body
         self._is_ours = is_ours
+        self.accepted_only = False
 
     def at(self, rev: str) -> Snapshot:
         """Return the same content as another revision."""
@@ -125,6 +129,14 @@ class Tracked(RemoteDocument):
         if not isinstance(rev, str):
             raise InvalidTypeError(f"a revision must be a str, not {type(rev).__name__}")
         self._loaded()["_rev"] = rev
+
+    @property
+    def accepted_only(self) -> bool:
+        """Whether the last write was answered by 202: fewer copies have it than were asked for.
+
+        False after 201, and after a fetch.
+        """
+        return self._snapshot is not None and self._snapshot.accepted_only
 
     def is_dirty(self) -> bool:
         """Return whether `save` would send the document: it is new, or was changed since it was last seen.
@@ -296,9 +308,15 @@ def saved(document: Tracked, text: bytes, rev: str) -> None:
     document._saved(text, rev)  # noqa: SLF001
 
 
+def accepted(document: Tracked) -> None:
+    """Take note that what was `saved` is accepted only: the status was 202, or the row says so."""
+    document._seen().accepted_only = True  # noqa: SLF001
+
+
 def sent_off(document: Tracked, text: bytes) -> None:
     """Take over that the server will store `text` (see `to_send`) as a revision that nobody knows yet."""
     document._snapshot = Snapshot(text, document.rev)  # noqa: SLF001
+    accepted(document)
 
 
 async def moved(document: Tracked, response: HTTPResponse) -> None:

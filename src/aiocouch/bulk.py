@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiocouch._bulk_docs import write_texts
 from aiocouch._renamed import Discreet, OldProperty, Renamed
-from aiocouch._tracked import saved, to_send
+from aiocouch._tracked import accepted, saved, to_send
 from aiocouch._wire.codec import listed
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError
@@ -85,6 +85,8 @@ class BulkOperation(Discreet):
                 error.append(doc)
             else:
                 saved(doc, text, row["rev"])
+                if row.get("accepted"):
+                    accepted(doc)
                 ok.append(doc)
         self.response = [*(self.response or ()), *rows]
         self.ok = [*(self.ok or ()), *ok]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import msgspec
 
 from aiocouch._former.resources import RemoteDatabase
-from aiocouch._tracked import saved, to_send
+from aiocouch._tracked import ACCEPTED, accepted, saved, to_send
 from aiocouch._transport.later import of_document
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.ids import quote_name
@@ -228,10 +228,10 @@ class Database(Finding, InBulk, RemoteDatabase):
         document = Document(self, _IDS.new(), data)
         sent = to_send(document) or b"{}"
         settle = of_document(document.endpoint, sent)
-        response = await self.remote.json(
-            "POST", self.endpoint, into=_Saved, body=sent, settle=settle
-        )
-        saved(document, sent, response.rev)
+        response = await self.remote.request("POST", self.endpoint, body=sent, settle=settle)
+        saved(document, sent, response.json(_Saved).rev)
+        if response.status == ACCEPTED:
+            accepted(document)
         return document
 
     async def _begin(self, document: Document, exists_ok: bool) -> None:

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 import msgspec
 
 from aiocouch._tracked import (
+    ACCEPTED,
     NEVER_SEEN,
     Snapshot,
     Tracked,
     Written,
+    accepted,
     of_text,
     saved,
     sent_off,
@@ -66,9 +68,6 @@ class _Revisions(msgspec.Struct, rename=lambda name: f"_{name}"):
     id: str
     conflicts: list[str] = []
     revs_info: list[_Revision] = []
-
-
-_ACCEPTED = 202
 
 
 class _Open(msgspec.Struct):
@@ -182,10 +181,10 @@ class Document(Tracked, MutableMapping[str, Any]):
         """Store the document (`PUT /{db}/{docid}`), if it is new or was changed; else return None.
 
         `w` is how many copies in a cluster must have it, instead of most of them; if they do not, it is
-        stored all the same, and the status is 202. With `batch` the server answers 202 before it stores the
-        document, and nobody hears of a conflict; fetch it before it is changed again, for its revision is
-        not known. Raise `ConflictError` when the server has another revision, `InvalidInputError` or
-        `InvalidTypeError` (before anything is sent) for content that JSON cannot hold.
+        stored all the same, and the status is 202 (see `accepted_only`). With `batch` the server answers 202
+        before it stores the document, and nobody hears of a conflict; fetch it before it is changed again,
+        for its revision is not known. Raise `ConflictError` when the server has another revision,
+        `InvalidInputError` or `InvalidTypeError` (before anything is sent) for content that JSON cannot hold.
         """
         sent = to_send(self)
         if sent is None:
@@ -195,10 +194,12 @@ class Document(Tracked, MutableMapping[str, Any]):
         if w is not None or batch:
             path = with_query(path, {"w": w, "batch": "ok" if batch else None})
         response = await self.database.remote.request("PUT", path, body=sent, settle=settle)
-        if batch and response.status == _ACCEPTED:
+        if batch and response.status == ACCEPTED:
             sent_off(self, sent)
-        else:
-            saved(self, sent, response.json(Written).rev)
+            return response
+        saved(self, sent, response.json(Written).rev)
+        if response.status == ACCEPTED:
+            accepted(self)
         return response
 
     async def save_with(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiocouch._bulk_docs import write_texts
-from aiocouch._tracked import saved
+from aiocouch._tracked import accepted, saved
 from aiocouch._transport.settle_bulk import WriteTogether
 from aiocouch._wire.codec import decode
 from aiocouch._wire.texts import Texts
@@ -167,10 +167,13 @@ class Carrier:
     # -- outcomes ---------------------------------------------------------------------------------
 
     def _written(self, portion: Portion, at: int, item: Item, row: BulkRow) -> None:
-        rev = row["rev"]
+        rev, is_accepted = row["rev"], "accepted" in row
         if isinstance(item.doc, Document) and item.text is not None:
             saved(item.doc, item.text, rev)
-        self._put(portion, at, WriteOutcome(item.doc, item.id, "written", rev))
+            if is_accepted:
+                accepted(item.doc)
+        outcome = WriteOutcome(item.doc, item.id, "written", rev, accepted_only=is_accepted)
+        self._put(portion, at, outcome)
 
     def _skipped(self, portion: Portion, at: int, item: Item, rev: str | None) -> None:
         self._put(portion, at, WriteOutcome(item.doc, item.id, "skipped", rev))

@@ -22,7 +22,7 @@ class WriteOutcome(msgspec.Struct, frozen=True):
     `doc` is the document as it was given, or what a function for conflicts has made of it. `id` is its
     id, which was made here when it had none. `state` is
 
-    - "written": `rev` is its revision;
+    - "written": `rev` is its revision; with `accepted_only` fewer copies have it than were asked for;
     - "skipped": nothing had to be written, `rev` is the revision that is there, where that is known;
     - "failed": the server refused it, `error` and `reason` have CouchDB's words ("conflict");
     - "unsent": it was not written, because the stream ended before its turn;
@@ -37,6 +37,7 @@ class WriteOutcome(msgspec.Struct, frozen=True):
     rev: str | None = None
     error: str | None = None
     reason: str | None = None
+    accepted_only: bool = False
 
     @property
     def ok(self) -> bool:
