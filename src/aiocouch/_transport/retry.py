@@ -71,8 +71,11 @@ class Retry:
         except CouchDBError as error:
             if self._policy is None:
                 raise
+            failure = self._policy.failure(error)
+            if failure is Failure.FINAL:
+                raise
             tries = _Tries(self._next, self._policy, self._budget, self._pauses, request)
-            return await tries.after(error, self._deadline_of(request, start))
+            return await tries.after(error, failure, self._deadline_of(request, start))
         if not self._budget.is_full:
             self._budget.give()
         return answer
@@ -143,7 +146,7 @@ class _Tries:
         self._request = request
         self._unclear: CouchDBError | None = None
 
-    async def after(self, error: CouchDBError, deadline: float) -> Answer:
+    async def after(self, error: CouchDBError, failure: Failure, deadline: float) -> Answer:
         """Return the answer of a later try.
 
         Raise what the call comes to, which for a write is not always the last failure: if one leaves
@@ -151,7 +154,7 @@ class _Tries:
         """
         loop = asyncio.get_running_loop()
         end = deadline if math.isfinite(deadline) and _has_an_end(self._request) else None
-        while (wait := self._wait(error, deadline - loop.time())) is not None:
+        while (wait := self._wait(error, failure, deadline - loop.time())) is not None:
             _tell(self._request, error, wait)
             self._request.attempt += 1
             try:
@@ -161,7 +164,7 @@ class _Tries:
             except SessionClosedError:
                 break
             except CouchDBError as later:
-                error = later
+                error, failure = later, self._policy.failure(later)
             except TimeoutError:
                 break  # the deadline
             else:
@@ -172,8 +175,7 @@ class _Tries:
         finally:
             del error  # or it would hold its own traceback
 
-    def _wait(self, error: CouchDBError, left: float) -> float | None:
-        failure = self._policy.failure(error)
+    def _wait(self, error: CouchDBError, failure: Failure, left: float) -> float | None:
         if failure is Failure.UNCLEAR and self._unclear is None:
             self._unclear = error
         if self._pauses.are_over or not _may_repeat(self._request, failure, error):
