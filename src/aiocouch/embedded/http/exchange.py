@@ -49,17 +49,18 @@ def _forwarding(config: Configuration) -> dict[str, str]:
 class Exchange:
     """What a handler sees of one request, and how it answers.
 
-    `segments` are the decoded parts of the path, `raw_segments` the same as sent. `database`
-    may be used in handlers of database routes only, where it is open. `added_headers` go into
-    the answer, whatever it will be.
+    `segments` are the decoded parts of the path, `raw_segments` the same as sent. `database`, which
+    the path names, is open where there is one, as in all handlers of database routes (`has_database`).
+    `added_headers` go into the answer, whatever it will be.
     """
 
     __slots__ = (
         "_body",
-        "_database",
         "_refused_callback",
         "_sent",
         "added_headers",
+        "database",
+        "has_database",
         "headers",
         "method",
         "query",
@@ -73,6 +74,8 @@ class Exchange:
         "set_cookie",
         "user",
     )
+
+    database: Database
 
     def __init__(self, request: Incoming, server: Server) -> None:
         self.request = request
@@ -90,7 +93,7 @@ class Exchange:
         self.added_headers: dict[str, str] = {}
         self.response: Outgoing | None = None
         self._refused_callback = False
-        self._database: Database | None = None
+        self.has_database = False
         self._body: bytes | None = None
         self._sent: bytes | None = None
 
@@ -102,26 +105,16 @@ class Exchange:
 
     # the database
 
-    @property
-    def database(self) -> Database:
-        """The database that the path names."""
-        assert self._database is not None
-        return self._database
-
-    @property
-    def has_database(self) -> bool:
-        """Whether the path names a database that exists."""
-        return self._database is not None
-
     def attach(self, database: Database) -> None:
         """Set the database; the dispatcher does it before a database route runs."""
-        self._database = database
+        self.database = database
+        self.has_database = True
         database.visitors += 1
 
     def leave(self) -> None:
         """Say that the request is done with its database."""
-        if self._database is not None:
-            self._database.visitors -= 1
+        if self.has_database:
+            self.database.visitors -= 1
 
     @property
     def peer(self) -> str:
