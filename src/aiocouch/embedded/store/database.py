@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from aiocouch.embedded.codec import decode, encode, encode_text
 from aiocouch.embedded.store import attachments, schema, spares
+from aiocouch.embedded.store.among import among
 from aiocouch.embedded.store.attachments import Holds
 from aiocouch.embedded.store.behind import Behind
 from aiocouch.embedded.store.faults import explained
@@ -234,9 +235,9 @@ class Database(Owner):
 
     def get_many(self, ids: Iterable[str]) -> dict[str, Entry]:
         """Return those of the documents that exist, by id."""
+        condition, values = among(ids)
         rows = self.reader.execute(
-            f"SELECT {_DOC} FROM docs WHERE id IN (SELECT value FROM json_each(?))",
-            (encode_text(list(ids)).decode(),),
+            f"SELECT {_DOC} FROM docs WHERE id {condition}", values
         ).fetchall()
         return {row[1]: Entry._make(row) for row in rows}
 

@@ -13,7 +13,7 @@ from heapq import merge
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from aiocouch.embedded.codec import encode
+from aiocouch.embedded.store.among import among
 from aiocouch.embedded.store.records import Entry
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ class Snapshot:
         wanted = list(ids)
         now = self._database.get_many(wanted)
         found = {doc_id: entry for doc_id, entry in now.items() if entry.seq <= self.until}
-        given = encode(wanted).decode()
-        for entry in self._kept("id IN (SELECT value FROM json_each(?))", given):
+        condition, values = among(wanted)
+        for entry in self._kept(f"id {condition}", *values):
             found[entry.id] = entry
         return found
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from aiocouch.embedded.store.among import among
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
@@ -209,9 +211,9 @@ class Tables:
 
     def places(self, ids: Sequence[str]) -> Iterator[tuple[str, list[tuple[int, bytes]]]]:
         """Return (id, [(tree, sort key)]) for those of the documents that are in the index."""
+        condition, values = among(ids)
         found = self.connection.execute(
-            "SELECT id, places FROM documents WHERE id IN (SELECT value FROM json_each(?))",
-            (_encode_json(ids).decode(),),
+            f"SELECT id, places FROM documents WHERE id {condition}", values
         ).fetchall()
         return ((id_, _decode_places(places)) for id_, places in found)
 
@@ -222,10 +224,8 @@ class Tables:
 
     def forget(self, ids: Sequence[str]) -> None:
         """Delete what is known of documents, after their rows are out."""
-        self.connection.execute(
-            "DELETE FROM documents WHERE id IN (SELECT value FROM json_each(?))",
-            (_encode_json(ids).decode(),),
-        )
+        condition, values = among(ids)
+        self.connection.execute(f"DELETE FROM documents WHERE id {condition}", values)
 
     def put_in(self, tree: int, rows: list[Row]) -> None:
         """Insert rows."""
