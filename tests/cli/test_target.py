@@ -91,7 +91,6 @@ def test_any_credentials_and_names_round_trip(user: str, password: str, name: st
         "http://ada:secret#1@h/db",
         "http://ada:secret?1@h/db",
         "http://ada:secret@h:port/db",
-        "ftp://ada:secret@h/db",
         "http://",
         "http://ada:secret@[h/db",
         "http://ada:secret@h/db?x=1",
@@ -102,6 +101,20 @@ def test_a_bad_url_is_refused_without_its_secrets(text: str) -> None:
     assert "cannot be read" in said
     assert "secret" not in said
     assert "cret" not in said
+
+
+@pytest.mark.parametrize("url", ["h", "h:5984", "127.0.0.1:5984", "ftp://ada:secret@h"])
+def test_a_url_without_http_is_told_with_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, no_settings: Path, url: str
+) -> None:
+    monkeypatch.setenv("COUCHDB_URL", url)
+    assert refusal("db") == "COUCHDB_URL: a URL begins with http://, https:// or embedded:"
+    no_settings.mkdir(parents=True)
+    path = no_settings / "profiles.toml"
+    path.write_text(f'[wrong]\nurl = "{url}"\n')
+    path.chmod(0o600)
+    assert refusal("@wrong/db").startswith("the profile 'wrong': a URL begins with http://")
+    assert "begins with http://" in refusal("ftp://ada:secret@h/db")
 
 
 def test_no_secret_is_in_a_repr() -> None:

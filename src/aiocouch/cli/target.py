@@ -179,11 +179,12 @@ def _base(named: str | None, *, creates: bool) -> Target:
     """Return the server of a profile, or else of the environment, or of the default profile."""
     url = os.environ.get("COUCHDB_URL")
     if named is None and url:
-        return _of_url(url, Of.SERVER, creates=creates)
+        return _of_setting(url, "COUCHDB_URL", creates=creates)
     if named is None and not profiles_file().exists():
         raise _refusal("which server? Give a URL, or set COUCHDB_URL, or write a profile 'default'")
     found = profile(named or "default")
-    base = _of_url(found["url"], Of.SERVER, creates=creates)
+    where = f"the profile {named or 'default'!r}"
+    base = _of_setting(found["url"], where, creates=creates)
     return Target(
         base.url,
         None,
@@ -192,6 +193,14 @@ def _base(named: str | None, *, creates: bool) -> Target:
         found.get("token"),
         found.get("ca"),
     )
+
+
+def _of_setting(url: str, where: str, *, creates: bool) -> Target:
+    """Return the server that is set somewhere, whose name is told if it cannot be used."""
+    try:
+        return _of_url(url, Of.SERVER, creates=creates)
+    except CommandError as error:
+        raise CommandError(f"{where}: {error}", error.status) from None
 
 
 def _of_url(text: str, of: Of, *, creates: bool = False) -> Target:
@@ -205,7 +214,9 @@ def _of_url(text: str, of: Of, *, creates: bool = False) -> Target:
         _ = parts.port
     except ValueError:
         raise _refusal(_UNREADABLE) from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"}:
+        raise _refusal("a URL begins with http://, https:// or embedded:")
+    if not parts.hostname:
         raise _refusal(_UNREADABLE)
     if parts.query or parts.fragment or "@" in parts.path:
         raise _refusal(f"an address has no query and no fragment. Or {_UNREADABLE}")

@@ -12,7 +12,7 @@ from aiocouch import CouchDBError, NotFoundError, TransportError, UnauthorizedEr
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["CONNECT", "words_of"]
+__all__ = ["CONNECT", "words_of", "words_of_system"]
 
 CONNECT = 10.0
 """Seconds until a connection must stand: a person waits for it."""
@@ -27,7 +27,7 @@ def words_of(error: BaseException, given: argparse.Namespace) -> str:
     if isinstance(error, TransportError):
         return _of_transport(error)
     if isinstance(error, OSError) and not isinstance(error, CouchDBError):
-        return _of_system(error)
+        return words_of_system(error)
     words = str(error)
     if isinstance(error, UnauthorizedError):
         return f"{words.rstrip('.')}. {_HOW_TO_LOG_IN}"
@@ -43,10 +43,11 @@ _HOW_TO_NAME = (
 )
 
 
-def _of_system(error: OSError) -> str:
-    if error.filename is None or not error.strerror:
+def words_of_system(error: OSError) -> str:
+    """Return what the system says, without its number."""
+    if not error.strerror:
         return str(error)
-    return f"{error.filename}: {error.strerror}"
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def _of_transport(error: TransportError) -> str:

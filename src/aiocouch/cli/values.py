@@ -16,7 +16,9 @@ from aiocouch.cli.exits import CommandError, Exit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PAIRS", "ids_of", "members_of", "object_of", "some", "value_of", "whole"]
+__all__ = ["PAIRS", "ids_of", "members_of", "object_of", "port", "some", "value_of", "whole"]
+
+_LAST_PORT = 65_535
 
 PAIRS = "a value that is JSON counts as such, all else is text: pages=104, 'zip=\"01234\"'"
 """How a value is typed, for the help of commands."""
@@ -30,6 +32,14 @@ def whole(text: str) -> int:
 def some(text: str) -> int:
     """Return the whole number that an option is, 1 or more; for argparse."""
     return _number(text, 1)
+
+
+def port(text: str) -> int:
+    """Return the port that an option is; for argparse."""
+    found = _number(text, 0)
+    if found > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: the last one is {_LAST_PORT}")
+    return found
 
 
 def _number(text: str, least: int) -> int:

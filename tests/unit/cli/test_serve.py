@@ -109,6 +109,39 @@ def test_tells_that_a_port_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     assert "in use" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--port", "70000"], "the last one is 65535"),
+        (["--port", "-1"], "is not a whole number"),
+        (["--data", ""], "it is empty"),
+    ],
+)
+def test_arguments_that_are_wrong(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", *words])
+    assert ended.value.code == Exit.USAGE
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data", "/proc/none"], "/proc/none: No such file or directory"),
+        (["--host", "no-such-host.invalid"], "no-such-host.invalid: "),
+    ],
+)
+def test_what_fails_is_told_in_words(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "--port", "0", *words]) == Exit.FAILED
+    err = capsys.readouterr().err
+    assert err.startswith(f"aiocouch serve: {told}")
+    assert "Errno" not in err
+
+
 @pytest.mark.parametrize("admin", ["secret", ":secret", "user:", ""])
 def test_refuses_half_an_admin_without_showing_it(
     admin: str, capsys: pytest.CaptureFixture[str]

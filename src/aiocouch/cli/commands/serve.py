@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.fauxton import FETCHED, NoPageError, find_page
 from aiocouch.cli.places import HOW_TO_INSTALL
+from aiocouch.cli.told import words_of_system
+from aiocouch.cli.values import port
 
 if TYPE_CHECKING:
     from aiocouch.embedded import EmbeddedCouchDB
@@ -29,11 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)"
     )
     parser.add_argument(
-        "--port", type=int, default=5984, help="the port; 0 for any free one (default: %(default)s)"
+        "--port",
+        type=port,
+        default=5984,
+        help="the port; 0 for any free one (default: %(default)s)",
     )
     parser.add_argument(
         "--data",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="the folder that keeps the data (default: they are kept in memory)",
     )
@@ -54,6 +60,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "in your cache, into which npm fetches it at the first use",
     )
     parser.set_defaults(run=_run)
+
+
+def _folder(text: str) -> Path:
+    if not text:  # such as of a variable that is not set; it would be the current folder
+        raise argparse.ArgumentTypeError("it is empty")
+    return Path(text)
 
 
 def _admin(text: str) -> tuple[str, str]:
@@ -80,7 +92,11 @@ def _run(given: argparse.Namespace) -> int:
         asyncio.run(_serve(server, shows=ui is not None))
     except FolderInUseError as error:
         return _fail(str(error), Exit.CONFLICT)
-    except (OSError, OverflowError, StorageError) as error:
+    except socket.gaierror as error:
+        return _fail(f"{given.host}: {error.strerror}")
+    except OSError as error:
+        return _fail(words_of_system(error))
+    except StorageError as error:
         return _fail(str(error))
     except KeyboardInterrupt:  # where the event loop cannot handle signals
         pass
