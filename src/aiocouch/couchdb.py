@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 import msgspec
@@ -26,7 +27,7 @@ from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncGenerator, Iterable, Mapping
     from types import TracebackType
     from typing import Unpack
 
@@ -292,6 +293,21 @@ class CouchDB(Discreet):
         from aiocouch.server import Node
 
         return Node(self.remote, id)
+
+    async def db_updates(
+        self, since: str | None = None, *, limit: int | None = None, descending: bool = False
+    ) -> AsyncGenerator[JsonDict, None]:
+        """Yield what has happened to databases: `db_name`, `type`, `seq` each (`GET /_db_updates`).
+
+        From the sequence `since` on, or ever; a database comes once, with its last event. `follow_updates`
+        goes on. Raise `NotFoundError` where the server has no database `_global_changes`.
+        """
+        from aiocouch.changes.reader import updates
+
+        query = {"since": since, "limit": limit, "descending": descending or None}
+        async with aclosing(updates(self.remote, with_query("/_db_updates", query))) as rows:
+            async for row in rows:
+                yield row
 
     def follow_updates(self, **params: Unpack[FollowUpdatesOptions]) -> Follower[DatabaseUpdate]:
         """Return a follower of what happens to databases (`/_db_updates`). Sends no request.

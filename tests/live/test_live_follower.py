@@ -173,6 +173,23 @@ async def test_all_databases(couchdb: CouchDB, fresh_name: str, db: Database) ->
     assert await checkpoint.load() is not None
 
 
+async def test_what_has_happened_to_databases(couchdb: CouchDB, fresh_name: str) -> None:
+    with contextlib.suppress(aiocouch.PreconditionFailedError):
+        await couchdb.create("_global_changes")
+    made = await couchdb.create(fresh_name)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                rows = [row async for row in couchdb.db_updates()]
+                if (fresh_name, "created") in [(row["db_name"], row["type"]) for row in rows]:
+                    break
+                await asyncio.sleep(0.02)
+    finally:
+        await made.delete()
+    assert [row async for row in couchdb.db_updates(since="now")] == []
+    assert len([row async for row in couchdb.db_updates(limit=1, descending=True)]) == 1
+
+
 # -- streams that are cut
 
 

@@ -192,7 +192,7 @@ database.Database.document database.Database.bulk_get_rows
 database.Database.add database.Database.explain database.Database.partition view.View.queries
 database.Database.functions database.Database.search
 couchdb.CouchDB.active_tasks couchdb.CouchDB.analyze couchdb.CouchDB.database
-couchdb.CouchDB.dbs_info couchdb.CouchDB.node couchdb.CouchDB.reload_query_servers
+couchdb.CouchDB.db_updates couchdb.CouchDB.dbs_info couchdb.CouchDB.node couchdb.CouchDB.reload_query_servers
 couchdb.CouchDB.request couchdb.CouchDB.up couchdb.CouchDB.uuids
 attachment.Attachment.stream database.Database.batched database.Database.bulk
 database.Database.bulk_docs database.Database.bulk_get database.Database.purge

@@ -16,6 +16,8 @@ async def session(couchdb: CouchDB) -> None:
     CouchDB("http://h", gzip_above=[1])  # error
     await couchdb.keys(limt=1)  # error
     await couchdb.keys(limit=[1])  # error
+    couchdb.db_updates(since=5)  # error
+    couchdb.follow_updates(include_docs=True)  # error
     await couchdb[5]  # error
 
 

@@ -549,3 +549,6 @@ async def test_updates_of_a_server_that_keeps_none(
     canned.handler = lambda request: error_answer(404, "not_found", "Database does not exist.")
     with pytest.raises(aiocouch.NotFoundError, match="_global_changes, where updates are kept"):
         await anext(aiter(session.follow_updates()))
+    with pytest.raises(aiocouch.NotFoundError, match="_global_changes, where updates are kept"):
+        await anext(session.db_updates("5-a"))
+    assert canned.lines[-1] == "GET /_db_updates?since=5-a"

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from operator import itemgetter, length_hint
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import msgspec
 
+from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import DECODE_ERRORS
 from aiocouch._wire.rows import split_lines
 from aiocouch.changes.options import ask, rescued
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from aiocouch.remote import Remote, Stream
     from aiocouch.typing import JsonDict
 
-__all__ = ["AtBreak", "Followed", "RowReader"]
+__all__ = ["AtBreak", "Followed", "RowReader", "updates"]
 
 LOGGER = logging.getLogger("aiocouch")
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
@@ -221,6 +222,17 @@ class RowReader:
         finally:
             task.cancel()
             stopped.cancel()
+
+
+async def updates(remote: Remote, path: str) -> AsyncGenerator[JsonDict, None]:
+    """Yield the rows of a feed of all databases that ends by itself."""
+    try:
+        async with remote.stream("GET", path, repeat=Repeat.FREELY) as stream:
+            while batch := await stream.batch(_ROWS, rescued):
+                for row in batch:
+                    yield row
+    except NotFoundError as error:
+        raise _without_updates(error) from None
 
 
 def _last(rows: list[JsonDict]) -> Any:
