@@ -39,6 +39,14 @@ KEYS = frozenset({"key", "keys", "startkey", "start_key", "endkey", "end_key"})
 """The options whose value is JSON, whatever it is."""
 
 
+_ELSEWHERE = {
+    "batch": "batch mode is save(batch=True) of a document",
+    "new_edits": "bulk_docs(…, new_edits=False) writes revisions as they are",
+    "open_revs": "open_revs() and leaves() of a document get several revisions",
+}
+"""What those options are that are found at another place."""
+
+
 def checked(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """Return the options that are not None, those of `extra` among them.
 
@@ -59,6 +67,8 @@ def unknown_option(name: str, known: frozenset[str]) -> str:
     """Return what to say of an option that is not known, with the nearest one that is."""
     from difflib import get_close_matches  # for few programs make this mistake
 
+    if name in _ELSEWHERE:
+        return f"unknown option {name!r}: {_ELSEWHERE[name]}"
     near = get_close_matches(name, known, 1)
     hint = (
         f", did you mean {near[0]!r}?"

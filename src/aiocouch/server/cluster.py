@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import checked, with_query
+from aiocouch.exception import InvalidTypeError
 from aiocouch.server.answers import State
 from aiocouch.typing import JsonDict
 
@@ -57,6 +58,7 @@ class Cluster:
 
         `ensure_dbs_exist` are the system databases that must be there for it to be finished.
         """
+        _check_names(ensure_dbs_exist)
         path = with_query("/_cluster_setup", {"ensure_dbs_exist": ensure_dbs_exist})
         return (await self._remote.json("GET", path, into=State)).state
 
@@ -83,5 +85,11 @@ class Cluster:
         await self._set_up("finish_cluster", options)
 
     async def _set_up(self, action: str, options: SetupOptions) -> None:
+        _check_names(options.get("ensure_dbs_exist"))
         body = encode({"action": action, **checked(options, _SETUP)})
         await self._remote.json("POST", "/_cluster_setup", into=JsonDict, body=body)
+
+
+def _check_names(names: Sequence[str] | None) -> None:
+    if isinstance(names, str):
+        raise InvalidTypeError("ensure_dbs_exist must be a list of str, not one str")

@@ -10,7 +10,7 @@ from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch._wire.options import checked, with_query
-from aiocouch.exception import InvalidInputError
+from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class SearchOptions(TypedDict, total=False):
 
 
 _OPTIONS = frozenset(SearchOptions.__annotations__)
+_LISTS = frozenset({"counts", "drilldown", "highlight_fields", "include_fields"})
 _PLAIN = frozenset({"q", "bookmark", "group_field", "locale", "stale"})
 """The options that are text in a query string; the value of any other is JSON."""
 
@@ -139,6 +140,9 @@ class SearchIndex:
         that the service does not understand.
         """
         given = checked(options, _OPTIONS)
+        for name in _LISTS & given.keys():
+            if isinstance(given[name], str):
+                raise InvalidTypeError(f"{name} must be a list of str, not one str")
         shape: type[_Nouveau] | type[_Clouseau] = _Nouveau if self._nouveau else _Clouseau
         if method == "GET":
             path = with_query(self._path, _as_text({"q": query, **given}))
