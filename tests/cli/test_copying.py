@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aiocouch import CouchDB
 from aiocouch.cli.exits import Exit
+from aiocouch.embedded import EmbeddedCouchDB
 from tests.cli.test_output import Terminal
 from tests.dumping.databases import fill, leaf, leaves_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aiocouch import Database
     from aiocouch.testing import CouchDBServer
     from tests.cli.conftest import Run
@@ -118,3 +122,57 @@ async def test_live_on_a_terminal(
     monkeypatch.setattr("sys.stderr", Terminal())
     ended = await run("sync", db.id, fresh_name, "--live")
     assert ended.status == Exit.NOT_FOUND
+
+
+async def test_live_makes_the_other_database(
+    db: Database, fresh_name: str, couchdb_server: CouchDBServer
+) -> None:
+    """What goes back waits until there is something to come from."""
+    await db.bulk_docs([{"_id": "a"}])
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "aiocouch", "sync", db.id, fresh_name, "--live", "--create"],
+        env={**os.environ, "COUCHDB_URL": couchdb_server.auth_url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    there = db.couchdb.database(fresh_name)
+    while fresh_name not in await db.couchdb.keys():
+        assert process.returncode is None
+    async for change in there.follow():
+        assert change.id == "a"
+        break
+    process.send_signal(signal.SIGINT)
+    _, told = await process.communicate()
+    assert told == b""
+    assert process.returncode == Exit.INTERRUPTED
+
+
+async def test_live_tells_what_it_waits_for(
+    db: Database, tmp_path: Path, couchdb_server: CouchDBServer
+) -> None:
+    """The other server goes away and comes again: that is told in words, and it goes on by itself."""
+    folder = tmp_path / "data"
+    async with EmbeddedCouchDB(folder) as server, CouchDB(server.url, "admin", "admin") as couchdb:
+        await couchdb.create("x")
+        address = f"{server.url_with_credentials}/x"
+        port = int(server.url.rpartition(":")[2])
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "aiocouch", "sync", db.id, address, "--live"],
+            env={**os.environ, "COUCHDB_URL": couchdb_server.auth_url},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        await db.bulk_docs([{"_id": "a"}])
+        async for _ in couchdb.database("x").follow():
+            break
+    assert process.stderr is not None
+    told = ""
+    while f"waiting: no answer from 127.0.0.1, port {port}: " not in told:
+        told += (await process.stderr.readline()).decode()
+    async with EmbeddedCouchDB(folder, port=port) as server:
+        while "going on" not in told:
+            told += (await process.stderr.readline()).decode()
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        told += (await process.stderr.read()).decode()
+        await process.wait()
+    assert "Unclosed" not in told
+    assert "Traceback" not in told

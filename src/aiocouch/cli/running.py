@@ -49,14 +49,18 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _configure_log(*, verbose: bool) -> None:
-    """Have the log of requests on stderr, or else nowhere: what fails is told as an error."""
-    log = logging.getLogger("aiocouch")
-    for old in [handler for handler in log.handlers if handler.name == _LOG]:
-        log.removeHandler(old)
+    """Have the log of requests on stderr, or else nowhere: what fails is told as an error.
+
+    That of asyncio, too, which has what is left open after a second Ctrl-C.
+    """
     handler = logging.StreamHandler() if verbose else logging.NullHandler()
     handler.name = _LOG
-    log.addHandler(handler)
-    log.setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    for name in ("aiocouch", "asyncio"):
+        log = logging.getLogger(name)
+        for old in [handler for handler in log.handlers if handler.name == _LOG]:
+            log.removeHandler(old)
+        log.addHandler(handler)
+    logging.getLogger("aiocouch").setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
 def _fail(given: argparse.Namespace, error: Exception) -> int:

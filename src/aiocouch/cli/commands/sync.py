@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Column, Output, add_output, as_count
-from aiocouch.cli.progress import Progress, progress
-from aiocouch.cli.replicating import (
-    add_choice,
-    add_pair,
-    choice_of,
-    opened_pair,
-    shown,
-    tell_refused,
-)
+from aiocouch.cli.progress import progress
+from aiocouch.cli.replicating import add_choice, add_pair, choice_of, opened_pair, tell_refused
+from aiocouch.cli.told import words_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Awaitable, Callable
 
     from aiocouch import Database
+    from aiocouch.cli.progress import Progress
+    from aiocouch.cli.replicating import Pair
+    from aiocouch.replication import ReplicationResult, Sync
 
 __all__ = ["configure"]
 
@@ -50,33 +46,46 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 async def _run(given: argparse.Namespace) -> int:
     out, options = Output(given), choice_of(given)
-    options |= {"continuous": given.live, "create_target": given.create}
     async with opened_pair(given, given.one, given.other, both_ways=True) as pair:
-        ways = ((pair.source, pair.target), (pair.target, pair.source))
-        if given.live:  # both at once, and for ever; a terminal has one line for that
-            with progress(given, f"{pair.source.id} and {pair.target.id}", unit="revisions") as bar:
-                one, other = (_one_way(*way, options) for way in ways)
-                await asyncio.gather(one(bar), other(Progress()))
-            return Exit.DONE
-        rows = []
-        for source, target in ways:
-            with progress(given, f"{source.id} to {target.id}", unit="revisions") as bar:
-                rows.append(await _one_way(source, target, options)(bar))
+        sync = pair.source.sync(pair.target, live=given.live, create_target=given.create, **options)
+        with progress(given, f"{pair.source.id} and {pair.target.id}", unit="revisions") as bar:
+            await _shown(sync, bar, out, given)
+        results = [] if sync.result is None else [sync.result.push, sync.result.pull]
+        rows = [
+            _row(source, target, result)
+            for (source, target), result in zip(_ways(pair), results, strict=False)
+            if result is not None
+        ]
     out.table(rows, _COLUMNS)
     return Exit.PARTLY if any(row["doc_write_failures"] for row in rows) else Exit.DONE
 
 
-def _one_way(
-    source: Database, target: Database, options: dict[str, Any]
-) -> Callable[[Progress], Awaitable[dict[str, Any]]]:
-    async def run(bar: Progress) -> dict[str, Any]:
-        result = await shown(source.replicate_to(target, **options), bar)
-        tell_refused(result)
-        return {
-            "source": source.id,
-            "target": target.id,
-            "docs_written": result.docs_written,
-            "doc_write_failures": result.doc_write_failures,
-        }
+def _ways(pair: Pair) -> tuple[tuple[Database, Database], ...]:
+    return (pair.source, pair.target), (pair.target, pair.source)
 
-    return run
+
+async def _shown(sync: Sync, bar: Progress, out: Output, given: argparse.Namespace) -> None:
+    """Run it, show how far it is, and tell what it waits for."""
+    told: str | None = None
+    async with aclosing(aiter(sync)) as states:
+        async for now in states:
+            counts = [one for one in (now.push, now.pull) if one is not None]
+            done = sum(one.missing_checked for one in counts)
+            left = [one.pending for one in counts if one.pending is not None]
+            bar.to(done, done + sum(left) if left else None)
+            words = None if now.error is None else words_of(now.error, given)
+            if words != told and words is not None:
+                out.note(f"waiting: {words}")
+            elif words != told:
+                out.note("going on")
+            told = words
+
+
+def _row(source: Database, target: Database, result: ReplicationResult) -> dict[str, Any]:
+    tell_refused(result)
+    return {
+        "source": source.id,
+        "target": target.id,
+        "docs_written": result.docs_written,
+        "doc_write_failures": result.doc_write_failures,
+    }

@@ -12,6 +12,7 @@ from aiocouch.cli.conditions import CONDITIONS, is_condition, selector_of
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Output, add_output, as_text
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.told import words_of
 from aiocouch.cli.values import whole
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ async def _events(
     shown = {(event.id, event.rev) for event in last}
 
     def tell(error: Exception, seconds: float) -> None:
-        out.note(f"the feed broke: {error}. Connecting again in {seconds:.1f} s")
+        out.note(f"the feed broke: {words_of(error, given)}. Connecting again in {seconds:.1f} s")
 
     async with db.follow(since=str(since), on_reconnect=tell, **options) as follower:
         async for event in follower:
