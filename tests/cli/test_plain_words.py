@@ -196,6 +196,13 @@ def test_errors_of_the_system_without_a_file() -> None:
     )
 
 
+async def test_what_is_not_text(run: Run, db: Database) -> None:
+    for words in (["cat", db.id, "-"], ["put", db.id, "x", "-"], ["rm", db.id, "-"]):
+        ended = await run(*words, stdin=b"\xff\xfe\n")
+        assert ended.status == Exit.FAILED
+        assert "a text that is not UTF-8" in line_of(ended)
+
+
 async def test_who_is_not_a_member(run: Run, db: Database) -> None:
     ended = await run("security", "rm", db.id, "--member-role", "nobody")
     assert ended.status == Exit.NOT_FOUND

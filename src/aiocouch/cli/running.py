@@ -38,6 +38,8 @@ def run(given: argparse.Namespace) -> int:
         return _fail(given, error)
     except embedded_errors() as error:
         return _fail(given, error)
+    except UnicodeError as error:  # of a pipe, or of a name of a file
+        return _fail(given, error)
     return status
 
 

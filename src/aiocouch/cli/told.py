@@ -28,6 +28,8 @@ def words_of(error: BaseException, given: argparse.Namespace) -> str:
         return _of_transport(error)
     if isinstance(error, OSError) and not isinstance(error, CouchDBError):
         return words_of_system(error)
+    if isinstance(error, UnicodeError):
+        return f"a text that is not UTF-8: {getattr(error, 'reason', error)}"
     words = str(error)
     if isinstance(error, UnauthorizedError):
         return f"{words.rstrip('.')}. {_HOW_TO_LOG_IN}"
