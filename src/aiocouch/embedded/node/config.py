@@ -233,7 +233,7 @@ class Configuration:
             self._stored = _read(self._path)
         before, self._values = self._values, _merge(DEFAULTS, self._stored, self._overrides)
         self._take_effect()
-        for section, key in _differences(before, self._values):
+        for section, key in _differences(before, self._values) if self._listeners else ():
             self._tell(section, key)
 
     def is_stored(self, section: str, key: str) -> bool:
