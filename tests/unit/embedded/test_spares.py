@@ -22,16 +22,16 @@ SETTINGS = {"chttpd_auth": {"iterations": "10"}}
 def _no_spares() -> Iterator[None]:
     """Begin and end without any."""
     kept = []
-    while (connection := spares.connect()) and schema.has_tables(connection):
+    while (connection := spares.take_spare()) and schema.has_tables(connection):
         kept.append(connection)
     connection.close()
     yield
     for connection in kept:
-        spares.close(connection)
+        spares.keep_spare(connection)
 
 
 def _made() -> sqlite3.Connection:
-    connection = spares.connect()
+    connection = spares.take_spare()
     schema.copy_tables(connection, schema.Origin("ab" * 16, partitioned=False))
     return connection
 
@@ -48,11 +48,25 @@ def test_one_is_empty_and_as_small_as_a_new_one() -> None:
         row = (number, f"d{number}", "1-a", 0, b"x" * 2000, None, None)
         first.execute("INSERT INTO docs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     first.execute("INSERT INTO attachment_chunks VALUES (1, x'00')")
-    spares.close(first)
-    second = spares.connect()
+    spares.keep_spare(first)
+    second = spares.take_spare()
     assert second is first
     assert {name for name, rows in _contents(second).items() if rows} == set()
     assert second.execute("PRAGMA page_count").fetchone() == size
+    second.close()
+
+
+def test_what_was_set_for_one_is_not_for_the_next() -> None:
+    first = _made()
+    traced: list[str] = []
+    first.execute("PRAGMA max_page_count = 20")
+    first.set_trace_callback(traced.append)
+    spares.keep_spare(first)
+    traced.clear()
+    second = spares.take_spare()
+    assert second is first
+    second.execute("INSERT INTO locals VALUES ('_local/a', 1, zeroblob(500000))")
+    assert traced == []
     second.close()
 
 
@@ -65,8 +79,8 @@ def test_what_is_not_kept(what: str) -> None:
         connection.execute("CREATE TEMP TABLE theirs (number INTEGER)")
     elif what == "large":
         connection.execute("INSERT INTO locals VALUES ('_local/a', 1, zeroblob(5000000))")
-    spares.close(connection)
-    other = spares.connect()
+    spares.keep_spare(connection)
+    other = spares.take_spare()
     assert other is not connection
     assert not schema.has_tables(other)
     other.close()
@@ -75,8 +89,8 @@ def test_what_is_not_kept(what: str) -> None:
 def test_a_few_are_kept() -> None:
     made = [_made() for _ in range(10)]
     for connection in made:
-        spares.close(connection)
-    kept = [spares.connect() for _ in range(10)]
+        spares.keep_spare(connection)
+    kept = [spares.take_spare() for _ in range(10)]
     assert 0 < sum(connection in made for connection in kept) < 10
     for connection in kept:
         connection.close()

@@ -156,7 +156,7 @@ class Database(Owner):
     def _connect(self) -> sqlite3.Connection:
         if self.closed:
             raise sqlite3.ProgrammingError(f"the database {self.name!r} is closed")
-        return spares.connect() if self._path is None else schema.connect(self._path)
+        return spares.take_spare() if self._path is None else schema.connect(self._path)
 
     @property
     def is_resting(self) -> bool:
@@ -181,7 +181,7 @@ class Database(Owner):
         """Close the files."""
         reader, self._reader = self._reader, None
         try:
-            self.writer.rest(sqlite3.Connection.close if self._path else spares.close)
+            self.writer.rest(sqlite3.Connection.close if self._path else spares.keep_spare)
         finally:
             if reader is not None and self._path is not None:
                 reader.close()

@@ -14,10 +14,11 @@ from aiocouch.embedded.store import schema
 
 _MOST = 4
 _MOST_PAGES = 256  # what was larger gives its memory back
+_NO_LIMIT = 0xFFFFFFFE
 _spares: list[sqlite3.Connection] = []
 
 
-def connect() -> sqlite3.Connection:
+def take_spare() -> sqlite3.Connection:
     """Open a database in memory, with tables and nothing in them or, if none was kept, without tables."""
     try:
         return _spares.pop()
@@ -25,7 +26,7 @@ def connect() -> sqlite3.Connection:
         return schema.connect(None)
 
 
-def close(connection: sqlite3.Connection) -> None:
+def keep_spare(connection: sqlite3.Connection) -> None:
     """Keep a database in memory for others, empty, or close it."""
     with contextlib.suppress(sqlite3.Error):
         if len(_spares) < _MOST and _is_worth_it(connection):
@@ -50,6 +51,9 @@ def _clear(connection: sqlite3.Connection) -> None:
     for (name,) in tables:
         connection.execute(f"DELETE FROM {name}")
     connection.execute("COMMIT")
+    # what whoever had it may have set, as tests do
+    connection.execute(f"PRAGMA max_page_count = {_NO_LIMIT}").fetchall()
+    connection.set_trace_callback(None)
     connection.executescript("PRAGMA incremental_vacuum")  # `execute` would stop at the first page
 
 
