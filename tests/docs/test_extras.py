@@ -30,7 +30,7 @@ def named() -> list[tuple[Path, str, list[str], str]]:
 
 def test_every_extra_that_is_named_exists() -> None:
     found = named()
-    assert {path.name for path, *_ in found} >= {"README.md", "models.md", "serve.py"}
+    assert {path.name for path, *_ in found} >= {"README.md", "models.md", "places.py"}
     wrong = [(path.name, extras) for path, _, extras, _ in found if not set(extras) <= set(EXTRAS)]
     assert wrong == []
 

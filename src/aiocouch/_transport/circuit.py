@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from enum import Enum
+from random import Random
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = ["Circuit", "Health", "Nodes"]
+
+# Its own: programs that have seeded the common one alike would all come back at once.
+_RANDOM = Random()  # noqa: S311
 
 _FAILURES = 3
 _FIRST_REST = 1.0
@@ -31,7 +34,7 @@ class Circuit:
     each time, up to half a minute, with jitter, until it may be asked again.
     """
 
-    def __init__(self, draw: Callable[[], float] = random.random) -> None:
+    def __init__(self, draw: Callable[[], float] = _RANDOM.random) -> None:
         self._draw = draw
         self._failures = self._openings = 0
         self.rests_until = 0.0
@@ -79,7 +82,7 @@ class Nodes:
     they go to the next that is well, and to the first again as soon as that is well.
     """
 
-    def __init__(self, urls: Sequence[str], draw: Callable[[], float] = random.random) -> None:
+    def __init__(self, urls: Sequence[str], draw: Callable[[], float] = _RANDOM.random) -> None:
         self._circuits = {url: Circuit(draw) for url in urls}
         self._first = urls[0]
         self._is_troubled = False

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from random import Random
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from aiocouch.exception import CouchDBError
 
 __all__ = ["DEFAULT", "Budget", "Failure", "RetryPolicy", "checked_policy", "seconds_asked"]
+
+# Its own: programs that have seeded the common one alike would all come back at once.
+_RANDOM = Random()  # noqa: S311
 
 _LATER = 429
 _PASSING = frozenset({502, 503, 504})
@@ -83,7 +86,7 @@ class RetryPolicy:
         tries: int,
         error: CouchDBError,
         left: float = math.inf,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = _RANDOM.random,
     ) -> float | None:
         """Return the seconds to wait after so many tries; None: give up. `left` are those to the deadline."""
         if tries >= self.tries:

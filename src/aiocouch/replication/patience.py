@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from aiocouch._transport.policy import seconds_asked
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Its own: programs that have seeded the common one alike would all come back at once.
+_RANDOM = Random()  # noqa: S311
 _LATER = frozenset({408, 429, 500, 502, 503, 504})
 _LONGEST_ASKED = 60.0
 _MOST_DOUBLINGS = 16
@@ -45,7 +47,7 @@ class Patience:
 
     async def wait(self, failures: int, error: BaseException) -> None:
         """Wait after so many failures in a row, and no less than the server asked for."""
-        pause = random.uniform(0.5, 1.0) * self.longest_pause(failures)  # noqa: S311
+        pause = _RANDOM.uniform(0.5, 1.0) * self.longest_pause(failures)
         await self.rest(max(pause, _asked_by(error)), error)
 
     async def rest(self, seconds: float, error: BaseException) -> None:

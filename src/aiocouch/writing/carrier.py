@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping
+from random import Random
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiocouch._bulk_docs import write_texts
@@ -40,6 +40,8 @@ Merge: TypeAlias = Callable[[Any, Document], Merged | Awaitable[Merged]]
 
 OnConflict: TypeAlias = Literal["report", "skip", "overwrite", "raise"] | Merge
 
+# Its own: programs that have seeded the common one alike would all come back at once.
+_RANDOM = Random()  # noqa: S311
 _FIRST_WAIT, _LONGEST_WAIT = 0.02, 2.0
 _SOME_ARE_WRITTEN = 412  # one refers to an attachment that is not there
 _WHOLE_REQUEST = (400, _SOME_ARE_WRITTEN, 413)  # one document of many was refused
@@ -49,7 +51,7 @@ _NO_ANSWER = (502, 503, 504)
 
 def waiting_time(attempt: int) -> float:
     """Return the seconds before the next attempt, at random, up to twice as long each time."""
-    return random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))  # noqa: S311
+    return _RANDOM.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt))
 
 
 def _refusal(item: Item, row: BulkRow) -> BulkRow | None:

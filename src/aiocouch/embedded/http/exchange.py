@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import random
 import re
 import zlib
 from functools import lru_cache
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -35,6 +35,8 @@ _MINIMAL = (
 )
 _CALLBACK = re.compile(r"[A-Za-z0-9._\[\]]+")
 _REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
+# Ids are no secrets, and take no call of the system; a program may have seeded that of all.
+_RANDOM = Random()  # noqa: S311
 
 
 def _forwarding(config: Configuration) -> dict[str, str]:
@@ -459,4 +461,4 @@ def _request_id(sent: str | None) -> str:
     # A client may name its request, so that it finds it again in logs.
     if sent is not None and _REQUEST_ID.fullmatch(sent):
         return sent
-    return f"{random.getrandbits(40):010x}"  # no secret, and no call of the system
+    return f"{_RANDOM.getrandbits(40):010x}"
