@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.embedded.codec import decode, encode
 from aiocouch.embedded.errors import CouchError, forbidden
-from aiocouch.embedded.identity import SYSTEM
+from aiocouch.embedded.identity import SYSTEM, is_database_admin
 from aiocouch.embedded.replicator.specification import read_specification
 from aiocouch.embedded.replicator.watching import ReplicatorWatch
 from aiocouch.embedded.selectors.selector import normalize
@@ -22,11 +23,33 @@ if TYPE_CHECKING:
     from aiocouch.embedded.store.records import Entry
 
 DATABASE = "_replicator"
+_WITH_PASSWORD = re.compile(r"(https?://)[^/?#]*@", re.IGNORECASE)
+_OF_THE_OWNER = frozenset({"auth", "headers"})
 
 
 def is_replicator(name: str) -> bool:
     """Return whether the documents of this database are jobs: `_replicator` or `…/_replicator`."""
     return name == DATABASE or name.endswith(f"/{DATABASE}")
+
+
+def _visible(database: Database, user: User, doc_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without the credentials in it, unless the user is its owner or an admin."""
+    if doc_id.startswith("_design/") or is_database_admin(user, database.security):
+        return body
+    if user.name is not None and body.get("owner") == user.name:
+        return body
+    ends = {name: _without_credentials(body[name]) for name in ("source", "target") if name in body}
+    return body | ends
+
+
+def _without_credentials(end: Any) -> Any:
+    """Return an end without them. CouchDB leaves those in the URL of an object until 3.5.3."""
+    if isinstance(end, str):
+        return _WITH_PASSWORD.sub(r"\1", end)
+    if not isinstance(end, dict):
+        return end
+    shown = {name: value for name, value in end.items() if name not in _OF_THE_OWNER}
+    return shown | {"url": _without_credentials(shown["url"])} if "url" in shown else shown
 
 
 class ReplicatorDocuments:
@@ -44,6 +67,7 @@ class ReplicatorDocuments:
     def install(self) -> None:
         """Let the server check and complete documents before they are written."""
         self._server.hooks.before_write[DATABASE] = self._before_write
+        self._server.hooks.after_read[DATABASE] = _visible
 
     # before a document is written
 

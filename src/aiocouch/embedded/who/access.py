@@ -30,7 +30,7 @@ _SYSTEM_DATABASES = frozenset({"_users", "_replicator"})
 _ADMIN_READS = frozenset({"_all_docs", "_changes"})
 _MANY = frozenset({"_design_docs", "_explain", "_find", "_index", "_local_docs", "_partition"})
 _FUNCTIONS = frozenset({"_info", "_rewrite", "_show", "_update"})
-"""What users may ask of a design document in `_users`; the functions see what the user sees."""
+"""What users may ask of a design document in `_users` or `_replicator`: they see what the user sees."""
 _ADMIN_TASKS = frozenset({"_sync_shards", "_purge", "_purged_infos_limit"})
 
 
@@ -139,21 +139,21 @@ def _check_database_request(
     if security is None:
         raise no_database()
     check_member(user, security)
-    if _is_of_users(segments[0]):
-        _check_users_request(segments, user, security)
+    if _has_secrets(segments[0]):
+        _check_request_of_many(segments, user, security)
     if segments[0] in _SYSTEM_DATABASES or not _is_upkeep(segments):
         return
     if not is_database_admin(user, security):
         raise unauthorized("You are not a server or db admin.")
 
 
-def _check_users_request(segments: Sequence[str], user: User, security: SecurityObject) -> None:
+def _check_request_of_many(segments: Sequence[str], user: User, security: SecurityObject) -> None:
     if len(segments) < 2 or is_database_admin(user, security):
         return
     if segments[1] in _MANY or segments[1] in _ADMIN_READS:
         # CouchDB shows of each document what is public; here those who may not see all see none.
         raise not_database_admin(user)
-    if segments[1] == "_local" and not user.is_anonymous:
+    if segments[1] == "_local" and _is_of_users(segments[0]) and not user.is_anonymous:
         raise not_found()  # it is nobody's own
 
 
@@ -162,14 +162,21 @@ def check_design_request(segments: Sequence[str], user: User, security: Security
 
     `segments` go on after its id.
     """
-    if not _is_of_users(segments[0]) or segments[3] in _FUNCTIONS:
+    if not _has_secrets(segments[0]) or segments[3] in _FUNCTIONS:
         return
-    if not is_database_admin(user, security):
+    if is_database_admin(user, security):
+        return
+    if _is_of_users(segments[0]):
         raise forbidden("Only administrators can view design docs in the users database.")
+    raise not_database_admin(user)
+
+
+def _has_secrets(database: str) -> bool:
+    return database.rpartition("/")[2] in _SYSTEM_DATABASES
 
 
 def _is_of_users(database: str) -> bool:
-    return database == "_users" or database.endswith("/_users")
+    return database.rpartition("/")[2] == "_users"
 
 
 def _is_upkeep(segments: Sequence[str]) -> bool:
