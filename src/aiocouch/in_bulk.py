@@ -10,7 +10,6 @@ import msgspec
 from aiocouch._bulk_docs import write
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode, encode_list
-from aiocouch._wire.left import AskedLeft
 from aiocouch._wire.options import BULK_DOCS, BULK_GET, PURGE, checked, with_query
 from aiocouch._wire.uuids import SequentialIds
 from aiocouch.exception import InvalidTypeError
@@ -90,6 +89,7 @@ class InBulk:
         """
         from aiocouch._continued import Continued
         from aiocouch._transport.stream import lost
+        from aiocouch._wire.left import AskedLeft
 
         remote, path = _database(self).remote, _bulk_get_path(_database(self), params)
 
