@@ -6,7 +6,8 @@ pytest plugin, on a thread.
 
 What stands in the way of a target is measured, too. `commit` is what SQLite alone takes to have a small row
 on the disk, in a log that has its size: no save can be faster, whichever way it comes. `entered` is a test
-that does nothing: its session enters the server, and leaves it.
+that does nothing: its session enters the server, and leaves it. `read` is what SQLite alone takes to read a
+document of a list.
 """
 
 from __future__ import annotations
@@ -136,6 +137,16 @@ def _insert(connection: sqlite3.Connection, count: int) -> None:
         connection.execute("INSERT INTO rows (body) VALUES (?)", ("x" * 500,))
 
 
+def reads(path: Path) -> float:
+    """Seconds that SQLite alone takes to read the documents of a database, some hundred at a time."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        begun = time.perf_counter()
+        rows = connection.execute("SELECT id, rev, body, attachments FROM docs ORDER BY id")
+        while rows.fetchmany(500):
+            pass
+        return time.perf_counter() - begun
+
+
 def tests(rounds: int) -> Found:
     """Measure a test with the fixture by URL, and with the one in the process."""
     works = {"test": one_by_one, "test, in bulk": in_bulk, "entered": entered}
@@ -171,6 +182,8 @@ async def _by_turns(server: CouchDBServer, counts: dict[str, int], rounds: int) 
             CouchDB(f"embedded://{folder}/inside") as inside,
         ):
             found = await sessions([http, http_here, inside], counts, rounds)
+        path = Path(folder, "inside", "databases", "bench", "database.sqlite")
+        found["read"] = [[reads(path)] * 3 for _ in range(rounds)]
         found["commit"] = [[commits(Path(folder), 500)] * 3 for _ in range(rounds)]
         return found
 
@@ -198,10 +211,14 @@ def limits(found: Found) -> str:
     }
     save, _, calls = (each / SAVES for each in medians["save"])
     commit, entering = medians["commit"][0], medians["entered"][2]
+    reading = medians["read"][0] / medians["docs()"][0]
     beside = f", and in all but that the ratio is {(calls - commit) / (save - commit):.2f}"
     return (
         f"A save waits for the disk whichever way it comes: a commit of SQLite alone takes {commit:,.0f} µs,"
         f" {commit / save:.2f} of a save by HTTP{beside if calls > commit else ''}.\n\n"
+        "A server in a process of its own makes the next rows of `docs()` on a second core, while the client"
+        " takes these. In the process one core does both, of which SQLite alone takes"
+        f" {reading:.2f} of HTTP's time to read.\n\n"
         "By HTTP a test finds a server that runs, with a core of its own; in the process it has a fresh one."
         f" To enter that and to leave it takes {entering:,.0f} µs, of the"
         f" {TARGETS['test, in bulk'] * medians['test, in bulk'][0]:,.0f} that are wanted for a test in bulk."
@@ -215,7 +232,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=100_000, help="documents that docs() reads")
     parser.add_argument("--out", type=Path, default=report.FOLDER)
     given = parser.parse_args()
-    counts = {"get": 2_000, "save": SAVES, "docs()": given.count}
+    counts = {"get": 2_000, "save": SAVES, "docs()": given.count, "read": given.count}
     with serving("embedded") as running:
         found = asyncio.run(_by_turns(running.server, counts, given.rounds))
     found |= tests(given.rounds)
