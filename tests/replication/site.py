@@ -15,6 +15,7 @@ from yarl import URL
 
 from aiocouch.embedded.server import EmbeddedCouchDB
 from aiocouch.testing import CouchDBServer
+from tests.support.cluster import Cluster, everywhere
 from tests.support.validation import until_validated, validating
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ class Site:
             sent.setdefault("Content-Type", "application/json")
             data = msgspec.json.encode(json)
         url = URL(f"{self.server.url}/{path}", encoded=True)
-        async with self._session.request(method, url, data=data, headers=sent) as response:
+        to_all = (everywhere,) if isinstance(self.server, Cluster) else ()
+        async with self._session.request(
+            method, url, data=data, headers=sent, middlewares=to_all
+        ) as response:
             return response.status, await response.read()
 
     async def get(self, path: str) -> Any:
