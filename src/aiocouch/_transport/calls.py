@@ -306,9 +306,13 @@ class Channel(Call):
 
     async def _something(self, seconds: float | None) -> None:
         """Wait for text, rows or the end. Raise why it does not come to its end."""
-        while not (self._pieces or self._rows or self.ended):
-            if self.failure is not None:
+        while not (self._pieces or self._rows):
+            if (
+                self.failure is not None
+            ):  # of an answer that has ended, too: it may have been cut since
                 raise self.failure
+            if self.ended:
+                return
             await self._wait(seconds)
 
     async def _wait(self, seconds: float | None) -> None:

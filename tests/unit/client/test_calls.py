@@ -241,3 +241,21 @@ async def test_redirects_stay_on_the_server() -> None:
         assert (await couchdb.request("GET", "/a")).status == 200
         with pytest.raises(Exception, match="elsewhere"):
             await couchdb.request("GET", "/c")
+
+
+async def test_an_answer_that_was_cut_raises_though_its_route_has_ended() -> None:
+    async def route(call: Any) -> None:
+        out = await call.begin(200, {"Content-Type": "text/plain"})
+        await out.write(b"all of it")
+        await out.write_eof()
+
+    async with (
+        CouchDB(Host(route), retry=None) as couchdb,
+        couchdb.remote.stream("GET", "/") as stream,
+    ):
+        for _ in range(10):
+            await asyncio.sleep(0)  # the route ends meanwhile
+        stream.cut("that is enough")
+        assert await stream.chunk() == b"all of it"
+        with pytest.raises(TransportError, match="enough"):
+            await stream.chunk()
