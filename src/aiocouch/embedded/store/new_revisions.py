@@ -108,7 +108,11 @@ def put(
         database.snapshots.replaced(entry, seq)
     _write(database, connection, entry, tree, Revision(seq, new.id, *columns))
     database.pending.update_seq = seq
-    if new.id.startswith(DESIGN):
+    _note_design(database, new.id)
+
+
+def _note_design(database: Database, id: str) -> None:
+    if id.startswith(DESIGN):
         database.designs.touched()
 
 
@@ -132,6 +136,7 @@ def store_together(
         database.snapshots.replaced(entry, min(added))
         tree = growing.tree().stem(database.revs_limit)
         _write_together(database, connection, entry, tree, added)
+        _note_design(database, first.id)
 
 
 def _add(
