@@ -6,7 +6,6 @@ stands beside the package, whose import takes time, and imports it only when a t
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import types
@@ -26,6 +25,8 @@ _OPTION = "--couchdb-url"
 _DEST = "aiocouch_couchdb_url"
 # Passwords of tests are not secrets: hashing them need not take long.
 _SETTINGS = {"chttpd_auth": {"iterations": "10"}}
+_BROKEN = 500
+_WAITS = (0.1, 1.0)  # seconds before another try
 _ON_THE_SERVER = frozenset({"couchdb_server", "couchdb_faults"})
 
 
@@ -131,12 +132,41 @@ async def couchdb_database(couchdb: CouchDB) -> AsyncIterator[Database]:
     """Yield a new, empty database with a name of its own; delete it after the test."""
     import uuid
 
-    from aiocouch.exception import NotFoundError
-
     database = await couchdb.create(f"test-{uuid.uuid4().hex}")
     yield database
+    await delete_leftover(database)
+
+
+async def delete_leftover(database: Database) -> None:
+    """Delete the database of a test, if it is there.
+
+    CouchDB can say 500 to that when it is busy. It is nobody else's, so it does no harm to ask again.
+    """
+    import asyncio
+    import contextlib
+
+    from aiocouch.exception import NotFoundError
+
+    for wait in _WAITS:
+        if await _is_deleted(database):
+            return
+        await asyncio.sleep(wait)
     with contextlib.suppress(NotFoundError):
         await database.delete()
+
+
+async def _is_deleted(database: Database) -> bool:
+    from aiocouch.exception import NotFoundError, RemoteResponseError
+
+    try:
+        await database.delete()
+    except NotFoundError:
+        return True
+    except RemoteResponseError as error:
+        if error.status != _BROKEN:
+            raise
+        return False
+    return True
 
 
 async def couchdb_faults(couchdb_server: CouchDBServer) -> AsyncIterator[Faults]:

@@ -8,7 +8,6 @@ plugin.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import signal
 import uuid
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from _aiocouch_pytest import delete_leftover
 from aiocouch.embedded import EmbeddedCouchDB
 from aiocouch.testing import BackgroundCouchDB
 from tests.endpoints.recorder import Recorder
@@ -139,12 +139,9 @@ def db(couchdb_database: Database) -> Database:
 @pytest.fixture
 async def fresh_name(couchdb: CouchDB) -> AsyncIterator[str]:
     """The name of a database that does not exist; if the test creates it, it is deleted."""
-    from aiocouch import NotFoundError
-
     name = f"test-{uuid.uuid4().hex}"
     yield name
-    with contextlib.suppress(NotFoundError):
-        await (await couchdb[name]).delete()
+    await delete_leftover(couchdb.database(name))
 
 
 @pytest.fixture

@@ -31,7 +31,10 @@ __all__ = [
 ]
 
 
-class Row(msgspec.Struct):
+# Rows are of what was decoded and refer to no row: the collector of cycles need not know them.
+
+
+class Row(msgspec.Struct, gc=False):
     key: Any
     id: str | None = None
     value: Any = None
@@ -39,14 +42,14 @@ class Row(msgspec.Struct):
     doc: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class DocumentRow(msgspec.Struct):
+class DocumentRow(msgspec.Struct, gc=False):
     key: Any
     id: str | None = None
     error: str | None = None
     doc: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class TextRow(msgspec.Struct):
+class TextRow(msgspec.Struct, gc=False):
     """A row of `_all_docs` with its document."""
 
     id: str | None = None
@@ -58,7 +61,7 @@ class TextRow(msgspec.Struct):
         return self.id
 
 
-class LinkRow(msgspec.Struct):
+class LinkRow(msgspec.Struct, gc=False):
     """A row of a view, which may link to another document by its value."""
 
     key: Any
@@ -68,7 +71,7 @@ class LinkRow(msgspec.Struct):
     doc: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class IdRow(msgspec.Struct):
+class IdRow(msgspec.Struct, gc=False):
     """A row of `_all_docs`."""
 
     id: str | None = None
@@ -80,7 +83,7 @@ class IdRow(msgspec.Struct):
         return self.id
 
 
-class IdAndKeyRow(msgspec.Struct):
+class IdAndKeyRow(msgspec.Struct, gc=False):
     """A row of a view, whose key tells where it stands."""
 
     id: str | None = None

@@ -522,11 +522,11 @@ async def read_documents(
         while batch := await stream.batch(TEXT_ROWS, rescued_text):
             for row in batch:
                 id, text = row.id, bytes(row.doc)
-                if id is None or text == _NULL:
-                    # which tells what is wrong
+                if id and text != _NULL:
+                    if id[0] != "_":  # a design document
+                        yield make(database, id, text)
+                else:  # which tells what is wrong
                     _document(database, DocumentRow(id, id), create=False)
-                elif id[:1] != "_":  # a design document
-                    yield make(database, id, text)
 
 
 def _document(database: Database, row: DocumentRow | LinkRow, create: bool) -> Document:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 
+from _aiocouch_pytest import delete_leftover
 from tests.dumping.databases import fill
 
 if TYPE_CHECKING:
@@ -33,12 +33,9 @@ async def full(db: Database) -> Database:
 @pytest.fixture
 async def copy(couchdb: CouchDB) -> AsyncIterator[Database]:
     """A database that does not exist yet."""
-    from aiocouch import NotFoundError
-
     database = couchdb.database(f"test-{uuid.uuid4().hex}")
     yield database
-    with contextlib.suppress(NotFoundError):
-        await database.delete()
+    await delete_leftover(database)
 
 
 @pytest.fixture

@@ -46,6 +46,9 @@ PASSING = {
     "502": HTML,
     "503": error_answer(503),
     "504": error_answer(504),
+    "no shard": error_answer(500, "internal_server_error", "No DB shards could be opened."),
+    "node down": error_answer(500, "nodedown", "progress not possible"),
+    "worker gone": error_answer(500, "error", "internal_server_error"),
 }
 
 
@@ -74,6 +77,17 @@ async def test_what_does_not_pass_is_not_sent_again(canned: CannedServer, status
     canned.say(error_answer(status))
     async with trying(canned) as db:
         with pytest.raises(Exception, match=str(status)):
+            await db.info()
+    assert len(canned.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [("internal_server_error", "No account secret"), ("error", "badmatch"), ("x", "error")]
+)
+async def test_a_fault_of_the_server_is_final(canned: CannedServer, error: tuple[str, str]) -> None:
+    canned.say(error_answer(500, *error))
+    async with trying(canned) as db:
+        with pytest.raises(RemoteResponseError, match=error[1]):
             await db.info()
     assert len(canned.requests) == 1
 

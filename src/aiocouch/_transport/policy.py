@@ -32,8 +32,10 @@ _RANDOM = Random()  # noqa: S311
 _LATER = 429
 _PASSING = frozenset({502, 503, 504})
 _REFUND = 1.0
-# What a CouchDB answers with status 500 while one of its nodes goes down or comes up.
+# What a CouchDB answers with status 500 while one of its nodes goes down or comes up,
 _NODE_IS_AWAY = ("No DB shards could be opened", "nodedown", "rexi_DOWN", "noconnection")
+# and when what a node began has ended without an answer.
+_NODE_FAILED = ("error", "internal_server_error")
 
 
 class Failure(Enum):
@@ -161,7 +163,7 @@ def _failure(error: CouchDBError) -> Failure:
         return _failure_of_transport(error)
     if error.status == _LATER:
         return Failure.UNDONE
-    if error.status in _PASSING or _is_node_away(error):
+    if error.status in _PASSING or _is_of_a_node(error):
         return Failure.UNCLEAR
     return Failure.FINAL
 
@@ -177,11 +179,12 @@ def _failure_of_transport(error: TransportError) -> Failure:
     return Failure.FINAL
 
 
-def _is_node_away(error: CouchDBError) -> bool:
+def _is_of_a_node(error: CouchDBError) -> bool:
     if error.status != 500:
         return False
     said = f"{error.error} {error.reason}"
-    return any(words in said for words in _NODE_IS_AWAY)
+    is_away = any(words in said for words in _NODE_IS_AWAY)
+    return is_away or (error.error, error.reason) == _NODE_FAILED
 
 
 def _check(name: str, value: float | None, least: float) -> None:

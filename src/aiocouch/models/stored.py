@@ -56,12 +56,12 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
         """
         value: T = self._value
         if value is _UNREAD:
-            shape = self._shape
+            if self._document is not None:
+                self._read()
             try:
-                text = self._text if self._document is None else self._read()
-                value = self._value = shape.decode(text)
-            except shape.errors as error:
-                raise shape.misfit(self.id, error) from error
+                value = self._value = self._shape.decode(self._text)
+            except self._shape.errors as error:
+                raise self._shape.misfit(self.id, error) from error
         return value
 
     @value.setter

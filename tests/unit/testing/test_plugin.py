@@ -20,6 +20,8 @@ asyncio_default_fixture_loop_scope = function
 TESTS = """\
 import pytest
 
+from _aiocouch_pytest import delete_leftover
+
 names = []
 
 
@@ -36,6 +38,26 @@ async def test_databases_are_new_and_empty(couchdb_database, couchdb, time):
 @pytest.mark.asyncio
 async def test_a_database_may_be_deleted_by_the_test(couchdb_database):
     await couchdb_database.delete()
+
+
+@pytest.mark.asyncio
+async def test_a_leftover_is_deleted_at_another_try(couchdb_faults, couchdb_database):
+    rule = couchdb_faults.answer(500, method="DELETE", times=2)
+    async with couchdb_faults.server.connect() as session:
+        await delete_leftover(session.database(couchdb_database.id))
+    assert rule.hits == 2
+    with pytest.raises(Exception, match="404"):
+        await couchdb_database.info()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("status", "tries"), [(403, 1), (500, 3)])
+async def test_a_leftover_that_stays_is_told(couchdb_faults, couchdb_database, status, tries):
+    rule = couchdb_faults.answer(status, method="DELETE", times=None)
+    async with couchdb_faults.server.connect() as session:
+        with pytest.raises(Exception, match=str(status)):
+            await delete_leftover(session.database(couchdb_database.id))
+    assert rule.hits == tries
 
 
 @pytest.mark.asyncio
@@ -165,25 +187,25 @@ def run_pytest(folder: Path, *arguments: str, tests: str = TESTS, **more: str) -
 
 
 def test_an_embedded_server_by_default(tmp_path: Path) -> None:
-    assert "5 passed" in run_pytest(tmp_path)
+    assert "= 8 passed in" in run_pytest(tmp_path)
 
 
 def test_a_session_needs_a_socket_where_the_url_is_used_only(tmp_path: Path) -> None:
-    assert "3 passed" in run_pytest(tmp_path, tests=WHERE)
+    assert "= 3 passed in" in run_pytest(tmp_path, tests=WHERE)
 
 
 def test_a_server_of_the_project_is_the_one(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(OWN_SERVER, encoding="utf-8")
-    assert "1 passed" in run_pytest(tmp_path, tests=ON_OWN_SERVER)
+    assert "= 1 passed in" in run_pytest(tmp_path, tests=ON_OWN_SERVER)
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_a_server_by_its_url(tmp_path: Path, by: str, embedded_server: object) -> None:
     url = getattr(embedded_server, "auth_url", "")
     if by == "option":
-        assert "5 passed" in run_pytest(tmp_path, f"--couchdb-url={url}")
+        assert "= 8 passed in" in run_pytest(tmp_path, f"--couchdb-url={url}")
     else:
-        assert "5 passed" in run_pytest(tmp_path, COUCHDB_URL=url)
+        assert "= 8 passed in" in run_pytest(tmp_path, COUCHDB_URL=url)
 
 
 def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -197,7 +219,7 @@ def test_named_or_found_it_is_the_same(
     tmp_path: Path, how: tuple[str, ...], embedded_server: object
 ) -> None:
     url = getattr(embedded_server, "auth_url", "")
-    assert "5 passed" in run_pytest(tmp_path, *how, f"--couchdb-url={url}")
+    assert "= 8 passed in" in run_pytest(tmp_path, *how, f"--couchdb-url={url}")
 
 
 def test_it_is_loaded_by_name_in_a_conftest(tmp_path: Path, embedded_server: object) -> None:
@@ -205,7 +227,7 @@ def test_it_is_loaded_by_name_in_a_conftest(tmp_path: Path, embedded_server: obj
     (tmp_path / "conftest.py").write_text(line, encoding="utf-8")
     url = getattr(embedded_server, "auth_url", "")
     output = run_pytest(tmp_path, "-p", "no:aiocouch", f"--couchdb-url={url}")
-    assert "5 passed" in output
+    assert "= 8 passed in" in output
 
 
 @pytest.mark.parametrize("where", ["conftest", "plugin"])
@@ -221,7 +243,7 @@ def test_an_option_of_the_same_name_is_the_projects(tmp_path: Path, where: str) 
         PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
         COUCHDB_URL="http://127.0.0.1:9/here",
     )
-    assert "2 passed" in output, output
+    assert "= 2 passed in" in output, output
 
 
 def test_help_shows_the_option(tmp_path: Path) -> None:
@@ -241,7 +263,7 @@ def test_nothing_is_loaded_before_a_fixture_is_used(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert "1 passed" in output.stdout, output.stdout
+    assert "= 1 passed in" in output.stdout, output.stdout
 
 
 def test_it_costs_a_start_of_pytest_next_to_nothing(tmp_path: Path) -> None:
