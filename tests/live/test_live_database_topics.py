@@ -16,7 +16,6 @@ from aiocouch import (
 
 if TYPE_CHECKING:
     from aiocouch import Database
-    from aiocouch.testing import CouchDBServer
     from aiocouch.topics.search import SearchMethod
 
 VIEW = {"views": {"all": {"map": "function (doc) { emit(doc._id, null); }"}}}
@@ -132,14 +131,19 @@ SEARCHES = {
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_searches_without_a_service(
-    db: Database, couchdb_server: CouchDBServer, method: SearchMethod
-) -> None:
+async def test_searches_without_a_service(db: Database, method: SearchMethod) -> None:
     await db.bulk_docs([{"_id": "_design/d", **SEARCHES}])
-    async with couchdb_server.connect(retry=None) as couchdb:
-        same = couchdb.database(db.id)
-        with pytest.raises(RemoteResponseError, match="Search is not available") as caught:
-            await same.search("d", "i").page("x:1", method=method, sort="x", counts=["x"])
-        assert caught.value.status == 503
-        with pytest.raises(NotFoundError):
-            await same.search("d", "i", nouveau=True).page("x:1", method=method)
+    with pytest.raises(RemoteResponseError, match="Search is not available") as caught:
+        await db.search("d", "i").page("x:1", method=method, sort="x", counts=["x"])
+    assert caught.value.status == 503
+    assert not hasattr(caught.value, "__notes__")  # such as of how often it was tried
+    with pytest.raises(NotFoundError):
+        await db.search("d", "i", nouveau=True).page("x:1", method=method)
+
+
+@pytest.mark.parametrize("type", ["text", "nouveau"])
+async def test_text_indexes_without_a_service(db: Database, type: str) -> None:
+    with pytest.raises(RemoteResponseError, match="index service unavailable") as caught:
+        await db.index({"fields": [{"name": "a", "type": "string"}]}, type=type)
+    assert caught.value.status == 503
+    assert not hasattr(caught.value, "__notes__")

@@ -45,6 +45,12 @@ PASSING = {
     "429": BUSY,
     "502": HTML,
     "503": error_answer(503),
+    "maintenance": error_answer(
+        503,
+        "service unavailable",
+        "Nodes are unable to service this request due to overloading or maintenance mode.",
+    ),
+    "search is away": error_answer(503, "service unavailable", "Search service unavailable."),
     "504": error_answer(504),
     "no shard": error_answer(500, "internal_server_error", "No DB shards could be opened."),
     "node down": error_answer(500, "nodedown", "progress not possible"),
@@ -89,6 +95,23 @@ async def test_a_fault_of_the_server_is_final(canned: CannedServer, error: tuple
     async with trying(canned) as db:
         with pytest.raises(RemoteResponseError, match=error[1]):
             await db.info()
+    assert len(canned.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ("service unavailable", "Search is not available"),
+        ("required index service unavailable", "text"),
+        ("required index service unavailable", "nouveau"),
+    ],
+)
+async def test_no_search_service_is_final(canned: CannedServer, error: tuple[str, str]) -> None:
+    canned.say(error_answer(503, *error))
+    async with trying(canned) as db:
+        with pytest.raises(RemoteResponseError, match=error[1]) as caught:
+            await db.search("d", "i").page("x")
+    assert caught.value.status == 503
     assert len(canned.requests) == 1
 
 

@@ -36,6 +36,14 @@ _REFUND = 1.0
 _NODE_IS_AWAY = ("No DB shards could be opened", "nodedown", "rexi_DOWN", "noconnection")
 # and when what a node began has ended without an answer.
 _NODE_FAILED = ("error", "internal_server_error")
+# What it answers with status 503 as long as it has no search service; one that is away has other words.
+_NO_SEARCH = frozenset(
+    {
+        ("service unavailable", "Search is not available"),
+        ("required index service unavailable", "text"),
+        ("required index service unavailable", "nouveau"),
+    }
+)
 
 
 class Failure(Enum):
@@ -51,7 +59,8 @@ class RetryPolicy:
     """How often a session sends a request again that failed for a reason which may pass.
 
     Such reasons are: no connection, a connection that breaks or stays silent, and the statuses 429, 502,
-    503 and 504. Only what does no harm is sent again: see the page about reliability.
+    503 and 504, but not the 503 of a server without a search service. Only what does no harm is sent again:
+    see the page about reliability.
 
     `tries` is how often one request is sent at most, the first time included. Between them it waits for
     a random time between 0 and `first_wait` seconds, then twice that, and so on up to `longest_wait`. A
@@ -163,6 +172,8 @@ def _failure(error: CouchDBError) -> Failure:
         return _failure_of_transport(error)
     if error.status == _LATER:
         return Failure.UNDONE
+    if error.status in _PASSING and (error.error, error.reason) in _NO_SEARCH:
+        return Failure.FINAL
     if error.status in _PASSING or _is_of_a_node(error):
         return Failure.UNCLEAR
     return Failure.FINAL
