@@ -86,10 +86,7 @@ def _start(folder: Path, port: int, settings: Settings) -> subprocess.Popen[str]
     if not file.exists():  # a server that is started again keeps its name and its secret
         ours = _INI.format(folder=folder, secret=secrets.token_hex(16), port=port)
         file.write_text(ours + "".join(_sections(settings)))
-    arguments = (root / "etc/vm.args").read_text().splitlines()
-    # Without a node name it needs no port mapper, and no two servers can get in each other's way.
-    named = ("-name", "-sname")
-    (folder / "vm.args").write_text("\n".join(a for a in arguments if not a.startswith(named)))
+        (folder / "vm.args").write_text(_named((root / "etc/vm.args").read_text()))
     environment = os.environ | {
         "COUCHDB_ARGS_FILE": str(folder / "vm.args"),
         "COUCHDB_INI_FILES": f"{root}/etc/default.ini {folder}/local.ini",
@@ -102,6 +99,18 @@ def _start(folder: Path, port: int, settings: Settings) -> subprocess.Popen[str]
         text=True,
         start_new_session=True,
     )
+
+
+def _named(arguments: str) -> str:
+    """Give the node a name of its own.
+
+    A search asks another node, if there is a service or not. Without a name, CouchDB's queue of reads and
+    writes falls over then, and what comes next is answered by 500. The node listens to nobody and needs no
+    port mapper, so that no two servers can get in each other's way.
+    """
+    kept = [each for each in arguments.splitlines() if not each.startswith(("-name", "-sname"))]
+    name = f"-name couchdb-{secrets.token_hex(8)}@127.0.0.1"
+    return "\n".join([*kept, name, "-dist_listen false", "-start_epmd false"])
 
 
 def _sections(settings: Settings) -> Iterator[str]:
