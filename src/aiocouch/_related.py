@@ -7,7 +7,7 @@ import zlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from aiocouch._tracked import ACCEPTED, Written, accepted, came, content_of, moved, saved, text_with
+from aiocouch._tracked import Written, came, content_of, moved, saved, text_with
 from aiocouch._transport.settle import WriteRelated
 from aiocouch._transport.sizes import too_large
 from aiocouch._wire.content import ContentReader
@@ -112,8 +112,6 @@ async def _save(
     )
     saved(document, before, response.json(Written).rev)
     await moved(document, response)
-    if response.status == ACCEPTED:
-        accepted(document)
     return response
 
 

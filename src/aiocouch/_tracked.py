@@ -134,7 +134,8 @@ class Tracked(RemoteDocument):
     def accepted_only(self) -> bool:
         """Whether the last write was answered by 202: fewer copies have it than were asked for.
 
-        False after 201, and after a fetch.
+        Writes are those of its content and of its attachments, and its deletion. False after 200 or 201, and
+        after a fetch.
         """
         return self._snapshot is not None and self._snapshot.accepted_only
 
@@ -326,3 +327,5 @@ async def moved(document: Tracked, response: HTTPResponse) -> None:
     Changes that were made meanwhile are kept.
     """
     await document._moved(response.json(Written).rev)  # noqa: SLF001
+    if response.status == ACCEPTED:
+        accepted(document)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import msgspec
 
 from aiocouch._hints import complete
-from aiocouch._tracked import of_text
+from aiocouch._tracked import ACCEPTED, accepted, of_text
 from aiocouch._transport.request import Repeat
 from aiocouch._transport.stream import lost
 from aiocouch._wire.codec import DECODE_ERRORS, decode, encode
@@ -173,14 +173,18 @@ async def resolved(database: Database, id: str, merge: MergeVersions, attempts: 
             raise ConflictError(f"{id!r} had new conflicts each time that it was resolved", facts)
         if attempt:
             await asyncio.sleep(waiting_time(attempt))
-        await _resolve(leaves, merge)
+        is_accepted_only = await _resolve(leaves, merge)
         leaves = await leaves_of(database, id)
+        if is_accepted_only:
+            accepted(leaves.winner)
         attempt += 1
     return leaves.winner
 
 
-async def _resolve(leaves: Leaves, merge: MergeVersions) -> None:
+async def _resolve(leaves: Leaves, merge: MergeVersions) -> bool:
     """Write the merged content upon the winner, and delete the others, by one request.
+
+    Return whether it was accepted only.
 
     With `new_edits=false` there is no conflict for it: what somebody saves in between is kept beside it, as
     another conflict, and a request whose answer is lost may be sent again.
@@ -193,13 +197,14 @@ async def _resolve(leaves: Leaves, merge: MergeVersions) -> None:
     content["_attachments"] = await _attachments(leaves, content.get("_attachments") or {})
     edit = _after(leaves, winner, content)
     ends = [_after(leaves, loser, {"_deleted": True}) for loser in losers]
-    rows = await _write(leaves.database, [edit, *ends])
+    rows, status = await _write(leaves.database, [edit, *ends])
     refused = {row.get("rev"): row for row in rows}
     if edit["_rev"] in refused:
         ended = zip(losers, ends, strict=True)
         await _bring_back(leaves, [each for each in ended if each[1]["_rev"] not in refused])
     if rows:
         raise _refusal(leaves, refused.get(edit["_rev"], rows[0]))
+    return status == ACCEPTED
 
 
 def _content(leaves: Leaves, merged: Mapping[str, Any]) -> JsonDict:
@@ -276,13 +281,12 @@ async def _copied(leaves: Leaves, name: str, stub: Mapping[str, Any]) -> JsonDic
     raise InvalidInputError(f"no version of {leaves.winner!r} has the attachment {name!r}")
 
 
-async def _write(database: Database, docs: list[JsonDict]) -> list[BulkRow]:
-    """Return the rows of what was refused."""
+async def _write(database: Database, docs: list[JsonDict]) -> tuple[list[BulkRow], int]:
+    """Return the rows of what was refused, and the status."""
     path = f"{database.endpoint}/_bulk_docs"
     body = encode({"new_edits": False, "docs": docs})
-    return await database.remote.json(
-        "POST", path, into=list[dict[str, Any]], body=body, repeat=Repeat.FREELY
-    )
+    answer = await database.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
+    return answer.json(list[dict[str, Any]]), answer.status
 
 
 async def _bring_back(leaves: Leaves, ended: list[tuple[Document, JsonDict]]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from aiocouch._locals import forgets
 from aiocouch._renamed import Discreet, Renamed
+from aiocouch._tracked import ACCEPTED
 from aiocouch._transport.limits import MOST
 from aiocouch._transport.policy import DEFAULT, RetryPolicy
 from aiocouch._transport.request import NOTHING, Repeat
@@ -217,6 +218,7 @@ class CouchDB(Discreet):
         Raise `PreconditionFailedError` when it exists, unless `exists_ok`; then the options are
         those that it was created with. `BadRequestError` for a name that CouchDB does not take.
         """
+        from aiocouch._transport.answer import check_members
         from aiocouch._transport.settle import CreateDatabase
 
         database = Database(self, id)
@@ -224,12 +226,13 @@ class CouchDB(Discreet):
         settle = None if exists_ok else CreateDatabase(database.endpoint)
         repeat = Repeat.FREELY if exists_ok else None
         try:
-            await self.remote.json(
-                "PUT", path, into=JsonDict, having=("ok",), repeat=repeat, settle=settle
-            )
+            response = await self.remote.request("PUT", path, repeat=repeat, settle=settle)
         except PreconditionFailedError:
             if not exists_ok:
                 raise
+        else:
+            check_members("PUT", path, response, response.json(JsonDict), ("ok",))
+            database.accepted_only = response.status == ACCEPTED
         return database
 
     @overload

@@ -13,7 +13,7 @@ from aiocouch._transport.later import of_document
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import INDEX, checked
-from aiocouch._wire.uuids import SequentialIds
+from aiocouch._wire.uuids import new_id
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.document import Document, SecurityDocument
 from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
-_IDS = SequentialIds()
-
 
 class _Saved(msgspec.Struct):
     rev: str
@@ -73,6 +71,9 @@ class _Saved(msgspec.Struct):
 
 class Database(Finding, InBulk, RemoteDatabase):
     """A database of a server. Building one sends no request; `await couchdb["name"]` looks for it."""
+
+    accepted_only: bool = False
+    """Whether `CouchDB.create` or `delete` was answered by 202: fewer nodes have done it than should."""
 
     def __init__(self, couchdb: CouchDB, id: str) -> None:
         self.couchdb = couchdb
@@ -100,12 +101,13 @@ class Database(Finding, InBulk, RemoteDatabase):
 
         Loops over it that have not got everything yet end with `TruncatedError`.
         """
+        from aiocouch._transport.answer import check_members
         from aiocouch._transport.settle import DeleteDatabase
 
         settle = DeleteDatabase(self.endpoint)
-        await self.remote.json(
-            "DELETE", self.endpoint, into=JsonDict, having=("ok",), settle=settle
-        )
+        response = await self.remote.request("DELETE", self.endpoint, settle=settle)
+        check_members("DELETE", self.endpoint, response, response.json(JsonDict), ("ok",))
+        self.accepted_only = response.status == ACCEPTED
         # CouchDB lets some of them wait for ever.
         self.remote.cut_streams(self.endpoint, "the database was deleted")
 
@@ -225,7 +227,7 @@ class Database(Finding, InBulk, RemoteDatabase):
         """
         if "_id" in data:
             raise InvalidInputError(f"add() makes the id; the data has the _id {data['_id']!r}")
-        document = Document(self, _IDS.new(), data)
+        document = Document(self, new_id(), data)
         sent = to_send(document) or b"{}"
         settle = of_document(document.endpoint, sent)
         response = await self.remote.request("POST", self.endpoint, body=sent, settle=settle)

@@ -249,6 +249,8 @@ class Document(Tracked, MutableMapping[str, Any]):
         response = await self.database.remote.request("DELETE", path, settle=settle)
         response.json(Written)
         self._content, self._snapshot = {}, Snapshot(b"{}", None)
+        if response.status == ACCEPTED:
+            accepted(self)
         return response
 
     async def copy(

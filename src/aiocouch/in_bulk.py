@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch._bulk_docs import write
+from aiocouch._tracked import ACCEPTED
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode, encode_list
 from aiocouch._wire.options import BULK_DOCS, BULK_GET, PURGE, checked, with_query
-from aiocouch._wire.uuids import SequentialIds
+from aiocouch._wire.uuids import new_id
 from aiocouch.exception import InvalidTypeError
 from aiocouch.typing import JsonDict
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["InBulk"]
 
-_IDS = SequentialIds()
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
 
 
@@ -54,7 +54,7 @@ class InBulk:
         plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
         is_edit, ids = options.get("new_edits") is not False, None
         if is_edit:  # else there is a row only for what was refused
-            plain = [doc if "_id" in doc else {"_id": _IDS.new(), **doc} for doc in plain]
+            plain = [doc if "_id" in doc else {"_id": new_id(), **doc} for doc in plain]
             ids = [doc["_id"] for doc in plain]
         if database.remote.encode is encode:
             body = encode_list("docs", plain, options)
@@ -107,8 +107,10 @@ class InBulk:
     ) -> JsonDict:
         """Remove revisions for good, without a tombstone (`POST /{db}/_purge`).
 
-        `docs` has the leaf revisions by document id. Return `{"purge_seq", "purged"}`.
+        `docs` has the leaf revisions by document id. Return `{"purge_seq", "purged"}`, and `"accepted": True`
+        where fewer copies were purged than `w` or most of them.
         """
+        from aiocouch._transport.answer import check_members
         from aiocouch._transport.settle import Purge
 
         database = _database(self)
@@ -116,9 +118,10 @@ class InBulk:
             raise InvalidTypeError("purge takes a dict: the revisions by document id")
         path = with_query(f"{database.endpoint}/_purge", checked(params, PURGE))
         body, settle = database.remote.encode(dict(docs)), Purge(database.endpoint, dict(docs))
-        return await database.remote.json(
-            "POST", path, into=JsonDict, body=body, having=("purged",), settle=settle
-        )
+        response = await database.remote.request("POST", path, body=body, settle=settle)
+        found = response.json(JsonDict)
+        check_members("POST", path, response, found, ("purged",))
+        return {**found, "accepted": True} if response.status == ACCEPTED else found
 
     # Private in aiocouch 4, and used all the same, for there was nothing else. They took any option.
 

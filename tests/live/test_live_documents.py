@@ -526,3 +526,21 @@ async def test_one_of_many_writers_wins(couchdb_server: CouchDBServer, db: Datab
     losers = range(10) if isinstance(couchdb_server, Cluster) else (9,)
     assert len(errors) in losers
     assert all(isinstance(error, aiocouch.ConflictError) for error in errors)
+
+
+async def test_fewer_copies_than_were_asked_for(db: Database) -> None:
+    doc = db.document("a", {"n": 1})
+    await doc.save(w=9)
+    assert doc.accepted_only
+    doc["n"] = 2
+    await doc.save()
+    assert not doc.accepted_only
+    response = await doc.delete(w=9)
+    assert (response.status, doc.accepted_only) == (202, True)
+    rev = response.json()["rev"]
+    assert (await db.purge({"a": [rev]}, w=9))["accepted"] is True
+    local = await db.local.create("b")
+    await local.save(w=9)
+    assert local.accepted_only
+    await local.delete(w=9)
+    assert local.accepted_only

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from aiocouch import CouchDB
 from tests.wire.canned import json_answer
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ STATUSES = pytest.mark.parametrize(("status", "only"), [(201, False), (202, True
 
 class Book(msgspec.Struct):
     title: str
+
+
+class Tale(msgspec.Struct):
+    title: str = ""
 
 
 def written(status: int) -> Callable[[Request], Answer]:
@@ -71,8 +76,62 @@ async def added(db: Database) -> Document:
     return await db.add({"n": 1})
 
 
+async def updated(db: Database) -> Document:
+    return await db.update("x", lambda doc: doc.update(n=2))
+
+
+async def local(db: Database) -> Document:
+    doc = db.document("_local/x", {"n": 1})
+    await doc.save()
+    return doc
+
+
+async def deleted(db: Database) -> Document:
+    doc = await db["x"]
+    response = await doc.delete()
+    assert response.json()["rev"] == "1-a"
+    assert (response.status == 202) is doc.accepted_only
+    return doc
+
+
+async def deleted_from_a_collection(db: Database) -> Document:
+    books = db.collection(Tale)
+    book = await books["x"]
+    await books.delete(book)
+    return book.document
+
+
+async def with_an_attachment(db: Database) -> Document:
+    doc = await db["x"]
+    response = await doc.attachment("a").save(b"1", "text/plain")
+    assert (response.status == 202) is doc.accepted_only
+    return doc
+
+
+async def without_an_attachment(db: Database) -> Document:
+    doc = await db["x"]
+    await doc.attachment("a").delete()
+    return doc
+
+
+WRITES = [
+    saved,
+    saved_with,
+    in_a_collection,
+    in_bulk,
+    in_a_stream,
+    added,
+    updated,
+    local,
+    deleted,
+    deleted_from_a_collection,
+    with_an_attachment,
+    without_an_attachment,
+]
+
+
 @STATUSES
-@pytest.mark.parametrize("write", [saved, saved_with, in_a_collection, in_bulk, in_a_stream, added])
+@pytest.mark.parametrize("write", WRITES)
 async def test_a_write_tells(
     canned: CannedServer,
     base: Database,
@@ -98,3 +157,30 @@ async def test_it_is_about_the_last_write(canned: CannedServer, base: Database) 
     await doc.fetch()
     assert not doc.accepted_only
     assert not base.document("y").accepted_only
+
+
+@STATUSES
+async def test_a_copy_tells(canned: CannedServer, base: Database, status: int, only: bool) -> None:
+    canned.handler = written(status)
+    response = await (await base["x"]).copy("y")
+    assert (response.status == 202) is only
+    assert response.json()["rev"] == "1-a"
+
+
+@STATUSES
+async def test_a_purge_tells(canned: CannedServer, base: Database, status: int, only: bool) -> None:
+    purged = {"purge_seq": None, "purged": {"x": ["1-a"]}}
+    canned.say(json_answer(purged, status))
+    assert await base.purge({"x": ["1-a"]}) == purged | ({"accepted": True} if only else {})
+
+
+@STATUSES
+async def test_a_database_tells(canned: CannedServer, status: int, only: bool) -> None:
+    canned.say(json_answer({"ok": True}, status), json_answer({"ok": True}, status))
+    async with CouchDB(canned.url) as couchdb:
+        db = await couchdb.create("db")
+        assert db.accepted_only is only
+        assert not couchdb.database("db").accepted_only
+        db = couchdb.database("db")
+        await db.delete()
+        assert db.accepted_only is only

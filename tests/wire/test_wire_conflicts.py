@@ -47,9 +47,14 @@ async def test_leaves_are_one_request(canned: CannedServer, base: Database) -> N
     assert dict(leaves.winner) == {"_id": "x", "_rev": B, "n": 2}
 
 
+async def test_fewer_copies_of_the_one_are_told(canned: CannedServer, base: Database) -> None:
+    canned.say(TWO, BASE, json_answer([], 202), ONE)
+    assert (await base.resolve("x", together)).accepted_only
+
+
 async def test_one_in_place_of_all_is_one_request(canned: CannedServer, base: Database) -> None:
     canned.say(TWO, BASE, json_answer([], 201), ONE)
-    await base.resolve("x", together)
+    assert not (await base.resolve("x", together)).accepted_only
     assert canned.lines == [OPEN, f"GET /db/x?rev={OLD}", "POST /db/_bulk_docs", OPEN]
     sent = canned.requests[2].json()
     assert sent["new_edits"] is False

@@ -28,3 +28,15 @@ class SequentialIds:
             self._prefix = os.urandom(_RANDOM_BYTES).hex()
             self._suffix = _RANDOM.randint(1, _LARGEST_STEP)
         return f"{self._prefix}{self._suffix:06x}"
+
+    def restart(self) -> None:
+        """Begin at another random start."""
+        self._suffix = _LARGEST_SUFFIX
+
+
+_SHARED = SequentialIds()
+new_id = _SHARED.new
+"""Return a new id, in the order of all that are asked for here."""
+
+if hasattr(os, "register_at_fork"):  # or two processes would go on with the same start
+    os.register_at_fork(after_in_child=_SHARED.restart)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from aiocouch._tracked import text_of
-from aiocouch._wire.uuids import SequentialIds
+from aiocouch._wire.uuids import new_id
 from aiocouch.document import Document
 from aiocouch.edits import Edit
 from aiocouch.exception import InvalidInputError, InvalidTypeError
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Collection", "OnMisfit", "ValueChange"]
 
 T = TypeVar("T")
-_IDS = SequentialIds()
 
 OnMisfit: TypeAlias = Literal["keep", "raise"] | Callable[[MisfitError], object]
 """What a stream does with a document that does not fit: "keep" gives it all the same, and its `value`
@@ -142,7 +141,7 @@ class Collection(Generic[T]):
 
     def _new(self, value: T, id: str | None) -> Document:
         own, members = new_content(self._shape, value, id)
-        return Document(self.database, _IDS.new() if own is None else own, members)
+        return Document(self.database, new_id() if own is None else own, members)
 
     # -- many -------------------------------------------------------------------------------------
 

@@ -1,8 +1,13 @@
 """Ids that are made here."""
 
+import os
 import re
+import subprocess
+import sys
 
-from aiocouch._wire.uuids import SequentialIds
+import pytest
+
+from aiocouch._wire.uuids import SequentialIds, new_id
 
 
 def test_they_are_different_and_grow_within_a_start() -> None:
@@ -19,3 +24,30 @@ def test_they_are_different_and_grow_within_a_start() -> None:
 
 def test_two_makers_have_nothing_in_common() -> None:
     assert SequentialIds().new()[:26] != SequentialIds().new()[:26]
+
+
+def test_all_that_ask_here_get_ids_in_one_order() -> None:
+    ids = [new_id() for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert len({id[:26] for id in ids}) <= 2
+
+
+FORKED = """
+import os
+from aiocouch._wire.uuids import new_id
+
+mine = new_id()
+ours, theirs = os.pipe()
+if os.fork() == 0:
+    os.write(theirs, new_id().encode())
+    os._exit(0)
+print(mine[:26] == new_id()[:26], mine[:26] == os.read(ours, 32).decode()[:26])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_forked_process_has_a_start_of_its_own() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", "False"]

@@ -303,6 +303,15 @@ async def test_more_copies_than_there_are_nodes_are_accepted(
     assert (await ask(method, f"{path.replace('/y/', '/z/')}?w=x", body)).status in {201, 409}
 
 
+@pytest.mark.parametrize("id", ["x", "_local/x"])
+@pytest.mark.parametrize(("wanted", "status"), [("2", 202), ("1", 200), ("x", 200)])
+async def test_a_deletion_by_more_nodes_than_there_are_is_accepted(
+    ask: ServerClient, id: str, wanted: str, status: int
+) -> None:
+    rev = (await ask("PUT", f"/db/{id}", {})).json["rev"]
+    assert (await ask("DELETE", f"/db/{id}?rev={rev}&w={wanted}")).status == status
+
+
 @pytest.mark.parametrize(("wanted", "status"), [(2, 202), (1, 201), ("2", 201), (None, 201)])
 async def test_a_body_says_by_a_number_how_many_copies_it_wants(
     ask: ServerClient, wanted: object, status: int

@@ -268,7 +268,7 @@ async def _write(
         return answer_batch(exchange, update, edit)
     outcome = await update.write(edit)
     headers = {"ETag": _etag(edit, outcome), "Location": location(exchange, edit.id)}
-    status = 200 if edit.deleted and exchange.written == 201 else exchange.written
+    status = _deleted(exchange) if edit.deleted else exchange.written
     text = b'{"ok":true,"id":%b,"rev":"%b"}' % (encode_text(edit.id), outcome.rev.encode())
     return exchange.answer_json(text, status, headers)
 
@@ -306,7 +306,11 @@ async def _delete(exchange: Exchange, doc_id: str) -> Reply:
     update = exchange.server.update(exchange.database, exchange.user)
     outcome = await update.write(edit)
     answer = {"ok": True, "id": doc_id, "rev": outcome.rev}
-    return exchange.answer(answer, 200, {"ETag": _etag(edit, outcome)})
+    return exchange.answer(answer, _deleted(exchange), {"ETag": _etag(edit, outcome)})
+
+
+def _deleted(exchange: Exchange) -> int:
+    return 200 if exchange.written == 201 else exchange.written
 
 
 # copying
