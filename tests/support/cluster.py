@@ -6,6 +6,7 @@ hold there, what they write goes to all copies before they go on.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import urllib.request
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from aiocouch import CouchDB
 
 _COPIES = "3"  # CouchDB's default for n
+_MOST_READS = 100
+_PAUSE = 0.02
+_WHO = ("Authorization", "Cookie")
 _WRITES = ("_bulk_docs", "_index")
 
 
@@ -43,7 +47,23 @@ async def everywhere(
         is_write = len(parts) == 1 or (len(parts) == 2 and parts[1] in _WRITES)
     if is_write and not parts[0].startswith("_") and "w" not in url.query:
         request.url = url.update_query(w=_COPIES)
-    return await handler(request)
+    response = await handler(request)
+    if request.method == "PUT" and parts[-1] == "_security" and response.status == 200:
+        await _heard(request)
+    return response
+
+
+async def _heard(request: aiohttp.ClientRequest) -> None:
+    """Wait until reads give the security that was written: CouchDB answers when most copies have it."""
+    body = request.body
+    written = json.loads(body if isinstance(body, bytes) else await body.as_bytes())
+    headers = {name: request.headers[name] for name in _WHO if name in request.headers}
+    url = request.url.with_query(None)
+    for _ in range(_MOST_READS):
+        async with request.session.get(url, headers=headers, middlewares=()) as answer:
+            if await answer.json(content_type=None) == written:
+                return
+        await asyncio.sleep(_PAUSE)
 
 
 def server_of(url: str) -> CouchDBServer:
