@@ -5,12 +5,15 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from pathlib import Path
+from typing import get_type_hints, is_typeddict
 
 from docutils.nodes import document, literal, reference, title
 from sphinx.addnodes import desc_signature
 from sphinx.application import Sphinx
+from sphinx.util.typing import stringify_annotation
 
 ROOT = Path(__file__).parent.parent
+QUALIFIERS = re.compile(r"~?\b(?:\w+\.)+")
 
 project = "aiocouch"
 author = "the aiocouch authors"
@@ -95,8 +98,20 @@ def leave_out_dicts(_app: Sphinx, page: document) -> None:
             signature.parent.remove(signature)
 
 
+def list_members(
+    _app: Sphinx, _what: str, name: str, thing: object, _options: object, lines: list[str]
+) -> None:
+    """List the members of an answer. As objects of their own they would be taken for names in the text."""
+    if is_typeddict(thing) and name.startswith("aiocouch.answers."):
+        hints = get_type_hints(thing, include_extras=True)
+        texts = {member: stringify_annotation(hint) for member, hint in hints.items()}
+        shown = (f"{member}: {QUALIFIERS.sub('', text)}" for member, text in texts.items())
+        lines += ["", ".. code-block:: python", "", *(f"   {line}" for line in shown), ""]
+
+
 def setup(app: Sphinx) -> None:
     """Connect to Sphinx."""
+    app.connect("autodoc-process-docstring", list_members)
     app.connect("doctree-read", leave_out_dicts)
     app.connect("doctree-resolved", link_names)
     app.connect("source-read", fill_in)

@@ -45,6 +45,7 @@ _REMOTE = {"aiocouch.remote": ("HTTPResponse", "Remote", "Stream")}
 _LATE: dict[str, dict[str, tuple[str, ...]]] = {
     "aiocouch.couchdb": {
         "aiocouch._transport.url": ("Servers",),
+        "aiocouch.answers": ("ActiveTask", "DatabaseEvent", "DatabaseRow", "ServerStatus"),
         "aiocouch.auth": ("Auth",),
         "aiocouch.changes": ("DatabaseUpdate", "FollowUpdatesOptions", "Follower"),
         "aiocouch.hooks": ("Hooks",),
@@ -80,6 +81,18 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
     "aiocouch.document": {
         "aiocouch.conflicts": ("Leaves",),
     },
+    "aiocouch.server.cluster": {"aiocouch.answers": ("Membership",)},
+    "aiocouch.server.node": {"aiocouch.answers": ("NodeSystem", "NodeVersions", "SmooshStatus")},
+    "aiocouch.server.replications": {
+        "aiocouch.answers": (
+            *("ReplicationDoc", "ReplicationDocs", "ReplicationJob", "ReplicationJobs"),
+            "ReplicationRun",
+        ),
+    },
+    "aiocouch.server.reshard": {
+        "aiocouch.answers": ("ReshardJob", "ReshardRow", "ReshardState", "ReshardSummary"),
+    },
+    "aiocouch.server.session": {"aiocouch.answers": ("SessionInfo",)},
 }
 """What the annotations of a module name of modules that are loaded when they are first used.
 

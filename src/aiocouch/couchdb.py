@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast, overload
 
 import msgspec
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from aiocouch._transport.url import Servers
+    from aiocouch.answers import ActiveTask, DatabaseEvent, DatabaseRow, ServerStatus
     from aiocouch.auth import Auth
     from aiocouch.changes import DatabaseUpdate, Follower, FollowUpdatesOptions
     from aiocouch.hooks import Hooks
@@ -299,7 +300,7 @@ class CouchDB(Discreet):
 
     async def db_updates(
         self, since: str | None = None, *, limit: int | None = None, descending: bool = False
-    ) -> AsyncGenerator[JsonDict, None]:
+    ) -> AsyncGenerator[DatabaseEvent, None]:
         """Yield what has happened to databases: `db_name`, `type`, `seq` each (`GET /_db_updates`).
 
         From the sequence `since` on, or ever; a database comes once, with its last event. `follow_updates`
@@ -310,7 +311,7 @@ class CouchDB(Discreet):
         query = {"since": since, "limit": limit, "descending": descending or None}
         async with aclosing(updates(self.remote, with_query("/_db_updates", query))) as rows:
             async for row in rows:
-                yield row
+                yield cast("DatabaseEvent", row)
 
     def follow_updates(self, **params: Unpack[FollowUpdatesOptions]) -> Follower[DatabaseUpdate]:
         """Return a follower of what happens to databases (`/_db_updates`). Sends no request.
@@ -322,20 +323,21 @@ class CouchDB(Discreet):
 
         return follow_updates(self.remote, dict(params))
 
-    async def up(self) -> JsonDict:
+    async def up(self) -> ServerStatus:
         """Return `{"status": "ok", …}` of a server that takes requests (`GET /_up`).
 
         Raise `NotFoundError` in maintenance mode, which is how load balancers are told.
         """
-        return await self.remote.json("GET", "/_up", into=JsonDict)
+        return cast("ServerStatus", await self.remote.json("GET", "/_up", into=JsonDict))
 
-    async def active_tasks(self) -> list[JsonDict]:
+    async def active_tasks(self) -> list[ActiveTask]:
         """Return what runs now: indexers, compactions, replications (`GET /_active_tasks`)."""
-        return await self.remote.json("GET", "/_active_tasks", into=list[JsonDict])
+        found = await self.remote.json("GET", "/_active_tasks", into=list[JsonDict])
+        return cast("list[ActiveTask]", found)
 
     async def dbs_info(
         self, names: Iterable[str] | None = None, **params: Unpack[ListOptions]
-    ) -> list[JsonDict]:
+    ) -> list[DatabaseRow]:
         """Return `key` and `info` of many databases in one request.
 
         Of those with these `names` (`POST /_dbs_info`), where one that does not exist has an `error`
@@ -343,13 +345,15 @@ class CouchDB(Discreet):
         """
         if names is None:
             path = with_query("/_dbs_info", checked(params, LIST))
-            return await self.remote.json("GET", path, into=list[JsonDict])
+            found = await self.remote.json("GET", path, into=list[JsonDict])
+            return cast("list[DatabaseRow]", found)
         if isinstance(names, str) or params:
             raise InvalidTypeError("dbs_info() takes a list of names, or options")
         body = encode({"keys": [*names]})
-        return await self.remote.json(
+        found = await self.remote.json(
             "POST", "/_dbs_info", into=list[JsonDict], body=body, repeat=Repeat.FREELY
         )
+        return cast("list[DatabaseRow]", found)
 
     async def uuids(self, count: int = 1) -> list[str]:
         """Return new ids that the server has made (`GET /_uuids`), as documents get them."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aiocouch import CouchDB, Database
+    from aiocouch.answers import Membership
     from aiocouch.cli.doctor import Finding
     from aiocouch.testing import CouchDBServer
     from tests.cli.conftest import Ended, Run
@@ -144,7 +145,7 @@ def test_pages_of_others() -> None:
 
 
 def test_nodes() -> None:
-    members = {"all_nodes": ["a", "c"], "cluster_nodes": ["a", "b"]}
+    members: Membership = {"all_nodes": ["a", "c"], "cluster_nodes": ["a", "b"]}
     assert names(judge_members(members)) == [("problem", "node-down"), ("warning", "node-unknown")]
     assert not list(judge_members({"all_nodes": ["a"], "cluster_nodes": ["a"]}))
 

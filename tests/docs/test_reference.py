@@ -14,6 +14,7 @@ import pytest
 DOCS = Path(__file__).parents[2] / "docs"
 FACES = [
     "aiocouch",
+    "aiocouch.answers",
     "aiocouch.auth",
     "aiocouch.changes",
     "aiocouch.dumping",

@@ -21,6 +21,22 @@ async def session(couchdb: CouchDB) -> None:
     await couchdb[5]  # error
 
 
+async def answers_of_a_server(couchdb: CouchDB) -> None:
+    (await couchdb.active_tasks())[0]["progres"]  # error
+    (await couchdb.active_tasks())[0]["type"] + 1  # error
+    (await couchdb.up())["state"]  # error
+    (await couchdb.dbs_info())[0]["infos"]  # error
+    (await couchdb.dbs_info())[0]["key"]["doc_count"]  # error
+    (await couchdb.session.info())["user_ctx"]  # error
+    (await couchdb.node().system())["memory"]["atoms"]  # error
+    (await couchdb.cluster.membership())["nodes"]  # error
+    len((await couchdb.replications.jobs())["total_rows"])  # error
+    (await couchdb.replications.doc("a"))["info"]["docs_read"]  # error
+    (await couchdb.reshard.job("a"))["state"]  # error
+    async for event in couchdb.db_updates():
+        event["db"]  # error
+
+
 async def database(db: Database) -> None:
     await db[5]  # error
     await db.get("x", [1])  # error

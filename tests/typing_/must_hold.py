@@ -5,13 +5,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, assert_type
+from typing import Any, Literal, TypedDict, assert_type, cast
 
 import aiohttp
 import msgspec
 
 import aiocouch
 from aiocouch import CouchDB, Database, Document, HTTPResponse, View
+from aiocouch.answers import ActiveTask, ReplicationDoc, ServerInfo, ServerStatus
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import FollowedDeletion
@@ -23,6 +24,7 @@ from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
 from aiocouch.exception import CouchDBError, RemoteResponseError
 from aiocouch.models import ChangedValue, Collection, FollowedValue, Stored
 from aiocouch.queries import ExecutionStats, Found, IndexCandidate, Page, Pages, QueryPlan
+from aiocouch.server import Node
 from aiocouch.testing import assert_uses_index
 from aiocouch.view import AllDocsView, ViewResponse, ViewRow
 from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
@@ -120,6 +122,48 @@ async def queries(db: Database) -> None:
     assert_type(plan.candidates, list[IndexCandidate])
     assert_type(plan.uses(["d", "n"]), bool)
     assert_type(await assert_uses_index(db, {"a": 1}, "n", sort=["a"]), QueryPlan)
+
+
+async def answers_of_a_server(couchdb: CouchDB, node: Node) -> None:
+    for task in await couchdb.active_tasks():
+        assert_type(task, ActiveTask)
+        assert_type(task["started_on"], int)
+        assert_type(task.get("progress"), int | None)
+        if "progress" in task:
+            assert_type(task["progress"], int)
+        assert_type(cast("dict[str, Any]", task)["new to CouchDB"], Any)
+    assert_type(await couchdb.up(), ServerStatus)
+    for row in await couchdb.dbs_info(["a"]):
+        if "info" in row:
+            assert_type(row["info"]["sizes"]["active"], int)
+    async for event in couchdb.db_updates():
+        assert_type(event["type"], Literal["created", "updated", "deleted"])
+    assert_type((await couchdb.cluster.membership())["all_nodes"], list[str])
+    assert_type((await couchdb.session.info())["userCtx"]["name"], str | None)
+    assert_type((await node.system())["memory"]["ets"], int)
+    assert_type((await node.versions())["erlang"]["version"], str)
+    assert_type((await node.smoosh())["channels"]["slack_dbs"]["waiting"]["size"], int)
+    cast("ServerInfo", await couchdb.info())["features"].append("x")
+
+
+async def answers_about_jobs(couchdb: CouchDB) -> None:
+    replications, reshard = couchdb.replications, couchdb.reshard
+    done = await replications.run("a", "b")
+    assert_type(done["ok"], bool)
+    for session in done.get("history", []):
+        assert_type(session["docs_written"], int)
+    assert_type((await replications.jobs())["jobs"][0]["history"][0]["timestamp"], str)
+    assert_type((await replications.job("a"))["pid"], str | None)
+    assert_type((await replications.docs())["docs"], list[ReplicationDoc])
+    errors: list[int] = []
+    doc = await replications.wait("a", progress=lambda state: errors.append(state["error_count"]))
+    assert_type(doc, ReplicationDoc)
+    if doc["state"] != "completed" and doc["info"]:
+        assert_type(doc["info"].get("error"), str | None)
+    assert_type((await reshard.summary())["total"], int)
+    assert_type((await reshard.state())["reason"], str | None)
+    assert_type((await reshard.jobs())[0]["target"], list[str])
+    assert_type([row.get("id") for row in await reshard.split("a")], list[str | None])
 
 
 class Book(msgspec.Struct, frozen=True):

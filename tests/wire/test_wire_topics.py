@@ -113,7 +113,7 @@ async def test_a_setting_of_this_run_says_so(canned: CannedServer, session: Couc
 async def test_a_replication_that_has_failed_raises(canned: CannedServer, session: CouchDB) -> None:
     canned.say_json({"state": "crashing", "doc_id": "r", "info": {"error": "timeout"}})
     canned.say_json({"state": "failed", "doc_id": "r", "info": {"error": "no such filter"}})
-    seen: list[str] = []
+    seen: list[str | None] = []
     with pytest.raises(CouchDBError, match=r"'r' has failed: no such filter"):
         await session.replications.wait(
             "r", progress=lambda state: seen.append(state["state"]), every=0

@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from aiocouch import CouchDB
+    from aiocouch.answers import ReplicationJob
 
 __all__ = ["database_of_shard", "replication_rows", "task_rows", "without_credentials"]
 
@@ -50,14 +51,16 @@ async def replication_rows(couchdb: CouchDB) -> AsyncGenerator[dict[str, Any], N
         skip += len(jobs)
 
 
-def _state_of_job(job: dict[str, Any]) -> str | None:
+def _state_of_job(job: ReplicationJob) -> str | None:
     """Return the state of a job, by what happened last: of these CouchDB tells none."""
-    events = job.get("history") or [{}]
-    last: str | None = events[0].get("type")
+    events = job.get("history")
+    last = events[0].get("type") if events else None
     return _STATES.get(last, last)
 
 
-def _row(name: str, told: dict[str, Any], state: str | None, errors: int | None) -> dict[str, Any]:
+def _row(
+    name: str, told: Mapping[str, Any], state: str | None, errors: int | None
+) -> dict[str, Any]:
     info = told.get("info")
     facts = info if isinstance(info, dict) else {"error": info}
     return {
@@ -72,12 +75,12 @@ def _row(name: str, told: dict[str, Any], state: str | None, errors: int | None)
     }
 
 
-def task_rows(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def task_rows(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what runs now, but replications: what, of which database, and how far, in percent."""
     rows = [
         {
             "task": task.get("type", "").replace("_", " "),
-            "database": database_of_shard(task.get("database", "")),
+            "database": database_of_shard(task.get("database") or ""),
             "design_doc": task.get("design_document"),
             "progress": task.get("progress"),
         }

@@ -6,7 +6,7 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiocouch import CouchDBError
 from aiocouch.cli.figures import replication_rows, task_rows
@@ -29,7 +29,7 @@ class Look(NamedTuple):
     at: float
     nodes: dict[str, dict[str, Any] | str]
     """Counters and figures by node, or why there are none."""
-    databases: dict[str, dict[str, Any]]
+    databases: Mapping[str, Mapping[str, Any]]
     database_count: int
     tasks: list[dict[str, Any]]
     replications: list[dict[str, Any]]
@@ -63,11 +63,11 @@ async def _node(couchdb: CouchDB, name: str) -> dict[str, Any]:
     node = couchdb.node(name)
     stats, system = await asyncio.gather(node.stats(), node.system())
     couch = stats["couchdb"]
-    memory = {name: size for name, size in system["memory"].items() if not name.endswith("_used")}
+    memory = cast("Mapping[str, int]", system["memory"])
     percentiles = dict(couch["request_time"]["value"]["percentile"])
     return {
         "uptime": system["uptime"],
-        "memory": sum(memory.values()),
+        "memory": sum(size for name, size in memory.items() if not name.endswith("_used")),
         "run_queue": system["run_queue"],
         "os_processes": system["os_proc_count"],
         "open_databases": couch["open_databases"]["value"],
@@ -79,8 +79,8 @@ async def _node(couchdb: CouchDB, name: str) -> dict[str, Any]:
     }
 
 
-async def _databases(couchdb: CouchDB, names: list[str]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+async def _databases(couchdb: CouchDB, names: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
     for start in range(0, len(names), _TOGETHER):
         for one in await couchdb.dbs_info(names[start : start + _TOGETHER]):
             if info := one.get("info"):  # else it was deleted meanwhile
@@ -139,7 +139,7 @@ def _node_row(
 
 
 def _database(
-    name: str, info: dict[str, Any], before: dict[str, Any] | None, seconds: float | None
+    name: str, info: Mapping[str, Any], before: Mapping[str, Any] | None, seconds: float | None
 ) -> dict[str, Any]:
     sizes = info.get("sizes", {})
     was = None if before is None else sequence_number(before.get("update_seq"))

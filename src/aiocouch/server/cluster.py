@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from aiocouch._wire.codec import encode
 from aiocouch._wire.options import checked, with_query
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
+    from aiocouch.answers import Membership
     from aiocouch.remote import Remote
 
 __all__ = ["Cluster", "SetupOptions"]
@@ -46,12 +47,13 @@ class Cluster:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
 
-    async def membership(self) -> dict[str, list[str]]:
+    async def membership(self) -> Membership:
         """Return `all_nodes`, which it can reach, and `cluster_nodes`, which belong to it.
 
         `GET /_membership`.
         """
-        return await self._remote.json("GET", "/_membership", into=dict[str, list[str]])
+        found = await self._remote.json("GET", "/_membership", into=dict[str, list[str]])
+        return cast("Membership", found)
 
     async def state(self, ensure_dbs_exist: Sequence[str] | None = None) -> str:
         """Return how far it is set up, such as `single_node_enabled` (`GET /_cluster_setup`).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
@@ -10,6 +10,7 @@ from aiocouch.exception import InvalidInputError, InvalidTypeError, NotFoundErro
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
+    from aiocouch.answers import NodeSystem, NodeVersions, SmooshStatus
     from aiocouch.remote import HTTPResponse, Remote
 
 __all__ = ["Configuration", "Node"]
@@ -48,17 +49,17 @@ class Node:
         """
         return await self._get("_stats", *path)
 
-    async def system(self) -> JsonDict:
+    async def system(self) -> NodeSystem:
         """Return memory, processes and queues of the Erlang VM (`GET /_node/{node}/_system`)."""
-        return await self._get("_system")
+        return cast("NodeSystem", await self._get("_system"))
 
-    async def versions(self) -> JsonDict:
+    async def versions(self) -> NodeVersions:
         """Return the versions of JavaScript engine, Erlang and libraries (`GET /_node/{node}/_versions`)."""
-        return await self._get("_versions")
+        return cast("NodeVersions", await self._get("_versions"))
 
-    async def smoosh(self) -> JsonDict:
+    async def smoosh(self) -> SmooshStatus:
         """Return what waits for its automatic compaction (`GET /_node/{node}/_smoosh/status`)."""
-        return await self._get("_smoosh", "status")
+        return cast("SmooshStatus", await self._get("_smoosh", "status"))
 
     async def prometheus(self) -> str:
         """Return all figures in the text format of Prometheus (`GET /_node/{node}/_prometheus`)."""

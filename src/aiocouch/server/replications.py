@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Unpack
 
+    from aiocouch.answers import (
+        ReplicationDoc,
+        ReplicationDocs,
+        ReplicationJob,
+        ReplicationJobs,
+        ReplicationRun,
+    )
     from aiocouch.couchdb import CouchDB
 
 __all__ = ["ReplicationOptions", "Replications"]
@@ -70,7 +77,7 @@ class Replications:
         source: str | Mapping[str, Any],
         target: str | Mapping[str, Any],
         **options: Unpack[ReplicationOptions],
-    ) -> JsonDict:
+    ) -> ReplicationRun:
         """Replicate, and return the `history` of it (`POST /_replicate`).
 
         It is over when this returns, unless `continuous`: then it goes on until the server is
@@ -78,7 +85,8 @@ class Replications:
         of a request, which does not end it: `create` and `wait` are for these.
         """
         body = encode(_specification(source, target, options))
-        return await self._remote.json("POST", "/_replicate", into=JsonDict, body=body)
+        found = await self._remote.json("POST", "/_replicate", into=JsonDict, body=body)
+        return cast("ReplicationRun", found)
 
     async def create(
         self,
@@ -99,15 +107,15 @@ class Replications:
         await document.save()
         return document
 
-    async def jobs(self, *, limit: int | None = None, skip: int | None = None) -> JsonDict:
+    async def jobs(self, *, limit: int | None = None, skip: int | None = None) -> ReplicationJobs:
         """Return `total_rows` and `jobs`, those that run or wait (`GET /_scheduler/jobs`)."""
         path = with_query("/_scheduler/jobs", {"limit": limit, "skip": skip})
-        return await self._remote.json("GET", path, into=JsonDict)
+        return cast("ReplicationJobs", await self._remote.json("GET", path, into=JsonDict))
 
-    async def job(self, id: str) -> JsonDict:
+    async def job(self, id: str) -> ReplicationJob:
         """Return one job (`GET /_scheduler/jobs/{id}`). Raise `NotFoundError`."""
         path = f"/_scheduler/jobs/{quote_name(id, 'id of the job')}"
-        return await self._remote.json("GET", path, into=JsonDict)
+        return cast("ReplicationJob", await self._remote.json("GET", path, into=JsonDict))
 
     async def docs(
         self,
@@ -116,7 +124,7 @@ class Replications:
         limit: int | None = None,
         skip: int | None = None,
         states: Iterable[str] | None = None,
-    ) -> JsonDict:
+    ) -> ReplicationDocs:
         """Return `total_rows` and `docs`, the states of all documents (`GET /_scheduler/docs`).
 
         Of one `database` only where it is named (`GET /_scheduler/docs/{replicator_db}`).
@@ -126,25 +134,26 @@ class Replications:
         path = "/_scheduler/docs" if database is None else _docs(database)
         joined = None if states is None else ",".join(states)
         query = {"limit": limit, "skip": skip, "states": joined}
-        return await self._remote.json("GET", with_query(path, query), into=JsonDict)
+        found = await self._remote.json("GET", with_query(path, query), into=JsonDict)
+        return cast("ReplicationDocs", found)
 
-    async def doc(self, id: str, database: str = "_replicator") -> JsonDict:
+    async def doc(self, id: str, database: str = "_replicator") -> ReplicationDoc:
         """Return `state` and `info` of one document (`GET /_scheduler/docs/{replicator_db}/{docid}`).
 
         Raise `NotFoundError`, for a moment also after `create`: the server looks at it a little later.
         """
         path = f"{_docs(database)}/{quote_name(id, 'document id')}"
-        return await self._remote.json("GET", path, into=JsonDict)
+        return cast("ReplicationDoc", await self._remote.json("GET", path, into=JsonDict))
 
     async def wait(
         self,
         id: str,
         database: str = "_replicator",
         *,
-        progress: Callable[[JsonDict], None] | None = None,
+        progress: Callable[[ReplicationDoc], None] | None = None,
         every: float = 1.0,
         patience: float = 30.0,
-    ) -> JsonDict:
+    ) -> ReplicationDoc:
         """Wait until a replication is over, and return its state (as `doc`).
 
         The server is asked at intervals of `every` seconds; each answer goes to `progress`. Raise
@@ -168,7 +177,7 @@ class Replications:
             await asyncio.sleep(every)
 
 
-def _succeeded(state: JsonDict, path: str) -> JsonDict:
+def _succeeded(state: ReplicationDoc, path: str) -> ReplicationDoc:
     if state["state"] == "failed":
         info = state.get("info") or {}
         reason = str(info.get("error") if isinstance(info, dict) else info)

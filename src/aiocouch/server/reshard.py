@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
@@ -11,6 +11,7 @@ from aiocouch.server.answers import Jobs
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
+    from aiocouch.answers import ReshardJob, ReshardRow, ReshardState, ReshardSummary
     from aiocouch.remote import Remote
 
 __all__ = ["Reshard"]
@@ -22,13 +23,15 @@ class Reshard:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
 
-    async def summary(self) -> JsonDict:
+    async def summary(self) -> ReshardSummary:
         """Return `state`, `state_reason` and the numbers of jobs by state (`GET /_reshard`)."""
-        return await self._remote.json("GET", "/_reshard", into=JsonDict)
+        found = await self._remote.json("GET", "/_reshard", into=JsonDict)
+        return cast("ReshardSummary", found)
 
-    async def state(self) -> JsonDict:
+    async def state(self) -> ReshardState:
         """Return `state` ("running" or "stopped") and `reason` (`GET /_reshard/state`)."""
-        return await self._remote.json("GET", "/_reshard/state", into=JsonDict)
+        found = await self._remote.json("GET", "/_reshard/state", into=JsonDict)
+        return cast("ReshardState", found)
 
     async def start(self, reason: str | None = None) -> None:
         """Let the jobs of the whole cluster go on (`PUT /_reshard/state`)."""
@@ -38,14 +41,14 @@ class Reshard:
         """Stop the jobs of the whole cluster (`PUT /_reshard/state`)."""
         await self._put_state("/_reshard/state", "stopped", reason)
 
-    async def jobs(self) -> list[JsonDict]:
+    async def jobs(self) -> list[ReshardJob]:
         """Return all jobs: `id`, `source`, `target`, `job_state`, … (`GET /_reshard/jobs`)."""
         found = await self._remote.json("GET", "/_reshard/jobs", into=Jobs)
-        return found.jobs
+        return cast("list[ReshardJob]", found.jobs)
 
-    async def job(self, id: str) -> JsonDict:
+    async def job(self, id: str) -> ReshardJob:
         """Return a job (`GET /_reshard/jobs/{jobid}`). Raise `NotFoundError`."""
-        return await self._remote.json("GET", _path(id), into=JsonDict)
+        return cast("ReshardJob", await self._remote.json("GET", _path(id), into=JsonDict))
 
     async def split(
         self,
@@ -54,26 +57,29 @@ class Reshard:
         node: str | None = None,
         range: str | None = None,
         shard: str | None = None,
-    ) -> list[JsonDict]:
+    ) -> list[ReshardRow]:
         """Begin to split shards (`POST /_reshard/jobs`).
 
         Those of a database, on a `node` and of a `range` where given; or one `shard` by its name.
-        Return a row for each: `{"ok", "id", "db", "node", "shard"}` or `{"error", …}`.
+        Return a row for each: `{"ok", "id", "node", "shard"}` or `{"error", "node", "shard"}`.
         """
         if (db is None) == (shard is None):
             raise InvalidInputError("split() takes the name of a database or of a shard")
         asked: dict[str, Any] = {"db": db, "node": node, "range": range, "shard": shard}
         given = {name: value for name, value in asked.items() if value is not None}
         body = encode({"type": "split", **given})
-        return await self._remote.json("POST", "/_reshard/jobs", into=list[JsonDict], body=body)
+        path = "/_reshard/jobs"
+        found = await self._remote.json("POST", path, into=list[JsonDict], body=body)
+        return cast("list[ReshardRow]", found)
 
     async def remove(self, id: str) -> None:
         """Stop and forget a job (`DELETE /_reshard/jobs/{jobid}`)."""
         await self._remote.json("DELETE", _path(id), into=JsonDict)
 
-    async def job_state(self, id: str) -> JsonDict:
+    async def job_state(self, id: str) -> ReshardState:
         """Return the `state` of a job and the `reason` (`GET /_reshard/jobs/{jobid}/state`)."""
-        return await self._remote.json("GET", f"{_path(id)}/state", into=JsonDict)
+        found = await self._remote.json("GET", f"{_path(id)}/state", into=JsonDict)
+        return cast("ReshardState", found)
 
     async def start_job(self, id: str, reason: str | None = None) -> None:
         """Let a stopped job go on (`PUT /_reshard/jobs/{jobid}/state`)."""

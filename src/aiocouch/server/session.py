@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiocouch.server.answers import Who
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
+    from aiocouch.answers import SessionInfo
     from aiocouch.remote import Remote
 
 __all__ = ["Session"]
@@ -19,9 +20,10 @@ class Session:
     def __init__(self, remote: Remote) -> None:
         self._remote = remote
 
-    async def info(self) -> JsonDict:
+    async def info(self) -> SessionInfo:
         """Return `userCtx` (`name`, `roles`) and what the server can do (`GET /_session`)."""
-        return await self._remote.json("GET", "/_session", into=JsonDict)
+        found = await self._remote.json("GET", "/_session", into=JsonDict)
+        return cast("SessionInfo", found)
 
     async def name(self) -> str | None:
         """Return the name that the server knows us by, None without a login (`GET /_session`)."""

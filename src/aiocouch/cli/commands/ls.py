@@ -11,7 +11,7 @@ from aiocouch.cli.values import whole
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from aiocouch import CouchDB, Database
 
@@ -80,7 +80,7 @@ async def _databases(
                 yield {"name": name}
             continue
         for found in await couchdb.dbs_info(some):
-            info = found.get("info") or {}
+            info: Mapping[str, Any] = found.get("info") or {}
             sizes = info.get("sizes", {})
             yield {
                 "name": found["key"],

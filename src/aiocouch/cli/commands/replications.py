@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiocouch.cli.actions import Actions
 from aiocouch.cli.exits import Exit
@@ -13,6 +13,8 @@ from aiocouch.cli.target import Of, add_target, read_target
 
 if TYPE_CHECKING:
     import argparse
+
+    from aiocouch.answers import ReplicationDoc
 
 __all__ = ["configure"]
 
@@ -66,7 +68,7 @@ async def _wait(given: argparse.Namespace) -> int:
         await couchdb.database("_replicator").get(given.id)  # or else it would be waited for
         with progress(given, given.id) as shown:
 
-            def tell(state: dict[str, Any]) -> None:
+            def tell(state: ReplicationDoc) -> None:
                 info = state.get("info") or {}
                 if isinstance(info, dict) and "docs_written" in info:
                     done, left = info["docs_written"], info.get("changes_pending")

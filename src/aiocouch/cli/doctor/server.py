@@ -16,6 +16,7 @@ from aiocouch.cli.output import several
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
+    from aiocouch.answers import Membership
     from aiocouch.cli.doctor.patient import Check, Patient
 
 __all__ = [
@@ -113,7 +114,7 @@ async def _cluster(patient: Patient) -> AsyncGenerator[Finding, None]:
         )
 
 
-def judge_members(members: Mapping[str, list[str]]) -> Iterator[Finding]:
+def judge_members(members: Membership) -> Iterator[Finding]:
     """Yield nodes that are away, or not known."""
     there, known = set(members["all_nodes"]), set(members["cluster_nodes"])
     for name in sorted(known - there):
