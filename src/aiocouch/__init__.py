@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from aiocouch.edits import Edit
     from aiocouch.event import BaseChangeEvent, ChangedEvent, DeletedEvent
     from aiocouch.remote import HTTPResponse
-    from aiocouch.selector import F, It, Selector
+    from aiocouch.selector import F, It, Selector, all_of, any_of, none_of
     from aiocouch.writing import BulkWriter, WriteOutcome, WriteProgress
 
 __version__ = "5.0.0.dev0"
@@ -89,6 +89,9 @@ __all__ = [
     "ViewResponse",
     "WriteOutcome",
     "WriteProgress",
+    "all_of",
+    "any_of",
+    "none_of",
 ]
 
 if not TYPE_CHECKING:
@@ -99,7 +102,7 @@ if not TYPE_CHECKING:
         **dict.fromkeys(("Conflicted", "Leaves"), "conflicts"),
         "DesignDocument": "design_document",
         "Edit": "edits",
-        **dict.fromkeys(("F", "It", "Selector"), "selector"),
+        **dict.fromkeys(("F", "It", "Selector", "all_of", "any_of", "none_of"), "selector"),
         "HTTPResponse": "remote",
     }
     # Modules that `import aiocouch` has always brought along.

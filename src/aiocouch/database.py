@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
@@ -10,19 +9,18 @@ import msgspec
 from aiocouch._former.resources import RemoteDatabase
 from aiocouch._tracked import ACCEPTED, accepted, saved, to_send
 from aiocouch._transport.later import of_document
-from aiocouch._transport.request import Repeat
 from aiocouch._wire.ids import quote_name
-from aiocouch._wire.options import INDEX, checked
 from aiocouch._wire.uuids import new_id
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.document import Document, SecurityDocument
-from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
+from aiocouch.exception import ConflictError, InvalidInputError, NotFoundError
 from aiocouch.finding import Finding
 from aiocouch.in_bulk import InBulk
 from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, DesignDocsView, View
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
     from types import UnionType
     from typing import TypeVar, Unpack
 
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
     )
     from aiocouch.typing import (
         ChangesOptions,
+        DocumentOptions,
         IndexOptions,
         ViewOptions,
     )
@@ -182,16 +181,21 @@ class Database(Finding, InBulk, RemoteDatabase):
         return await self.get(id)
 
     async def get(
-        self, id: str, default: JsonDict | None = None, *, rev: str | None = None
+        self,
+        id: str,
+        default: JsonDict | None = None,
+        *,
+        rev: str | None = None,
+        **options: Unpack[DocumentOptions],
     ) -> Document:
         """Return the document, in the revision `rev` or as it is (`GET /{db}/{docid}`).
 
         Where there is none, a new document of the content `default`; without one `NotFoundError`.
-        `BadRequestError` for a malformed `rev`.
+        `BadRequestError` for a malformed `rev`. The `options` are those of `Document.fetch`.
         """
         document = Document(self, id, default)
         try:
-            await document.fetch(True, rev=rev)
+            await document.fetch(True, rev=rev, **options)
         except NotFoundError:
             if default is None:
                 raise
@@ -370,17 +374,9 @@ class Database(Finding, InBulk, RemoteDatabase):
 
     async def index(self, index: Mapping[str, Any], **kwargs: Any) -> JsonDict:
         """Create a Mango index (`POST /{db}/_index`). `index` is such as `{"fields": ["name"]}`."""
-        if not isinstance(index, Mapping):
-            raise InvalidTypeError(f"the index must be a dict, such as {{'fields': {index!r}}}")
-        options, definition = checked(kwargs, INDEX), dict(index)
-        if "partial_filter_selector" in options:  # CouchDB wants it inside
-            definition["partial_filter_selector"] = dict(options.pop("partial_filter_selector"))
-        body = self.remote.encode({"index": definition, **options})
-        path = f"{self.endpoint}/_index"
-        # An index that is there already is not created again.
-        return await self.remote.json(
-            "POST", path, into=JsonDict, body=body, having=("result",), repeat=Repeat.FREELY
-        )
+        from aiocouch.topics.indexes import create_index
+
+        return await create_index(self.remote, f"{self.endpoint}/_index", index, kwargs)
 
     @overload
     def changes(

@@ -14,7 +14,7 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeAlias
 
 import msgspec
 
@@ -168,6 +168,8 @@ class Document(Tracked, MutableMapping[str, Any]):
             self._refuse_dirty()
         path = self.endpoint
         if rev is not None or options:
+            if (since := options.get("atts_since")) is not None:
+                options["atts_since"] = listed(since, "atts_since")
             path = with_query(path, checked({"rev": rev, **options}, DOCUMENT))
         elif self.database.batch is not None:
             self._take_text(await self.database.batch.read(self.full_id))
@@ -295,13 +297,17 @@ class Document(Tracked, MutableMapping[str, Any]):
         """Return all leaves, deleted ones too, as `Database.leaves` gives them."""
         return await self.database.leaves(self.full_id)
 
-    async def open_revs(self, revs: Iterable[str], *, latest: bool = False) -> list[Document]:
+    async def open_revs(
+        self, revs: Iterable[str] | Literal["all"], *, latest: bool = False
+    ) -> list[Document]:
         """Return the document in some revisions, by one request (`GET /{db}/{docid}?open_revs=…`).
 
-        What the server does not have is left out. With `latest` a revision that others followed is
-        replaced by the leaves that came of it. `leaves` gets all leaves.
+        "all" are all leaves, deleted ones too; `leaves` knows which of them wins. What the server does not
+        have is left out. With `latest` a revision that others followed is replaced by the leaves that
+        came of it.
         """
-        asked = {"open_revs": listed(revs, "revs"), "latest": latest or None}
+        wanted = revs if revs == "all" else listed(revs, "revs")
+        asked = {"open_revs": wanted, "latest": latest or None}
         path = with_query(self.endpoint, asked)
         found = await self.database.remote.json("GET", path, into=list[_Open])
         texts = [text for each in found if (text := bytes(each.ok))]

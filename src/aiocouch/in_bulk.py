@@ -10,7 +10,7 @@ import msgspec
 from aiocouch._bulk_docs import write
 from aiocouch._tracked import ACCEPTED
 from aiocouch._transport.request import Repeat
-from aiocouch._wire.codec import encode, encode_list
+from aiocouch._wire.codec import encode, encode_list, listed
 from aiocouch._wire.options import BULK_DOCS, BULK_GET, PURGE, checked, with_query
 from aiocouch._wire.uuids import new_id
 from aiocouch.exception import InvalidTypeError
@@ -117,7 +117,8 @@ class InBulk:
         if not isinstance(docs, Mapping):
             raise InvalidTypeError("purge takes a dict: the revisions by document id")
         path = with_query(f"{database.endpoint}/_purge", checked(params, PURGE))
-        body, settle = database.remote.encode(dict(docs)), Purge(database.endpoint, dict(docs))
+        wanted = {id: listed(revs, f"the revisions of {id!r}") for id, revs in docs.items()}
+        body, settle = database.remote.encode(wanted), Purge(database.endpoint, wanted)
         response = await database.remote.request("POST", path, body=body, settle=settle)
         found = response.json(JsonDict)
         check_members("POST", path, response, found, ("purged",))

@@ -129,6 +129,8 @@ async def test_chosen_documents(db: Database) -> None:
 async def test_all_leaves(db: Database) -> None:
     for rev in ("aa", "bb"):
         await db.bulk_docs([{"_id": "x", "_rev": f"1-{rev * 16}"}], new_edits=False)
+    with pytest.raises(aiocouch.InvalidInputError, match="the style must be one of"):
+        db.changes(style="all")
     (event,) = await collect(db.changes(style="all_docs"))
     assert event.rev == f"1-{'bb' * 16}"
     assert len(event.json["changes"]) == 2

@@ -95,6 +95,19 @@ async def test_indexes_come_and_go(db: Database) -> None:
         await db.indexes.delete_many(wrong)
 
 
+async def test_an_index_of_fields(db: Database) -> None:
+    fields: Any = ["name", {"age": "asc"}]
+    made = await db.indexes.create(fields, name="n", ddoc="d")
+    assert made == {"result": "created", "id": "_design/d", "name": "n"}
+    assert (await db.indexes.create(fields, name="n", ddoc="d"))["result"] == "exists"
+    (own,) = [index for index in await db.indexes.list() if index["name"] == "n"]
+    assert own["def"]["fields"] == [{"name": "asc"}, {"age": "asc"}]
+    with pytest.raises(InvalidTypeError, match="fields must be a list"):
+        await db.indexes.create("name")
+    with pytest.raises(InvalidTypeError, match="did you mean 'partitioned'"):
+        await db.indexes.create(["a"], partitoned=True)  # type: ignore[call-arg]
+
+
 async def test_a_query_is_explained(db: Database) -> None:
     await db.index({"fields": ["name"]}, ddoc="one", name="by-name")
     plan = await db.explain({"name": {"$gt": "b"}}, limit=3)
@@ -111,7 +124,7 @@ async def test_local_documents_come_and_go(db: Database) -> None:
     document["seq"] = 2**70
     await document.save()
     assert (await db.local.get("point/ü"))["seq"] == 2**70
-    assert (await db.local.get("_local/point/ü"))["seq"] == 2**70
+    assert (await db.local["_local/point/ü"])["seq"] == 2**70
     assert [id async for id in db.local.ids()] == ["_local/point/ü"]
     async for each in db.local.all_docs.docs():
         assert each["seq"] == 2**70
@@ -120,6 +133,10 @@ async def test_local_documents_come_and_go(db: Database) -> None:
     await document.delete()
     with pytest.raises(NotFoundError):
         await db.local.get("point/ü")
+    await db.local.document("other", {"n": 1}).save()
+    assert (await db.local["other"])["n"] == 1
+    assert (await db.local.get("none", {"n": 2}))["n"] == 2
+    assert (await db.local.create("new", data={"n": 3}))["n"] == 3
     with pytest.raises(InvalidInputError):
         await db.local.get("")
 

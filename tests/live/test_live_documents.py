@@ -378,6 +378,8 @@ async def test_open_revisions(db: Database) -> None:
     found = await doc.open_revs([loser, "9-" + "a" * 32, winner])
     assert {one.rev: one["who"] for one in found} == {loser: "aa", winner: "bb"}
     assert await db.document("none").open_revs([winner]) == []
+    every = await doc.open_revs("all")
+    assert {one.rev: one["who"] for one in every} == {loser: "aa", winner: "bb"}
     losing = found[0] if found[0].rev == loser else found[1]
     losing["who"] = "changed"
     await losing.save()
@@ -544,3 +546,32 @@ async def test_fewer_copies_than_were_asked_for(db: Database) -> None:
     assert local.accepted_only
     await local.delete(w=9)
     assert local.accepted_only
+
+
+async def test_options_of_a_read_go_with_get(db: Database) -> None:
+    saved = await stored(db, "x")
+    read = await db.get("x", revs_info=True, local_seq=True)
+    assert read["_revs_info"] == [{"rev": saved.rev, "status": "available"}]
+    assert "_local_seq" in read
+    new = await db.get("none", {"n": 1}, conflicts=True)
+    assert (new.exists, new["n"]) == (False, 1)
+    with pytest.raises(aiocouch.InvalidTypeError, match="did you mean 'revs_info'"):
+        await db.get("x", revs_inf=True)  # type: ignore[call-arg]
+
+
+async def test_a_document_that_was_read_with_its_history_is_saved(db: Database) -> None:
+    await stored(db, "x")
+    read = await db.get("x", revs=True, revs_info=True, local_seq=True, conflicts=True)
+    read["more"] = 1
+    await read.save()
+    assert (await db["x"])["more"] == 1
+    assert len(await read.revs()) == 2
+
+
+async def test_one_text_in_place_of_revisions(db: Database) -> None:
+    doc = await stored(db, "x")
+    rev: Any = doc.rev
+    with pytest.raises(aiocouch.InvalidTypeError, match="atts_since must be a list"):
+        await doc.fetch(atts_since=rev)
+    with pytest.raises(aiocouch.InvalidTypeError, match="the revisions of 'x' must be a list"):
+        await db.purge({"x": rev})

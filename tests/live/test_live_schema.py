@@ -95,3 +95,17 @@ async def test_an_index_is_changed(db: Database) -> None:
         "change index by-title/by-title: fields"
     ]
     assert await apply(db, wanted) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"views": ["a"]},
+        {"views": {"a": "function (doc) { emit(1); }"}},
+        {"views": {"a": {"map": "function (doc) {}"}}, "options": []},
+    ],
+)
+async def test_what_no_server_takes_is_told_by_it(db: Database, content: dict[str, Any]) -> None:
+    with pytest.raises(BadRequestError):
+        await apply(db, Schema(designs={"a": content}))
+    assert [id async for id in db.design_docs.ids()] == []

@@ -111,10 +111,14 @@ async def test_settings(couchdb: CouchDB, fresh: str) -> None:
     assert await config.set(fresh, "key", "x / y", persist=False) == "one"
     assert await config.get(fresh, "key") == "x / y"
     assert await config.section(fresh) == {"key": "x / y"}
+    assert await config[fresh] == {"key": "x / y"}
+    assert await config[fresh, "key"] == "x / y"
     assert (await config.all())[fresh] == {"key": "x / y"}
     assert await config.delete(fresh, "key", persist=False) == "x / y"
     with pytest.raises(NotFoundError):
         await config.delete(fresh, "key", persist=False)
+    with pytest.raises(KeyError):
+        await config[fresh, "key"]
 
 
 async def test_settings_are_text(couchdb: CouchDB) -> None:
@@ -159,7 +163,7 @@ async def test_who_we_are(couchdb: CouchDB, couchdb_server: CouchDBServer) -> No
 async def test_users_come_and_go(
     couchdb: CouchDB, couchdb_server: CouchDBServer, user: str
 ) -> None:
-    document = await couchdb.users.get(user)
+    document = await couchdb.users[user]
     assert document["roles"] == ["reader"]
     assert document["theme"] == "dark"
     assert "password" not in document

@@ -1,9 +1,13 @@
 """Mistakes that the type checkers must find: in each line that ends with `# error`. Never run."""
 
+from datetime import date
+from re import compile
+
 import msgspec
 
-from aiocouch import CouchDB, Database, Document, F
+from aiocouch import CouchDB, Database, Document, F, all_of, any_of, none_of
 from aiocouch.document import SecurityDocument
+from aiocouch.schema import Index, Schema, apply, diff
 from aiocouch.view import View
 
 
@@ -41,6 +45,8 @@ async def database(db: Database) -> None:
     await db[5]  # error
     await db.get("x", [1])  # error
     await db.get("x", revision="1-a")  # error
+    await db.get("x", revs_inf=True)  # error
+    await db.get("x", conflicts=[1])  # error
     await db.create("x", data="text")  # error
     await db.docs()  # error
     db.docs(include_dcos=True)  # error
@@ -176,6 +182,41 @@ def selectors() -> None:
     F.a & F.b  # error
     F[5]  # error
     F.n.mod("4", 1)  # error
+    F.n.mod(4)  # error
+    all_of(F.born > date(2000, 1, 1))  # error
+    all_of(F.age > F.limit)  # error
+    all_of(F.a == {1, 2})  # error
+    F.name.is_in("a", "b")  # error
+    F.name.exists("yes")  # error
+    F.tags.has_size("3")  # error
+    F.tags.any(lambda tag: tag == "x")  # error
+    F.name.matches(compile("x"))  # error
+    F("name")  # error
+    all_of(~F.b)  # error
+    F.c = 5  # error
+    all_of([F.a == 1])  # error
+    any_of({"a": 1})  # error
+    none_of(F.a)  # error
+    (F.a == 1) + (F.b == 2)  # error
+
+
+def schemas() -> None:
+    Index("a")  # error
+    Index("a", [5])  # error
+    Schema(designs=[{}])  # error
+    Schema(indexes=["a"])  # error
+    Schema(securty={})  # error
+    Schema(options={"partitoned": True})  # error
+    diff({}, None)  # error
+
+
+async def applied(db: Database) -> None:
+    db.find([F.a == 1])  # error
+    db.find(F.a == 1, F.b == 2)  # error
+    db.find(F.a)  # error
+    await apply(db, {"designs": {}})  # error
+    await apply("db", Schema())  # error
+    await apply(db, Schema(), progress=5)  # error
 
 
 async def topics(couchdb: CouchDB, db: Database) -> None:
@@ -189,5 +230,10 @@ async def topics(couchdb: CouchDB, db: Database) -> None:
     await db.search("d", "i").page("x", method="PUT")  # error
     await db.revisions.set_limit("5")  # error
     await db.indexes.delete("d")  # error
+    await db.indexes.create(5)  # error
+    await db.indexes.create(["a"], partitoned=True)  # error
+    db.local.document("a", [1])  # error
+    await couchdb.users[5]  # error
+    await couchdb.node().config["log", 5]  # error
     await db.functions("d").show(5)  # error
     await db.explain("name")  # error

@@ -11,7 +11,18 @@ import aiohttp
 import msgspec
 
 import aiocouch
-from aiocouch import CouchDB, Database, Document, HTTPResponse, View
+from aiocouch import (
+    CouchDB,
+    Database,
+    Document,
+    F,
+    HTTPResponse,
+    Selector,
+    View,
+    all_of,
+    any_of,
+    none_of,
+)
 from aiocouch.answers import ActiveTask, ReplicationDoc, ServerInfo, ServerStatus
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
@@ -205,6 +216,20 @@ async def models(db: Database) -> None:
     assert_type(db.collection(Song), Collection[Song])
     assert_type((await db.collection(Song).get("a")).value["title"], str)
     assert_type(books.of(await db["a"]), Stored[Book])
+
+
+async def topics(couchdb: CouchDB, db: Database) -> None:
+    assert_type(await couchdb.users["ada"], Document)
+    config = couchdb.node().config
+    assert_type(await config["log"], dict[str, str])
+    assert_type(await config["log", "level"], str)
+    assert_type(await db.indexes.create(["a", {"b": "desc"}], name="n"), dict[str, Any])
+    assert_type(db.local.document("a", {"n": 1}), Document)
+    assert_type(await db.local["a"], Document)
+    assert_type(await db.get("a", revs=True, attachments=True), Document)
+    assert_type(await db.document("a").open_revs("all", latest=True), list[Document])
+    assert_type(all_of(F.a == 1, any_of(F.b == 2, none_of(F.c == 3))), Selector)
+    assert_type((await couchdb.create("a")).accepted_only, bool)
 
 
 async def document(db: Database) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch import InvalidTypeError
-from aiocouch.schema import Progress, Schema, apply, diff
+from aiocouch import InvalidInputError, InvalidTypeError
+from aiocouch.schema import Index, Progress, Schema, apply, designs_in, diff
 from tests.wire.canned import Answer, doc_row, error_answer, json_answer, rows_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
 
     from aiocouch import Database
     from tests.wire.canned import CannedServer, Request
@@ -29,6 +30,36 @@ def test_what_is_compared_are_schemas(base: Database) -> None:
         diff(wrong, WANTED)
     with pytest.raises(InvalidTypeError, match="found must be a Schema, not Database"):
         diff(WANTED, wrong)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"designs": ["a"]}, r"designs_in\(folder\)"),
+        ({"indexes": ["a"]}, "a list of Index"),
+        ({"security": ["a"]}, "security= is a dict"),
+        ({"security": {"admins": ["a"]}}, "the admins must be a dict"),
+        ({"security": {"members": {"roles": "a"}}}, "the roles of members must be a list"),
+        ({"options": {"partitoned": True}}, "did you mean 'partitioned'"),
+    ],
+)
+def test_a_wrong_schema_says_what_is_wrong(parts: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidTypeError, match=words):
+        Schema(**parts)
+
+
+def test_a_wrong_field_of_an_index_is_named() -> None:
+    fields: Any = [5]
+    with pytest.raises(InvalidTypeError, match="the field 5 of the index 'a'"):
+        Index("a", fields)
+
+
+@pytest.mark.parametrize("name", ["a.js", "a.json"])
+def test_a_file_that_is_not_text_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "design").mkdir()
+    (tmp_path / "design" / name).write_bytes(b"\xff")
+    with pytest.raises(InvalidInputError, match=f"{name} is not text in UTF-8"):
+        designs_in(tmp_path)
 
 
 class Server:

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _FEEDS = frozenset({"normal", "longpoll", "continuous", "eventsource"})
+_STYLES = ["all_docs", "main_only"]
 _ENDLESS = ("continuous", "eventsource")
 _HEARTBEAT = 60.0  # seconds; CouchDB's own, for heartbeat=true
 _LEAST_PATIENCE = 5.0  # seconds; a busy server or loop is late now and then
@@ -46,6 +47,8 @@ def feed_options(options: JsonDict) -> JsonDict:
     feed = given.get("feed", "normal")
     if feed not in _FEEDS:
         raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")
+    if given.get("style", "main_only") not in _STYLES:
+        raise InvalidInputError(f"the style must be one of {_STYLES}, not {given['style']!r}")
     if "since" in given:
         given["since"] = time_text(given["since"])
     if "selector" in given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,8 +13,6 @@ from aiocouch.schema.differences import Change, diff
 from aiocouch.schema.parts import Index, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aiocouch.database import Database
     from aiocouch.view import View
 
@@ -122,13 +120,17 @@ async def _design(
 
 def _first_view(content: Mapping[str, Any]) -> str | None:
     """Return the name of a view: with it, all of the design document are built. "lib" is code."""
-    views = content.get("views") or {}
-    return next((name for name, view in views.items() if "map" in view), None)
+    views = content.get("views")
+    if not isinstance(views, Mapping):  # the server says that it must be an object
+        return None
+    has_map = (name for name, view in views.items() if isinstance(view, Mapping) and "map" in view)
+    return next(has_map, None)
 
 
 async def _is_partitioned(database: Database, content: Mapping[str, Any]) -> bool:
     """Return whether the views can be asked for one partition only, so that none builds all of them."""
-    own = (content.get("options") or {}).get("partitioned", True)
+    options = content.get("options")
+    own = not isinstance(options, Mapping) or options.get("partitioned", True)
     return bool(own and (await database.info()).get("props", {}).get("partitioned"))
 
 

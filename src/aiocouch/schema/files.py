@@ -19,7 +19,7 @@ def designs_in(folder: str | Path) -> dict[str, JsonDict]:
 
     Folders in them are objects, and files are members: `views/by_name/map.js` is text, `options.json` any
     JSON value. Names with a dot in front are passed over. Raise OSError, and
-    `InvalidInputError` for what is not JSON.
+    `InvalidInputError` for what is not JSON, or not text in UTF-8.
     """
     return {one.name: _object(one) for one in _entries(Path(folder)) if one.is_dir()}
 
@@ -39,7 +39,10 @@ def _object(folder: Path) -> JsonDict:
 
 
 def _value(file: Path) -> Any:
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{file} is not text in UTF-8: {error}") from error
     if file.suffix != ".json":
         return text.strip()
     try:

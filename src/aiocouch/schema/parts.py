@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiocouch._wire.codec import encode
+from aiocouch._wire.options import DATABASE, checked
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.typing import DatabaseOptions
 
@@ -35,6 +36,10 @@ class Index:
     def __post_init__(self) -> None:
         if isinstance(self.fields, str) or not self.fields:
             raise InvalidInputError(f"the index {self.name!r} needs a list of fields")
+        for one in self.fields:
+            if not isinstance(one, str | Mapping):
+                what = f"the field {one!r} of the index {self.name!r}"
+                raise InvalidTypeError(f"{what} must be a name, or such as {{'name': 'desc'}}")
         own = (self.ddoc or self.name).removeprefix("_design/")
         object.__setattr__(self, "ddoc", own)
 
@@ -66,8 +71,15 @@ class Schema:
     """How the database is created where it does not exist. Later it cannot be changed, nor is it compared."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.designs, Mapping):
+            raise InvalidTypeError("designs= is a dict by name, such as designs_in(folder) reads")
         for name, content in self.designs.items():
             _check_design(name, content)
+        for index in self.indexes:
+            if not isinstance(index, Index):
+                raise InvalidTypeError(f"indexes= is a list of Index, not of {index!r}")
+        _check_security(self.security or {})
+        checked(self.options, DATABASE)
         names = [index.full_name for index in self.indexes]
         for name in names:
             if names.count(name) > 1:
@@ -83,6 +95,18 @@ def _check_design(name: str, content: Mapping[str, Any]) -> None:
         if member.startswith("_"):
             raise InvalidInputError(f"the design document {name!r} has the member {member!r}")
     encode(dict(content))
+
+
+def _check_security(security: Mapping[str, Any]) -> None:
+    if not isinstance(security, Mapping):
+        raise InvalidTypeError(f"security= is a dict or None, not {type(security).__name__}")
+    for side in _SIDES:
+        given = security.get(side) or {}
+        if not isinstance(given, Mapping):
+            raise InvalidTypeError(f"security: the {side} must be a dict of names and roles")
+        for names in _LISTS:
+            if not isinstance(given.get(names) or [], list | tuple):
+                raise InvalidTypeError(f"security: the {names} of {side} must be a list")
 
 
 def normal_fields(fields: Sequence[str | Mapping[str, str]]) -> list[dict[str, str]]:

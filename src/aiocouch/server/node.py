@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, overload
 
 from aiocouch._wire.codec import encode
 from aiocouch._wire.ids import quote_name
@@ -95,6 +95,19 @@ class Configuration:
         """Return all settings by section (`GET /_node/{node}/_config`)."""
         return await self._remote.json("GET", self._endpoint, into=dict[str, dict[str, str]])
 
+    @overload
+    async def __getitem__(self, key: str) -> dict[str, str]: ...
+    @overload
+    async def __getitem__(self, key: tuple[str, str]) -> str: ...
+    async def __getitem__(self, key: str | tuple[str, str]) -> dict[str, str] | str:
+        """Return a section, as `section`, or a setting: `await config["log", "level"]`.
+
+        Raise `NotFoundError` for a setting that is not set.
+        """
+        if isinstance(key, str):
+            return await self.section(key)
+        return await self._remote.json("GET", self._path(*key), into=str)
+
     async def section(self, section: str) -> dict[str, str]:
         """Return the settings of a section, empty if there are none (`GET …/_config/{section}`)."""
         return await self._remote.json("GET", self._path(section), into=dict[str, str])
@@ -102,7 +115,7 @@ class Configuration:
     async def get(self, section: str, key: str, default: str | None = None) -> str | None:
         """Return a setting, or `default` if it is not set (`GET …/_config/{section}/{key}`)."""
         try:
-            return await self._remote.json("GET", self._path(section, key), into=str)
+            return await self[section, key]
         except NotFoundError as error:
             if error.reason != "unknown_config_value":
                 raise

@@ -36,6 +36,10 @@ class Users:
         async for id in ids:
             yield id.removeprefix(_PREFIX)
 
+    async def __getitem__(self, name: str) -> Document:
+        """Return the document of a user, as `get`."""
+        return await self.get(name)
+
     async def get(self, name: str) -> Document:
         """Return the document of a user (`GET /_users/org.couchdb.user:{name}`).
 

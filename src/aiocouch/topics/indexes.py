@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from aiocouch._wire.codec import encode
+from aiocouch._transport.request import Repeat
+from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.ids import quote_name
-from aiocouch._wire.options import with_query
+from aiocouch._wire.options import INDEX, checked, with_query
 from aiocouch.exception import InvalidTypeError
 from aiocouch.topics.answers import IndexList
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Unpack
 
     from aiocouch.remote import Remote
+    from aiocouch.typing import IndexOptions
 
-__all__ = ["Indexes"]
+__all__ = ["Indexes", "create_index"]
+
+
+async def create_index(
+    remote: Remote, path: str, index: Mapping[str, Any], given: Mapping[str, Any]
+) -> JsonDict:
+    """Create an index of a definition, with the options that were given."""
+    if not isinstance(index, Mapping):
+        raise InvalidTypeError(f"the index must be a dict, such as {{'fields': {index!r}}}")
+    options, definition = checked(given, INDEX), dict(index)
+    if "partial_filter_selector" in options:  # CouchDB wants it inside
+        definition["partial_filter_selector"] = dict(options.pop("partial_filter_selector"))
+    body = remote.encode({"index": definition, **options})
+    # An index that is there already is not created again.
+    return await remote.json(
+        "POST", path, into=JsonDict, body=body, having=("result",), repeat=Repeat.FREELY
+    )
 
 
 class Indexes:
-    """The Mango indexes of a database; `Database.index` creates one."""
+    """The Mango indexes of a database."""
 
     def __init__(self, remote: Remote, endpoint: str) -> None:
         self._remote = remote
@@ -33,6 +53,18 @@ class Indexes:
         """
         path = with_query(self._endpoint, {"limit": limit, "skip": skip})
         return (await self._remote.json("GET", path, into=IndexList)).indexes
+
+    async def create(
+        self, fields: Iterable[str | Mapping[str, Any]], **options: Unpack[IndexOptions]
+    ) -> JsonDict:
+        """Create an index of some fields (`POST /{db}/_index`): `await db.indexes.create(["name"])`.
+
+        Return its `id` and `name`, and as `result` "created", or "exists" where there was one.
+        `Database.index` takes the whole definition.
+        """
+        return await create_index(
+            self._remote, self._endpoint, {"fields": listed(fields, "fields")}, options
+        )
 
     async def delete(self, design_doc: str, name: str, type: str = "json") -> None:
         """Delete an index (`DELETE /{db}/_index/{ddoc}/{type}/{name}`). Raise `NotFoundError`."""

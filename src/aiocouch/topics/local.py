@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiocouch.exception import InvalidInputError
 from aiocouch.view import AllDocsView
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
     from aiocouch.database import Database
     from aiocouch.document import Document
+    from aiocouch.typing import JsonDict
 
 __all__ = ["LocalDocsView", "LocalDocuments"]
 
@@ -43,16 +44,29 @@ class LocalDocuments:
         async for id in self.all_docs.ids():
             yield id
 
-    async def get(self, id: str) -> Document:
-        """Return a document (`GET /{db}/_local/{docid}`). Raise `NotFoundError`."""
-        return await self._database.get(_full(id))
+    def document(self, id: str, data: Mapping[str, Any] | None = None) -> Document:
+        """Return a document of that id and this content, as `Database.document` does. Sends no request."""
+        return self._database.document(_full(id), data)
 
-    async def create(self, id: str, exists_ok: bool = False) -> Document:
+    async def __getitem__(self, id: str) -> Document:
+        """Return a document, as `get`."""
+        return await self.get(id)
+
+    async def get(self, id: str, default: JsonDict | None = None) -> Document:
+        """Return a document (`GET /{db}/_local/{docid}`).
+
+        Where there is none, a new document of the content `default`; without one `NotFoundError`.
+        """
+        return await self._database.get(_full(id), default)
+
+    async def create(
+        self, id: str, exists_ok: bool = False, data: JsonDict | None = None
+    ) -> Document:
         """Return a new document, not saved yet, or with `exists_ok` the one of that id.
 
         Raise `ConflictError` when there is one, unless `exists_ok`.
         """
-        return await self._database.create(_full(id), exists_ok)
+        return await self._database.create(_full(id), exists_ok, data)
 
 
 def _full(id: str) -> str:
