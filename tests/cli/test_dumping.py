@@ -156,3 +156,21 @@ async def test_formats_of_couchbackup(
     assert path.read_text().startswith('{"name":"@cloudant/couchbackup"')
     ended = await run("restore", fresh_name, path, "--json")
     assert json.loads(ended.out)["equal"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_what_a_restore_does_is_shown(
+    run: Run, db: Database, fresh_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It compares at last, which may take long, and does not call that restoring."""
+    await fill(db)
+    assert (await run("dump", db.id, tmp_path / "a.gz")).status == 0
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert (await run("restore", fresh_name, tmp_path / "a.gz")).status == 0
+    shown = sys.stderr.getvalue() if isinstance(sys.stderr, Terminal) else ""
+    found = [shown.find(each) for each in ("checking the dump", "restoring ", "comparing ")]
+    assert -1 < found[0] < found[1] < found[2]

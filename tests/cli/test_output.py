@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -137,20 +138,119 @@ def test_progress_is_shown_some_times_a_second(monkeypatch: pytest.MonkeyPatch) 
     """However often it is told; a rate of the last thousand changes would be one of milliseconds."""
     shown: list[dict[str, float]] = []
 
+    class Task:
+        id = 1
+        total: float | None = None
+
     class Bars:
         def update(self, task: int, **news: float) -> None:
             shown.append(news)
 
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    bar = Progress(Bars(), 1)
+    task = Task()
+    bar = Progress(Bars(), task)
     for _ in range(1_000):
         now[0] += 0.001
         bar.advance()
     assert 8 <= len(shown) <= 11
     now[0] += 1
     bar.to(5_000, 9_000)
-    assert shown[-1] == {"completed": 5_000, "total": 9_000}
+    assert shown[-1] == {"completed": 5_000}, "with a total a rate begins anew"
+    assert task.total == 9_000
+
+
+def test_a_rate_goes_on_when_the_total_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a dump does, which learns by and by how much there is."""
+    stream, now = Terminal(), [0.0]
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("rich.console.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setenv("COLUMNS", "100")
+    with progress(argparse.Namespace(), "work", 100) as bar:
+        for second in range(1, 6):
+            now[0] += 1
+            bar.to(10 * second, 100 + second)
+    assert "10 documents/s" in stream.getvalue()
+
+
+def shown_on(columns: int, monkeypatch: pytest.MonkeyPatch, what: str) -> list[str]:
+    """Return the lines that show 1,234 of 5,000 documents after some seconds."""
+    stream, now = Terminal(), [0.0]
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("rich.console.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with progress(argparse.Namespace(), what, 5_000) as bar:
+        for count in (34, 1_234):
+            now[0] += 1
+            bar.to(count)
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", stream.getvalue())
+    return [line.rstrip() for line in re.split(r"[\r\n]+", text) if "1,234" in line]
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (100, r"copying ab ━+[╸╺]?━+ 1,234 1,200 documents/s 0:00:04"),
+        (80, r"copying ab ━+[╸╺]?━+ 1,234 1,200 documents/s 0:00:04"),
+        (54, r"copying ab 1,234 1,200 documents/s 0:00:04"),
+        (42, r"copying ab 1,234 1,200/s 0:00:04"),
+    ],
+)
+def test_progress_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, line: str
+) -> None:
+    """It stays one line: the bar goes first, and then the unit."""
+    shown = shown_on(columns, monkeypatch, "copying ab")
+    assert re.fullmatch(line, shown[-1])
+
+
+def test_progress_of_something_with_a_long_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = shown_on(60, monkeypatch, "copying [a]-database-of-a-very-long-name")
+    assert shown[-1].startswith("copying [a]-databas… 1,234 1,200")
+    assert len(shown[-1]) <= 60
+
+
+def test_the_phases_of_something_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress(argparse.Namespace(), "checking") as bar:
+        bar.phase("writing a")
+        bar.to(7, 9)
+        bar.phase("writing a")
+        bar.phase("comparing a")
+        bar.to(1, 9)
+    shown = stream.getvalue()
+    assert 0 < shown.index("checking") < shown.index("comparing a")
+
+
+def test_an_answer_on_the_terminal_is_not_mixed_with_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress(argparse.Namespace(), "work", 10, prints=True) as bar:
+        bar.advance()
+    assert "work" in stream.getvalue(), "an answer in a pipe"
+    shown = len(stream.getvalue())
+    monkeypatch.setattr("sys.stdout", Terminal())
+    with progress(argparse.Namespace(), "work", 10, prints=True) as bar:
+        bar.advance()
+    assert len(stream.getvalue()) == shown
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_printed_meanwhile(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> None:
+    """On the terminal it stands above the line of progress, and a pipe gets it as it is."""
+    error, answer = Terminal(), Terminal() if terminal else io.StringIO()
+    monkeypatch.setattr("sys.stderr", error)
+    monkeypatch.setattr("sys.stdout", answer)
+    out = Output(argparse.Namespace())
+    with progress(argparse.Namespace(), "work", 10):
+        out.write("done: something")
+    assert ("done: something\n" in error.getvalue()) is terminal
+    assert (answer.getvalue() == "done: something\n") is not terminal
 
 
 async def test_nothing_is_told_to_people_only(capsys: pytest.CaptureFixture[str]) -> None:

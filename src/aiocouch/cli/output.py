@@ -62,8 +62,13 @@ class Output:
         self.is_json = bool(getattr(given, "json", False))
         self.is_quiet = bool(getattr(given, "quiet", False))
         self._command = str(getattr(given, "command", ""))
-        self._stream = stream or sys.stdout
+        self._given_stream = stream
         self.is_terminal = self._stream.isatty()
+
+    @property
+    def _stream(self) -> IO[str]:
+        # While a line of progress is shown, sys.stdout is what writes above it.
+        return self._given_stream or sys.stdout
 
     def write(self, text: str) -> None:
         """Write a text as it is, and a line end."""

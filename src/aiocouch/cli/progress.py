@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import math
 import sys
 import time
@@ -20,6 +21,8 @@ __all__ = ["Progress", "add_parallel", "progress"]
 
 _ALLOCATIONS = 20_000
 _SECONDS = 0.1  # from one change of the line to the next
+_BAR = (8, 40)  # characters: a smaller bar is left out
+_FIGURES = 32  # characters of a number, a rate without its unit and a time, with blanks between
 
 
 def add_parallel(parser: argparse.ArgumentParser) -> None:
@@ -42,43 +45,67 @@ class Progress:
         self._done = 0.0
         self._shown_at = -math.inf
 
+    def phase(self, what: str) -> None:
+        """Say what is done from now on, unless it is that already. It is counted from nothing."""
+        if self._bars is None or self._task.description == what:
+            return
+        self._done, self._shown_at = 0.0, -math.inf
+        self._task.total = None
+        self._bars.reset(self._task.id, description=what)
+
     def to(self, done: float, total: float | None = None) -> None:
         """Say how much is done, and of how much, if that has changed."""
         self._done = done
         if self._bars is not None:
-            self._show({} if total is None else {"total": total})
+            if total is not None:
+                self._task.total = total  # by `update` its rate would begin anew
+            self._show()
 
     def advance(self, count: float = 1) -> None:
         """Say that some more is done."""
         self._done += count
         if self._bars is not None:
-            self._show({})
+            self._show()
 
-    def _show(self, known: dict[str, float]) -> None:
+    def _show(self) -> None:
         # Some times a second: the rate is told by the last thousand of them.
         now = time.monotonic()
         if now - self._shown_at >= _SECONDS:
             self._shown_at = now
-            self._bars.update(self._task, completed=self._done, **known)
+            self._bars.update(self._task.id, completed=self._done)
 
 
 @contextlib.contextmanager
 def progress(
-    given: argparse.Namespace, what: str, total: float | None = None, unit: str = "documents"
+    given: argparse.Namespace,
+    what: str,
+    total: float | None = None,
+    unit: str = "documents",
+    *,
+    prints: bool = False,
 ) -> Iterator[Progress]:
-    """Show how far it is while the block runs, if a person looks at stderr and did not say `--quiet`."""
+    """Show how far it is while the block runs, if a person looks at stderr and did not say `--quiet`.
+
+    One that `prints` its answer meanwhile shows it in a pipe or a file only: on a terminal that would be
+    mixed with the answer, which shows by itself that it goes on.
+    """
     is_seen = sys.stderr.isatty() and not getattr(given, "quiet", False)
-    rich = rich_module("rich.progress") if is_seen else None
+    is_mixed = prints and sys.stdout.isatty()
+    rich = rich_module("rich.progress") if is_seen and not is_mixed else None
     with contextlib.ExitStack() as stack:
         stack.enter_context(_few_collections())
         if rich is None:
             yield Progress()
             return
+        console = importlib.import_module("rich.console").Console(stderr=True)
+        columns = _columns(rich, unit, console.width, len(what))
+        # What else is printed on this terminal comes above the line, and what goes into a pipe does not.
         shown = rich.Progress(
-            *_columns(rich, unit), console=rich.Console(stderr=True), transient=True
+            *columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()
         )
         bars = stack.enter_context(shown)
-        yield Progress(bars, bars.add_task(what, total=total))
+        bars.add_task(what, total=total)
+        yield Progress(bars, bars.tasks[-1])
 
 
 @contextlib.contextmanager
@@ -96,18 +123,35 @@ def _few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _columns(rich: Any, unit: str) -> list[Any]:
+def _columns(rich: Any, unit: str, width: int, name: int) -> list[Any]:
+    """Return what the line shows. On a narrow terminal the bar is left out first, and then the unit."""
+    column = importlib.import_module("rich.table").Column
+    most = max(width // 3, 10)
+
+    class What(rich.ProgressColumn):  # type: ignore[misc]
+        """What is done, cut to a third of the terminal."""
+
+        def render(self, task: Any) -> Any:
+            text = rich.Text(task.description)
+            text.truncate(most, overflow="ellipsis")
+            return text
+
+    room = width - min(name, most) - _FIGURES - len(unit) - 1
+
     class Rate(rich.ProgressColumn):  # type: ignore[misc]
         """How many in a second."""
 
         def render(self, task: Any) -> Any:
             speed = task.finished_speed or task.speed
-            return rich.Text("" if speed is None else f"{speed:,.0f} {unit}/s")
+            what = f" {unit}" if room >= 0 else ""
+            return rich.Text("" if speed is None else f"{speed:,.0f}{what}/s")
 
+    least, longest = _BAR
+    bar = [rich.BarColumn(min(room, longest))] if room >= least else []
     return [
-        rich.TextColumn("{task.description}"),
-        rich.BarColumn(),
+        What(column(no_wrap=True)),
+        *bar,
         rich.TextColumn("{task.completed:,.0f}"),
-        Rate(),
-        rich.TimeRemainingColumn(),
+        Rate(column(no_wrap=True)),
+        rich.TimeRemainingColumn(table_column=column(no_wrap=True)),
     ]

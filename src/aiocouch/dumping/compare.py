@@ -20,7 +20,7 @@ from aiocouch.replication.patience import DEFAULT_PATIENCE
 from aiocouch.replication.together import ended
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from aiocouch.dumping.choice import Choice
     from aiocouch.dumping.portions import Portions
@@ -72,14 +72,15 @@ async def _page_of(endpoint: RemoteEndpoint, since: Any) -> Page:
     return Page(rows, page.end.last_seq, pending, is_last)
 
 
-async def fingerprint_of(endpoint: RemoteEndpoint) -> Fingerprint:
-    """Return what leaves a database has."""
+async def fingerprint_of(endpoint: RemoteEndpoint, tell: Callable[[int], None]) -> Fingerprint:
+    """Return what leaves a database has. `tell` is called with how many were seen."""
     found = Fingerprint()
     async with aclosing(pages_of(endpoint, "0")) as pages:
         async for page in pages:
             for row in page.rows:
                 for leaf in row.changes:
                     found.add(row.id, leaf.rev)
+            tell(found.count)
     return found
 
 
@@ -115,8 +116,10 @@ def _strike_out(left: set[int], file: IO[bytes], choice: Choice) -> None:
                     left.discard(digest_of(seen.id, seen.rev))
 
 
-async def contained(endpoint: RemoteEndpoint, portions: Portions) -> list[tuple[str, str]]:
-    """Return the chosen leaves of a dump that the database does not know."""
+async def contained(
+    endpoint: RemoteEndpoint, portions: Portions, tell: Callable[[int], None]
+) -> list[tuple[str, str]]:
+    """Return the chosen leaves of a dump that the database does not know. `tell` hears how many were seen."""
     missing: list[tuple[str, str]] = []
     while (portion := await asyncio.to_thread(portions.next)) is not None:
         large = [] if portion.large is None else [portion.large.text]
@@ -124,4 +127,5 @@ async def contained(endpoint: RemoteEndpoint, portions: Portions) -> list[tuple[
         if revs := distinct(look(text) for text in [*portion.texts, *large]):
             found = await DEFAULT_PATIENCE.again(partial(endpoint.revs_diff, revs))
             missing += [(doc_id, rev) for doc_id, each in found.items() for rev in each.missing]
+        tell(portion.through)
     return missing

@@ -43,13 +43,14 @@ _AHEAD = 3  # portions that are read before anybody takes them
 class RestoreProgress:
     """How far a restore is: `read` of the `total` leaves in the file, `written` by this run.
 
-    The `phase` is "checking", "writing" or "comparing".
+    The `phase` is "checking", "writing" or "comparing"; in the last one `compared` leaves were looked at.
     """
 
     phase: str = "checking"
     total: int | None = None
     read: int = 0
     written: int = 0
+    compared: int = 0
 
 
 @dataclass(frozen=True)
@@ -210,12 +211,12 @@ class Restore:
         endpoint = self._target.endpoint
         most = portions.fingerprint.count
         may_be_equal = was_empty or _documents(await endpoint.info()) <= most
-        leaves = await fingerprint_of(endpoint) if may_be_equal else None
+        leaves = await fingerprint_of(endpoint, self._has_compared) if may_be_equal else None
         if leaves == portions.fingerprint:
             return True, []
         lines = await asyncio.to_thread(lines_of, file)
         again = Portions(lines, self._choice, skip=0, most=_TOGETHER, most_bytes=_TOGETHER_BYTES)
-        missing = await contained(endpoint, again)
+        missing = await contained(endpoint, again, self._has_compared)
         if missing or leaves is None:
             return False, missing
         return await has_no_others(endpoint, file, self._choice, leaves.count), []
@@ -228,6 +229,9 @@ class Restore:
     def tell(self, *, read: int, written: int) -> None:
         """Note that some more is written."""
         self._tell(read=max(read, self.progress.read), written=self.progress.written + written)
+
+    def _has_compared(self, count: int) -> None:
+        self._tell(compared=count)
 
     def _tell(self, **news: Any) -> None:
         self.progress = replace(self.progress, **news)

@@ -104,7 +104,7 @@ async def _to_file(attachment: Attachment, given: argparse.Namespace) -> None:
 
 
 async def _copied(attachment: Attachment, into: IO[bytes], given: argparse.Namespace) -> None:
-    with progress(given, given.name, unit="bytes") as shown:
+    with progress(given, given.name, unit="bytes", prints=given.file == "-") as shown:
         async with aclosing(attachment.stream()) as content:
             async for piece in content:
                 await asyncio.to_thread(into.write, piece)

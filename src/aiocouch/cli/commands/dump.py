@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiocouch import Database
+    from aiocouch.cli.progress import Progress
     from aiocouch.dumping import DumpProgress
 
 __all__ = ["configure"]
@@ -107,7 +108,7 @@ async def _dump(given: argparse.Namespace, db: Database, name: str, level: int) 
             level=level,
             window=given.parallel,
             couchbackup=given.format == "couchbackup",
-            on_progress=_shown_by(bar),
+            on_progress=_shown_by(bar, total),
         )
         try:
             return await dump
@@ -115,8 +116,10 @@ async def _dump(given: argparse.Namespace, db: Database, name: str, level: int) 
             raise CommandError(str(error), Exit.CONFLICT) from None
 
 
-def _shown_by(bar: Any) -> Callable[[DumpProgress], None]:
+def _shown_by(bar: Progress, least: int) -> Callable[[DumpProgress], None]:
+    """Return what shows how far it is: a document has one leaf at least, and changes are read ahead."""
+
     def show(now: DumpProgress) -> None:
-        bar.to(now.leaves, None if now.pending is None else now.leaves + now.pending)
+        bar.to(now.leaves, max(least, now.leaves + (now.pending or 0)))
 
     return show

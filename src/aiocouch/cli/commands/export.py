@@ -79,7 +79,7 @@ async def _run(given: argparse.Namespace) -> int:
         total = (await db.info()).get("doc_count")
         with (
             _opened(given.file) as file,
-            progress(given, f"exporting {db.id}", total) as bar,
+            progress(given, f"exporting {db.id}", total, prints=given.file == "-") as bar,
             _writer(file, given, kind) as writer,
         ):
             attached = 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from aiocouch import Database
+    from aiocouch.cli.progress import Progress
     from aiocouch.dumping import RestoreProgress, RestoreResult
 
 __all__ = ["configure"]
@@ -40,6 +41,7 @@ _FACTS = (
     Column("seconds", shown="{:.1f}".format),
 )
 _MOST_TOLD = 20
+_PHASES = {"checking": "checking the dump", "writing": "restoring {}", "comparing": "comparing {}"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +131,7 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
 async def _restore(given: argparse.Namespace, db: Database, file: IO[bytes]) -> RestoreResult:
     from aiocouch.dumping import OccupiedError, Restore
 
-    with progress(given, f"restoring {db.id}") as bar:
+    with progress(given, _PHASES["checking"]) as bar:
         restore = Restore(
             db,
             file,
@@ -142,7 +144,7 @@ async def _restore(given: argparse.Namespace, db: Database, file: IO[bytes]) -> 
             compare=not given.no_compare,
             shards=given.shards,
             window=given.parallel,
-            on_progress=_shown_by(bar),
+            on_progress=_shown_by(bar, db.id),
         )
         try:
             return await restore
@@ -165,8 +167,9 @@ def _matcher(text: str) -> Callable[[dict[str, Any]], bool]:
         raise CommandError(f"--selector: {error.reason}", Exit.USAGE) from None
 
 
-def _shown_by(bar: Any) -> Callable[[RestoreProgress], None]:
+def _shown_by(bar: Progress, name: str) -> Callable[[RestoreProgress], None]:
     def show(now: RestoreProgress) -> None:
-        bar.to(now.read, now.total)
+        bar.phase(_PHASES[now.phase].format(name))
+        bar.to(now.compared if now.phase == "comparing" else now.read, now.total)
 
     return show
