@@ -81,6 +81,9 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
     "aiocouch.document": {
         "aiocouch.conflicts": ("Leaves",),
     },
+    "aiocouch.in_bulk": {
+        "aiocouch.answers": ("BulkDocsRow", "BulkGetAnswer", "BulkGetRow", "PurgeResult"),
+    },
     "aiocouch.server.cluster": {"aiocouch.answers": ("Membership",)},
     "aiocouch.server.node": {"aiocouch.answers": ("NodeSystem", "NodeVersions", "SmooshStatus")},
     "aiocouch.server.replications": {
@@ -93,6 +96,13 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
         "aiocouch.answers": ("ReshardJob", "ReshardRow", "ReshardState", "ReshardSummary"),
     },
     "aiocouch.server.session": {"aiocouch.answers": ("SessionInfo",)},
+    "aiocouch.topics.functions": {"aiocouch.answers": ("DesignInfo",)},
+    "aiocouch.topics.indexes": {
+        "aiocouch.answers": ("IndexCreated", "IndexDeletions", "IndexInfo")
+    },
+    "aiocouch.topics.maintenance": {"aiocouch.answers": ("DocumentShard",)},
+    "aiocouch.topics.partition": {"aiocouch.answers": ("PartitionInfo",)},
+    "aiocouch.topics.revisions": {"aiocouch.answers": ("PurgedDocument",)},
 }
 """What the annotations of a module name of modules that are loaded when they are first used.
 

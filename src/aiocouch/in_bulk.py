@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
     from typing import Unpack
 
+    from aiocouch.answers import BulkDocsRow, BulkGetAnswer, BulkGetRow, PurgeResult
     from aiocouch.database import Database
     from aiocouch.remote import Stream
     from aiocouch.typing import BulkDocsOptions, BulkGetOptions, BulkRow, PurgeOptions
@@ -43,7 +44,7 @@ class InBulk:
 
     async def bulk_docs(
         self, docs: Iterable[Mapping[str, Any]], **data: Unpack[BulkDocsOptions]
-    ) -> list[BulkRow]:
+    ) -> list[BulkDocsRow]:
         """Write plain documents (`POST /{db}/_bulk_docs`), with `data` beside them.
 
         With `new_edits=False` they are stored as they are, with the revisions that they have, as replication
@@ -60,11 +61,11 @@ class InBulk:
             body = encode_list("docs", plain, options)
         else:
             body = database.remote.encode({**options, "docs": plain})
-        return await write(database, body, ids, is_edit=is_edit)
+        return cast("list[BulkDocsRow]", await write(database, body, ids, is_edit=is_edit))
 
     async def bulk_get(
         self, docs: Iterable[str | Mapping[str, Any]], **params: Unpack[BulkGetOptions]
-    ) -> JsonDict:
+    ) -> BulkGetAnswer:
         """Return many documents in certain revisions (`POST /{db}/_bulk_get`).
 
         `docs` are ids, or such as `{"id": …, "rev": …}`; `params` such as `revs=True`. Return CouchDB's
@@ -76,12 +77,11 @@ class InBulk:
         path = _bulk_get_path(database, params)
         response = await database.remote.request("POST", path, body=body, repeat=Repeat.FREELY)
         response.json(_BulkGet)
-        found: JsonDict = response.json()
-        return found
+        return cast("BulkGetAnswer", response.json())
 
     async def bulk_get_rows(
         self, docs: Iterable[str | Mapping[str, Any]], **params: Unpack[BulkGetOptions]
-    ) -> AsyncGenerator[JsonDict, None]:
+    ) -> AsyncGenerator[BulkGetRow, None]:
         """Yield what `bulk_get` returns, row by row as it comes (`POST /{db}/_bulk_get`).
 
         A row is `{"id", "docs": [{"ok": …} or {"error": …}]}`, one for each of `docs`. Rows that break off
@@ -99,12 +99,12 @@ class InBulk:
         left = AskedLeft(_wanted(docs))
         async with Continued[JsonDict](asked, left, remote.resume) as stream:
             while batch := await stream.batch(_ROWS, lost):
-                for row in batch:
+                for row in cast("list[BulkGetRow]", batch):
                     yield row
 
     async def purge(
         self, docs: Mapping[str, list[str]], **params: Unpack[PurgeOptions]
-    ) -> JsonDict:
+    ) -> PurgeResult:
         """Remove revisions for good, without a tombstone (`POST /{db}/_purge`).
 
         `docs` has the leaf revisions by document id. Return `{"purge_seq", "purged"}`, and `"accepted": True`
@@ -122,18 +122,19 @@ class InBulk:
         response = await database.remote.request("POST", path, body=body, settle=settle)
         found = response.json(JsonDict)
         check_members("POST", path, response, found, ("purged",))
-        return {**found, "accepted": True} if response.status == ACCEPTED else found
+        told = {**found, "accepted": True} if response.status == ACCEPTED else found
+        return cast("PurgeResult", told)
 
     # Private in aiocouch 4, and used all the same, for there was nothing else. They took any option.
 
     async def _bulk_docs(self, docs: Iterable[Mapping[str, Any]], **data: Any) -> list[BulkRow]:
-        return await self.bulk_docs(docs, extra=data)
+        return cast("list[BulkRow]", await self.bulk_docs(docs, extra=data))
 
     async def _bulk_get(self, docs: Iterable[Mapping[str, Any]], **params: Any) -> JsonDict:
-        return await self.bulk_get(docs, extra=params)
+        return cast("JsonDict", await self.bulk_get(docs, extra=params))
 
     async def _purge(self, docs: Mapping[str, list[str]], **params: Any) -> JsonDict:
-        return await self.purge(docs, extra=params)
+        return cast("JsonDict", await self.purge(docs, extra=params))
 
 
 def _wanted(docs: Iterable[str | Mapping[str, Any]]) -> list[JsonDict]:

@@ -63,7 +63,9 @@ async def leaves_of(db: Database) -> dict[tuple[str, str], Any]:
         for leaf in row["changes"]
     ]
     found = await db.bulk_get(asked, revs=True, attachments=True)
-    leaves = [item["ok"] for result in found["results"] for item in result["docs"]]
+    items = [item for result in found["results"] for item in result["docs"]]
+    leaves = [item["ok"] for item in items if "ok" in item]
+    assert len(leaves) == len(items)
     for each in leaves:
         for attached in each.get("_attachments", {}).values():
             attached.pop("revpos")

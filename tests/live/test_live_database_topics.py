@@ -44,6 +44,7 @@ async def test_shards(db: Database) -> None:
 
 async def test_revisions_that_are_missing(db: Database) -> None:
     (row,) = await db.bulk_docs([{"_id": "ü/1", "n": 1}])
+    assert "rev" in row
     here, there = row["rev"], "2-" + "a" * 32
     diff = await db.revisions.diff({"ü/1": [here, there], "none": [there]})
     assert diff["ü/1"].missing == [there]
@@ -69,6 +70,7 @@ async def test_limits_of_revisions(db: Database) -> None:
 
 async def test_what_was_purged(db: Database) -> None:
     (row,) = await db.bulk_docs([{"_id": "a"}])
+    assert "rev" in row
     assert await db.revisions.purged() == []
     await db.purge({"a": [row["rev"]]})
     assert await db.revisions.purged() == [{"id": "a", "revs": [row["rev"]]}]

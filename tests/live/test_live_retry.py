@@ -103,7 +103,7 @@ async def test_delete(faults: Faults, far: Database, db: Database, kind: str) ->
         await db["a"]
     found = await db.bulk_get([{"id": "a"}])
     (leaf,) = found["results"][0]["docs"]
-    assert leaf["ok"]["_rev"] == response.json()["rev"]
+    assert leaf.get("ok", {})["_rev"] == response.json()["rev"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -474,7 +474,7 @@ async def test_plain_documents(faults: Faults, far: Database, db: Database, kind
     assert plain == [{"n": n} for n in range(20)]
     stored = {doc.id: doc async for doc in db.docs()}
     assert [row["id"] for row in rows] == [id for n in range(20) for id in _with(stored, n)]
-    assert all(row["rev"] == stored[row["id"]].rev for row in rows)
+    assert all(row.get("rev") == stored[row["id"]].rev for row in rows)
 
 
 def _with(docs: dict[str, Document], n: int) -> list[str]:
@@ -501,7 +501,7 @@ async def test_odd_documents_in_bulk(
     ]
     break_once(faults, kind, path="*/_bulk_docs")
     rows = await far.bulk_docs(docs, new_edits=True)
-    revs = [(row.get("rev") or row["error"]).partition("-")[0] for row in rows]
+    revs = [(row.get("rev") or row.get("error", "")).partition("-")[0] for row in rows]
     assert revs == ["1", "conflict", "0", "1", "3", "1"]
     assert [row["id"] for row in rows] == [doc["_id"] for doc in docs]
 
@@ -515,11 +515,11 @@ async def test_the_same_content_as_in_an_earlier_life(
     await doc.delete()
     faults.lose(path="*/_bulk_docs")
     (row,) = await far.bulk_docs([{"_id": "a", "n": 1}])
-    assert row["rev"].startswith("3-")
+    assert row.get("rev", "").startswith("3-")
     await (await db["a"]).delete()
     faults.reset(path="*/_bulk_docs")
     (row,) = await far.bulk_docs([{"_id": "a", "n": 1}])
-    assert row["error"] == "unknown"
+    assert row.get("error") == "unknown"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,22 +1,8 @@
-"""Answers of CouchDB 3.5.2 that a test does not get at will: of a node with a name, and of short tasks."""
+"""What CouchDB 3.5.2 tells of tasks that are too short for a test to see them."""
 
 from __future__ import annotations
 
 from typing import Any
-
-VERSIONS: dict[str, Any] = {
-    "javascript_engine": {"name": "quickjs"},
-    "collation_driver": {
-        "library_version": "72.1",
-        "collator_version": "153.120",
-        "collation_algorithm_version": "15",
-        "name": "libicu",
-    },
-    "erlang": {
-        "supported_hashes": ["blake2s", "blake2b", "sm3", "sha512", "sha256", "sha", "md5"],
-        "version": "27.3.4.1",
-    },
-}
 
 TASKS: list[dict[str, Any]] = [
     {

@@ -78,16 +78,17 @@ def returned(method: Callable[..., object]) -> Any:
     return typing.get_args(hint)[0] if is_stream else hint
 
 
-def answers_with_types() -> Iterator[str]:
-    """Yield the public methods of the client that declare an answer of CouchDB, by their names."""
+def methods_of_the_client() -> Iterator[tuple[str, Any]]:
+    """Yield the names of all public methods and functions, and what they return."""
     for path, method in introspection.public():
         is_ours = not path.startswith(_APART) and not path.rpartition(".")[2].startswith("_")
-        if is_ours and inspect.isfunction(method) and _names_answer(_return_of(method)):
-            yield method.__qualname__
+        if is_ours and inspect.isfunction(method):
+            yield method.__qualname__, typing.get_type_hints(method).get("return")
 
 
-def _return_of(method: Callable[..., object]) -> Any:
-    return typing.get_type_hints(method).get("return")
+def answers_with_types() -> Iterator[str]:
+    """Yield the names of those that declare the shape of an answer of CouchDB."""
+    yield from (name for name, hint in methods_of_the_client() if _names_answer(hint))
 
 
 def _names_answer(hint: Any) -> bool:

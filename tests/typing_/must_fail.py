@@ -41,6 +41,20 @@ async def answers_of_a_server(couchdb: CouchDB) -> None:
         event["db"]  # error
 
 
+async def answers_of_a_database(db: Database) -> None:
+    (await db.bulk_docs([]))[0]["_rev"]  # error
+    (await db.bulk_get(["a"]))["rows"]  # error
+    async for row in db.bulk_get_rows(["a"]):
+        row["doc"]  # error
+    (await db.purge({}))["purge"]  # error
+    (await db.revisions.purged())[0]["rev"]  # error
+    (await db.functions("a").info())["view_index"]["size"]  # error
+    (await db.indexes.list())[0]["design_doc"]  # error
+    (await db.indexes.delete_many(["a"]))["failed"]  # error
+    (await db.maintenance.shard_of("a"))["node"]  # error
+    (await db.partition("a").info())["docs"]  # error
+
+
 async def database(db: Database) -> None:
     await db[5]  # error
     await db.get("x", [1])  # error

@@ -23,7 +23,15 @@ from aiocouch import (
     any_of,
     none_of,
 )
-from aiocouch.answers import ActiveTask, ReplicationDoc, ServerInfo, ServerStatus
+from aiocouch.answers import (
+    ActiveTask,
+    BulkGetDoc,
+    DatabaseInfo,
+    IndexCreated,
+    ReplicationDoc,
+    ServerInfo,
+    ServerStatus,
+)
 from aiocouch.attachment import Attachment
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.changes import FollowedDeletion
@@ -177,6 +185,30 @@ async def answers_about_jobs(couchdb: CouchDB) -> None:
     assert_type([row.get("id") for row in await reshard.split("a")], list[str | None])
 
 
+async def answers_of_a_database(db: Database) -> None:
+    for row in await db.bulk_docs([{"_id": "a"}]):
+        assert_type(row["id"], str)
+        assert_type(row.get("rev"), str | None)
+        if "error" in row:
+            assert_type(row["error"], str)
+    for result in (await db.bulk_get(["a"]))["results"]:
+        for doc in result["docs"]:
+            if "ok" in doc:
+                assert_type(doc["ok"], dict[str, Any])
+    async for got in db.bulk_get_rows(["a"]):
+        assert_type(got["docs"], list[BulkGetDoc])
+    assert_type((await db.purge({"a": ["1-a"]}))["purged"], dict[str, list[str]])
+    assert_type((await db.revisions.purged())[0]["revs"], list[str])
+    assert_type((await db.functions("a").info())["view_index"]["sizes"]["file"], int)
+    assert_type([index["ddoc"] for index in await db.indexes.list()], list[str | None])
+    assert_type((await db.indexes.list())[0]["def"]["fields"], list[dict[str, str]])
+    assert_type((await db.indexes.create(["a"]))["result"], Literal["created", "exists"])
+    assert_type((await db.indexes.delete_many(["a"]))["fail"][0]["error"], str)
+    assert_type((await db.maintenance.shard_of("a"))["range"], str)
+    assert_type((await db.partition("a").info())["doc_count"], int)
+    assert_type(cast("DatabaseInfo", await db.info())["cluster"]["q"], int)
+
+
 class Book(msgspec.Struct, frozen=True):
     title: str
 
@@ -223,7 +255,7 @@ async def topics(couchdb: CouchDB, db: Database) -> None:
     config = couchdb.node().config
     assert_type(await config["log"], dict[str, str])
     assert_type(await config["log", "level"], str)
-    assert_type(await db.indexes.create(["a", {"b": "desc"}], name="n"), dict[str, Any])
+    assert_type(await db.indexes.create(["a", {"b": "desc"}], name="n"), IndexCreated)
     assert_type(db.local.document("a", {"n": 1}), Document)
     assert_type(await db.local["a"], Document)
     assert_type(await db.get("a", revs=True, attachments=True), Document)

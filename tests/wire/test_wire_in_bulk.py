@@ -20,7 +20,9 @@ def rows(*ids: str) -> Answer:
 
 async def found(url: str, docs: list[Any], **params: Any) -> list[str]:
     async with CouchDB(url) as couchdb:
-        return [row["id"] async for row in Database(couchdb, "db").bulk_get_rows(docs, **params)]
+        return [
+            str(row["id"]) async for row in Database(couchdb, "db").bulk_get_rows(docs, **params)
+        ]
 
 
 async def test_rows_go_on_after_the_last(canned: CannedServer) -> None:

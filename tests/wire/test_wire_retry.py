@@ -307,7 +307,7 @@ async def test_a_bulk_that_was_done_in_part(canned: CannedServer) -> None:
     canned.say(SILENT, some_missing, json_answer({"rows": [row]}), json_answer(rest, 201))
     async with trying(canned) as db:
         rows = await db.bulk_docs([{"_id": id, "n": 0} for id in "abc"])
-    assert [row["rev"] for row in rows] == ["1-x", N1, "1-x"]
+    assert [row.get("rev") for row in rows] == ["1-x", N1, "1-x"]
     asked = [request.path.rpartition("/")[2] for request in canned.requests]
     assert asked == ["_bulk_docs", "_revs_diff", "_all_docs", "_bulk_docs"]
     assert canned.requests[3].json() == {"docs": [{"_id": "a", "n": 0}, {"_id": "c", "n": 0}]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
 from aiocouch.exception import InvalidInputError
@@ -12,6 +12,7 @@ from aiocouch.typing import JsonDict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aiocouch.answers import DesignInfo
     from aiocouch.remote import HTTPResponse, Remote
 
 __all__ = ["DesignFunctions"]
@@ -30,9 +31,10 @@ class DesignFunctions:
         self._remote = remote
         self._endpoint = f"{endpoint}/{quote_document_id(design_document_id(design_doc))}"
 
-    async def info(self) -> JsonDict:
+    async def info(self) -> DesignInfo:
         """Return `name` and `view_index`: sizes and signature (`GET …/_info`)."""
-        return await self._remote.json("GET", f"{self._endpoint}/_info", into=JsonDict)
+        found = await self._remote.json("GET", f"{self._endpoint}/_info", into=JsonDict)
+        return cast("DesignInfo", found)
 
     async def show(
         self,

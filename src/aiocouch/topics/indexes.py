@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode, listed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Unpack
 
+    from aiocouch.answers import IndexCreated, IndexDeletions, IndexInfo
     from aiocouch.remote import Remote
     from aiocouch.typing import IndexOptions
 
@@ -46,25 +47,26 @@ class Indexes:
         self._remote = remote
         self._endpoint = f"{endpoint}/_index"
 
-    async def list(self, *, limit: int | None = None, skip: int | None = None) -> list[JsonDict]:
+    async def list(self, *, limit: int | None = None, skip: int | None = None) -> list[IndexInfo]:
         """Return `ddoc`, `name`, `type` and `def` of all indexes (`GET /{db}/_index`).
 
         The first is the one of all documents, which has no design document.
         """
         path = with_query(self._endpoint, {"limit": limit, "skip": skip})
-        return (await self._remote.json("GET", path, into=IndexList)).indexes
+        found = await self._remote.json("GET", path, into=IndexList)
+        return cast("list[IndexInfo]", found.indexes)
 
     async def create(
         self, fields: Iterable[str | Mapping[str, Any]], **options: Unpack[IndexOptions]
-    ) -> JsonDict:
+    ) -> IndexCreated:
         """Create an index of some fields (`POST /{db}/_index`): `await db.indexes.create(["name"])`.
 
         Return its `id` and `name`, and as `result` "created", or "exists" where there was one.
         `Database.index` takes the whole definition.
         """
-        return await create_index(
-            self._remote, self._endpoint, {"fields": listed(fields, "fields")}, options
-        )
+        definition = {"fields": listed(fields, "fields")}
+        found = await create_index(self._remote, self._endpoint, definition, options)
+        return cast("IndexCreated", found)
 
     async def delete(self, design_doc: str, name: str, type: str = "json") -> None:
         """Delete an index (`DELETE /{db}/_index/{ddoc}/{type}/{name}`). Raise `NotFoundError`."""
@@ -72,7 +74,7 @@ class Indexes:
         rest = f"{quote_name(type, 'type')}/{quote_name(name, 'name of the index')}"
         await self._remote.json("DELETE", f"{self._endpoint}/{ddoc}/{rest}", into=JsonDict)
 
-    async def delete_many(self, design_docs: Iterable[str]) -> JsonDict:
+    async def delete_many(self, design_docs: Iterable[str]) -> IndexDeletions:
         """Delete all indexes of some design documents (`POST /{db}/_index/_bulk_delete`).
 
         Return `success` and `fail`, lists of rows with the `id` of a design document each.
@@ -80,5 +82,6 @@ class Indexes:
         if isinstance(design_docs, str):
             raise InvalidTypeError("the design documents must be a list of str, not one str")
         ids = [name if name.startswith("_design/") else f"_design/{name}" for name in design_docs]
-        path = f"{self._endpoint}/_bulk_delete"
-        return await self._remote.json("POST", path, into=JsonDict, body=encode({"docids": ids}))
+        path, body = f"{self._endpoint}/_bulk_delete", encode({"docids": ids})
+        found = await self._remote.json("POST", path, into=JsonDict, body=body)
+        return cast("IndexDeletions", found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode
@@ -13,6 +13,7 @@ from aiocouch.topics.answers import ShardMap
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
+    from aiocouch.answers import DocumentShard
     from aiocouch.remote import Remote
 
 __all__ = ["Maintenance"]
@@ -65,13 +66,13 @@ class Maintenance:
         path = f"{self._endpoint}/_shards"
         return (await self._remote.json("GET", path, into=ShardMap)).shards
 
-    async def shard_of(self, id: str) -> JsonDict:
+    async def shard_of(self, id: str) -> DocumentShard:
         """Return the `range` of a document and its `nodes` (`GET /{db}/_shards/{docid}`).
 
         The document need not exist.
         """
         path = f"{self._endpoint}/_shards/{quote_name(id, 'document id')}"
-        return await self._remote.json("GET", path, into=JsonDict)
+        return cast("DocumentShard", await self._remote.json("GET", path, into=JsonDict))
 
     async def sync_shards(self) -> None:
         """Begin to make the copies of all shards equal (`POST /{db}/_sync_shards`)."""

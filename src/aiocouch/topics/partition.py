@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiocouch._wire.ids import quote_name
 from aiocouch.finding import Finding
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
     from typing import Unpack
 
+    from aiocouch.answers import PartitionInfo
     from aiocouch.database import Database
     from aiocouch.document import Document
     from aiocouch.typing import ViewOptions
@@ -41,9 +42,10 @@ class Partition(Finding):
         """The path of the partition."""
         return self._endpoint
 
-    async def info(self) -> JsonDict:
+    async def info(self) -> PartitionInfo:
         """Return `doc_count` and `sizes` of the partition (`GET /{db}/_partition/{partition}`)."""
-        return await self.database.remote.json("GET", self.endpoint, into=JsonDict)
+        found = await self.database.remote.json("GET", self.endpoint, into=JsonDict)
+        return cast("PartitionInfo", found)
 
     def full_id(self, id: str) -> str:
         """Return the id of a document in the partition: `partition:id`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode
@@ -13,6 +13,7 @@ from aiocouch.typing import JsonDict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from aiocouch.answers import PurgedDocument
     from aiocouch.remote import Remote
 
 __all__ = ["Revisions"]
@@ -49,10 +50,11 @@ class Revisions:
         """
         await self._set_number("_revs_limit", limit)
 
-    async def purged(self) -> list[JsonDict]:
+    async def purged(self) -> list[PurgedDocument]:
         """Return what was purged last: `id` and `revs` each (`GET /{db}/_purged_infos`)."""
         path = f"{self._endpoint}/_purged_infos"
-        return (await self._remote.json("GET", path, into=PurgedInfos)).purged_infos
+        found = await self._remote.json("GET", path, into=PurgedInfos)
+        return cast("list[PurgedDocument]", found.purged_infos)
 
     async def purged_limit(self) -> int:
         """Return how many purges are remembered (`GET /{db}/_purged_infos_limit`)."""
