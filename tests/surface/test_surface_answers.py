@@ -9,7 +9,7 @@ from tests.support.shapes import methods_of_the_client
 
 # So they were declared in aiocouch 4, and a TypedDict is no `dict[str, Any]` for a type checker.
 AS_BEFORE = {
-    *("CouchDB.info", "Database.index", "Database.info"),
+    *("CouchDB.info", "Database.index", "create_index", "Database.info"),
     *("Document.fetch_info", "Document.info", "Document.json"),
 }
 # A tree that has other branches for each path and each release.
