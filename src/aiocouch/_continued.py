@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 from aiocouch._transport.log import LOGGER
 from aiocouch._transport.policy import Failure
@@ -82,6 +82,10 @@ class Continued(Generic[T]):
     def member(self, name: str) -> Any:
         """Return what `Stream` does."""
         return self._stream.member(name)
+
+    def refuse(self, row: Any) -> NoReturn:
+        """Raise as `Stream` does."""
+        self._stream.refuse(row)
 
     async def batch(
         self, decoder: SupportsDecode[list[T]], rescue: Callable[[bytes], T]

@@ -15,6 +15,7 @@ __all__ = [
     "ID_ROWS",
     "LINK_ROWS",
     "ROWS",
+    "TEXT_ROW",
     "TEXT_ROWS",
     "DocumentRow",
     "IdAndKeyRow",
@@ -93,6 +94,7 @@ class IdAndKeyRow(msgspec.Struct, gc=False):
 
 ROWS = msgspec.json.Decoder(list[Row])
 DOCUMENT_ROWS = msgspec.json.Decoder(list[DocumentRow])
+TEXT_ROW = msgspec.json.Decoder(TextRow)
 TEXT_ROWS = msgspec.json.Decoder(list[TextRow])
 LINK_ROWS = msgspec.json.Decoder(list[LinkRow])
 ID_ROWS = msgspec.json.Decoder(list[IdRow])

@@ -12,7 +12,7 @@ from collections.abc import Sized
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import msgspec
 
@@ -26,7 +26,6 @@ from aiocouch._view_rows import (
     ID_ROWS,
     LINK_ROWS,
     ROWS,
-    TEXT_ROWS,
     DocumentRow,
     IdAndKeyRow,
     IdRow,
@@ -37,7 +36,6 @@ from aiocouch._view_rows import (
     rescued_id_and_key,
     rescued_link,
     rescued_row,
-    rescued_text,
 )
 from aiocouch._wire.codec import encode, listed
 from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
@@ -56,7 +54,6 @@ from aiocouch.exception import (
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
-        Callable,
         Generator,
         Iterable,
         Mapping,
@@ -71,7 +68,15 @@ if TYPE_CHECKING:
     from aiocouch.remote import Remote, Stream
     from aiocouch.typing import Flag, JsonDict, RowOptions, ViewOptions
 
-__all__ = ["AllDocsView", "DesignDocsView", "View", "ViewResponse", "ViewRow", "read_documents"]
+__all__ = [
+    "AllDocsView",
+    "DesignDocsView",
+    "View",
+    "ViewResponse",
+    "ViewRow",
+    "document_rows",
+    "refuse_row",
+]
 
 
 class ViewRow(msgspec.Struct, frozen=True):
@@ -104,7 +109,6 @@ class _Results(msgspec.Struct):
 
 
 _NULL = b"null"
-M = TypeVar("M")
 
 
 @dataclass(frozen=True)
@@ -512,21 +516,14 @@ class DesignDocsView(AllDocsView):
         self.endpoint = f"{database.endpoint}/_design_docs"
 
 
-async def read_documents(
-    view: AllDocsView, make: Callable[[Database, str, bytes], M]
-) -> AsyncGenerator[M, None]:
-    """Yield what `make` makes of the id and the text of each document but design documents."""
-    database = view.database
-    options: JsonDict = {"include_docs": True}
-    async with view._stream(None, None, options, as_rows=True) as stream:  # noqa: SLF001
-        while batch := await stream.batch(TEXT_ROWS, rescued_text):
-            for row in batch:
-                id, text = row.id, bytes(row.doc)
-                if id and text != _NULL:
-                    if id[0] != "_":  # a design document
-                        yield make(database, id, text)
-                else:  # which tells what is wrong
-                    _document(database, DocumentRow(id, id), create=False)
+def document_rows(view: AllDocsView) -> Continued[Any]:
+    """Return the stream of all rows with their documents."""
+    return view._stream(None, None, {"include_docs": True}, as_rows=True)  # noqa: SLF001
+
+
+def refuse_row(database: Database, id: str | None) -> None:
+    """Raise for a row without a document, or without an id."""
+    _document(database, DocumentRow(id, id), create=False)
 
 
 def _document(database: Database, row: DocumentRow | LinkRow, create: bool) -> Document:

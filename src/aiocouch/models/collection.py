@@ -15,9 +15,9 @@ from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.mango import found, query_of, refuse_body
 from aiocouch.misfit import MisfitError
 from aiocouch.models.changes import FollowedValue, ValueFeed, feed_of, follower_of
+from aiocouch.models.rows import read_values
 from aiocouch.models.shape import shape_of
 from aiocouch.models.stored import Stored, forget, new_content, put_value, stored_in
-from aiocouch.view import read_documents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +152,7 @@ class Collection(Generic[T]):
         """
         if self._shape.types:
             return self.find({}, on_misfit=on_misfit)
-        return self._checked(read_documents(self.database.all_docs, self._make), on_misfit)
+        return self._checked(read_values(self.database.all_docs, self._shape), on_misfit)
 
     def find(
         self,

@@ -102,8 +102,11 @@ class Shape(Generic[T]):
         self.decode: Callable[[bytes], T] = self._kind.decode
         """Makes a value of the text of a document. Raises `errors`; `misfit` makes an error of them."""
         self.errors = self._kind.errors
-        if any(map(_forbids, self._classes)):
+        is_bare = any(map(_forbids, self._classes))
+        if is_bare:
             self.decode = self._decode_bare
+        self.msgspec_model = None if of_pydantic or is_bare else model
+        """The model, where msgspec makes a value of the text as it is."""
         own_field, own_types = _tags(self._classes)
         self.type = type
         self.type_field = type_field if type is not None else own_field or type_field

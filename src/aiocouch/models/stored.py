@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from aiocouch._tracked import content_of, of_text, text_of
+from aiocouch._view_rows import TEXT_ROW
 from aiocouch._wire.codec import decode, encode
 from aiocouch.document import Document
 from aiocouch.edits import replace_content
@@ -31,8 +32,9 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
     _shape: Shape[T]
     database: Database
     id: str
-    _text: bytes  # what the value is made of
+    _text: bytes  # what the value is made of, or with `_is_row` its row
     _value: Any = _UNREAD
+    _is_row: bool = False
     _before: bytes | None = None  # the JSON of the value that the document shows
     _document: Document | None = None
 
@@ -40,7 +42,7 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
     def document(self) -> Document:
         """The document itself: its attachments, and members that the model does not know."""
         if self._document is None:
-            self._document = of_text(Document, self.database, self.id, self._text)
+            self._document = of_text(Document, self.database, self.id, self._came())
         return self._document
 
     @property
@@ -76,7 +78,13 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
     def _read(self) -> bytes:
         """Return the text of the document as it is, of which the value is made."""
         if self._document is not None:
-            self._text = text_of(self._document)
+            self._text, self._is_row = text_of(self._document), False
+        return self._came()
+
+    def _came(self) -> bytes:
+        """Return the text of the document as it came."""
+        if self._is_row:
+            self._text, self._is_row = bytes(TEXT_ROW.decode(self._text).doc), False
         return self._text
 
     def _seen(self) -> bytes:
@@ -84,7 +92,7 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
         if self._before is None:
             shape = self._shape
             try:
-                value = shape.decode(self._text)
+                value = shape.decode(self._came())
             except shape.errors as error:
                 raise shape.misfit(self.id, error) from error
             self._before = encode(shape.dump(value))
