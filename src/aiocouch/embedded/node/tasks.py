@@ -54,9 +54,12 @@ class ActiveTasks:
         """Put a task on the list; `kind` is its `type`, such as `indexer`."""
         now = int(time.time())
         self._started += 1
+        pid = f"<0.{self._started}.0>"
+        if kind == "indexer":  # which one process of CouchDB orders and another one does
+            fields["indexer_pid"] = pid
         common = {
             "node": NODE,
-            "pid": f"<0.{self._started}.0>",
+            "pid": pid,
             "process_status": "waiting",
             "started_on": now,
             "type": kind,

@@ -137,7 +137,6 @@ class Indexes:
                 "indexer",
                 database=database.name,
                 design_document=design_id,
-                phase="view",
                 changes_done=0,
                 total_changes=changes,
                 progress=0,
@@ -176,7 +175,8 @@ class Indexes:
             return
         self.compacting.add(index)
         try:
-            fields = {"database": database.name, "design_document": entry.id, "progress": 0}
+            steps = {"progress": 0, "changes_done": 0, "total_changes": database.doc_count}
+            fields = {"database": database.name, "design_document": entry.id, **steps}
             with self._tasks.add("view_compaction", **fields):
                 await vacuum(index)
         except CouchError:

@@ -40,8 +40,9 @@ async def compact_database(exchange: Exchange) -> Reply:
 
 
 async def _compact(server: Server, database: Database) -> None:
-    fields = {"database": database.name, "progress": 0, "phase": "document_copy"}
-    with server.tasks.add("database_compaction", **fields):
+    total = database.doc_count + database.deleted_count
+    fields = {"database": database.name, "phase": "document_copy", "progress": 0}
+    with server.tasks.add("database_compaction", changes_done=0, total_changes=total, **fields):
         await compact(database)
 
 
