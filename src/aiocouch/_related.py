@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import zlib
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiocouch._tracked import Written, came, content_of, moved, saved, text_with
 from aiocouch._transport.settle import WriteRelated
@@ -116,10 +116,10 @@ async def _save(
 
 
 async def read_related(
-    document: Tracked,
+    document: Tracked, options: Mapping[str, Any]
 ) -> AsyncGenerator[tuple[Attachment, AsyncGenerator[bytes, None]], None]:
     """Yield the attachments of a document, after taking over its text (`GET /{db}/{docid}`)."""
-    path = with_query(document.endpoint, {"attachments": True})
+    path = with_query(document.endpoint, {"attachments": True, **options})
     asked = document.remote.stream("GET", path, headers=_HEADERS)
     most = document.remote.max_size or sys.maxsize
     async with asked as stream, aclosing(_pieces(stream)) as pieces:
@@ -172,7 +172,9 @@ async def _content(
 
 
 def _without_contents(document: Tracked, text: bytes) -> bytes:
-    if text.startswith(b"{") and attachments_of(text):
+    if not text.startswith(b"{"):
+        return text
+    if not all(each.stub for each in attachments_of(text).values()):
         what = "the attachments came in its text, not after it"
         raise UnexpectedAnswerError(f"{document!r}: {what}", _facts(document))
     return text

@@ -211,26 +211,32 @@ class Document(Tracked, MutableMapping[str, Any]):
 
         `attachments` are contents and content types by name: `{"a.png": (Path("a.png"), "image/png")}`. Other
         attachments of the document stay. Contents are streamed; files and iterators are read first, into a
-        temporary file where they are large, for their length must be known. Errors and `w` as `save`.
+        temporary file where they are large, because their length must be known. Errors and `w` as `save`.
         """
         from aiocouch._related import save_related
 
         return await save_related(self, attachments, w)
 
     def fetch_with_attachments(
-        self, discard_changes: bool = False
+        self,
+        discard_changes: bool = False,
+        *,
+        rev: str | None = None,
+        atts_since: Iterable[str] | None = None,
     ) -> AsyncGenerator[tuple[Attachment, AsyncGenerator[bytes, None]], None]:
         """Get the content, and yield all attachments, by one request (`GET /{db}/{docid}`).
 
-        Each attachment comes with its content, as it arrives; what is not read is skipped. Raise as
-        `fetch`, `DigestError` for a content that is not what was stored, `TruncatedError` when it
-        breaks off. The document has its new content before the first attachment.
+        Of the revision `rev`, or as it is now; with `atts_since` only what was attached since these
+        revisions. Each attachment comes with its content, as it arrives; what is not read is skipped.
+        Raise as `fetch`, `DigestError` for a content that is not what was stored, `TruncatedError` when
+        it breaks off. The document has its new content before the first attachment.
         """
         if not discard_changes:
             self._refuse_dirty()
         from aiocouch._related import read_related
 
-        return read_related(self)
+        since = None if atts_since is None else listed(atts_since, "atts_since")
+        return read_related(self, {"rev": rev, "atts_since": since})
 
     async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> HTTPResponse:
         """Delete the document (`DELETE /{db}/{docid}`). A tombstone stays; see `Database.purge`.
@@ -479,7 +485,7 @@ class SecurityDocument(Document):
     async def save_with(
         self, attachments: Mapping[str, tuple[Content, str]], *, w: int | None = None
     ) -> NoReturn:
-        """Not possible: a security document has no attachments."""
+        """Raise: a security document has no attachments."""
         raise ForbiddenError(f"{self!r} has no attachments")
 
     async def delete(self, discard_changes: bool = False, *, w: int | None = None) -> NoReturn:

@@ -3,10 +3,11 @@
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aiocouch import ConflictError, Database, Document, InvalidInputError
+from aiocouch import ConflictError, Database, Document, InvalidInputError, InvalidTypeError
 
 EVERY_BYTE = bytes(range(256)) * 20_000
 
@@ -120,3 +121,30 @@ async def test_unsaved_changes_are_not_lost(db: Database) -> None:
         await doc.save_with({})
     with pytest.raises(InvalidInputError, match="content type"):
         await doc.save_with({"a": (b"1", "a\nb")})
+
+
+async def sizes(doc: Document, **options: Any) -> dict[str, int]:
+    """The bytes of each attachment that comes."""
+    found = {}
+    async for attachment, content in doc.fetch_with_attachments(**options):
+        found[attachment.id] = sum([len(piece) async for piece in content])
+    return found
+
+
+async def test_attachments_of_a_revision_and_since_one(db: Database) -> None:
+    doc, other = db.document("x"), db.document("x")
+    await doc.save_with({"a": (b"1", "text/plain")})
+    first = doc.rev
+    await doc.save_with({"a": (b"22", "text/plain"), "b": (b"3", "image/png")})
+    second = doc.rev
+    assert await sizes(other, rev=first) == {"a": 1}
+    assert other.rev == first
+    assert await sizes(other) == {"a": 2, "b": 1}
+    assert await sizes(other, atts_since=[first]) == {"a": 2, "b": 1}
+    await doc.attachment("c").save(b"4444", "text/plain")
+    assert await sizes(other, atts_since=[first, second]) == {"c": 4}
+    assert await sizes(other, atts_since=[doc.rev]) == {}
+    assert sorted(other["_attachments"]) == ["a", "b", "c"]
+    assert other.rev == doc.rev
+    with pytest.raises(InvalidTypeError, match="atts_since must be a list"):
+        await sizes(other, atts_since=first)

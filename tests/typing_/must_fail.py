@@ -162,6 +162,7 @@ async def document(db: Database, doc: Document) -> None:
     await doc.save(force=True)  # error
     await doc.fetch(rev=5)  # error
     await doc.fetch(revs_inf=True)  # error
+    doc.fetch_with_attachments(atts_since=5)  # error
     await doc.save_with({"a": b"x"})  # error
     await doc.save(batch="ok")  # error
     await doc.copy("a", from_rev="1-a")  # error

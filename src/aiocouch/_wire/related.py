@@ -37,6 +37,7 @@ class Stub(msgspec.Struct):
     encoded_length: int | None = None
     encoding: str | None = None
     follows: bool = False
+    stub: bool = False
     digest: str = ""
 
     @property
