@@ -21,7 +21,7 @@ __all__ = ["write", "write_texts"]
 async def write(
     database: Database, body: bytes, ids: Sequence[str] | None, *, is_edit: bool = True
 ) -> list[BulkRow]:
-    """CouchDB's rows for a whole body, one for each of the `ids` in their order.
+    """Return CouchDB's rows for a whole body, one for each of the `ids` in their order.
 
     Without `ids` there may be any rows, as for what is not an edit but replicated (`new_edits=False`).
     Raise `UnexpectedAnswerError` for rows that are not those of the documents sent.

@@ -70,8 +70,8 @@ class CouchDB(Discreet):
     `server` is its URL, which may have a path and credentials, or a list of the URLs of the nodes of a
     cluster, those that are preferred first. `"embedded:///folder"` is a database in this process, in that
     folder, and `"embedded:"` one in memory: the embedded server without a socket, which has no nodes and
-    takes who gives no credentials for its admin. `user` and `password` are sent with every request; `cookie`
-    is the value of an `AuthSession` cookie; `auth` is any other way to say who we are, such as
+    takes anyone without credentials for its admin. `user` and `password` are sent with every request;
+    `cookie` is the value of an `AuthSession` cookie; `auth` is any other way to say who we are, such as
     `aiocouch.auth.LoginAuth`. `tls` has authorities and certificates of one's own
     (`aiocouch.auth.tls`). `retry` says what is tried again after a failure that may pass; with None
     nothing is. Rows that break off go on after the last one, unless `resume` is False. `hooks` are told
@@ -174,7 +174,7 @@ class CouchDB(Discreet):
         await self.remote.close()
 
     async def check_credentials(self) -> None:
-        """Raise `UnauthorizedError` unless the credentials that were given took (`GET /_session`).
+        """Raise `UnauthorizedError` unless the credentials that were given are valid (`GET /_session`).
 
         A cookie that has expired counts as none for the server, so this looks at who it says we are.
         Without credentials there is nothing to refuse.

@@ -313,7 +313,7 @@ class Database(Finding, InBulk, RemoteDatabase):
 
         With a `type`, the member `type_field` of each document has it: it is written, and chosen by, whether
         the model has that member or not. Tagged Structs of msgspec bring theirs; a union of them is a model,
-        too. Sends no request. Raise `InvalidTypeError` for what is no model.
+        too. Sends no request. Raise `InvalidTypeError` for what is not a model.
         """
         from aiocouch.models.collection import Collection
 
@@ -533,12 +533,12 @@ class Database(Finding, InBulk, RemoteDatabase):
         return await leaves_of(self, id)
 
     async def resolve(self, id: str, merge: MergeVersions, *, attempts: int = 10) -> Document:
-        """Make one of the winner of a document and its conflicts, and return it.
+        """Make one document of the winner and its conflicts, and return it.
 
-        `merge(base, versions)`, which may be async, gets the common ancestor, where the server has it
-        still, and the versions, the winner first; it gives the content, or changes the winner and gives
+        `merge(base, versions)`, which may be async, gets the common ancestor, if the server still
+        has it, and the versions, the winner first; it gives the content, or changes the winner and gives
         None. That is written, and the others are deleted, in one request, which loses nothing that somebody
-        saves meanwhile: then it begins anew, and raises `ConflictError` after `attempts` of them. Without
+        saves meanwhile: then it begins again, and raises `ConflictError` after so many attempts. Without
         conflicts nothing is written.
         """
         from aiocouch.conflicts import resolved

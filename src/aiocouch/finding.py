@@ -41,7 +41,7 @@ class Finding:
         """Return the documents that match a Mango selector (`POST /{db}/_find`), read as they come.
 
         Without `limit` all of them. `on_warning`, when the server warns of the query: "warn" in
-        Python, or "raise" `QueryWarningError`; both behind the rows. Raise `InvalidInputError` for
+        Python, or "raise" `QueryWarningError`; both after the rows. Raise `InvalidInputError` for
         `fields`, since a document holds everything, and for the body of a request in place of a selector;
         `BadRequestError` for a selector that CouchDB does not understand.
         """
@@ -155,8 +155,8 @@ class Finding:
     ) -> Pages[Any]:
         """Return what matches by pages: `async for page in db.find_pages(selector, 50)`, from `token` on.
 
-        Rows are documents, or with `fields` or `into` what `find_values` gives. A page begins behind the last
-        row of the one before, in the order of the index that the first page used, also if that was deleted:
+        Rows are documents, or with `fields` or `into` what `find_values` gives. A page begins after the last
+        row of the one before, in the order of the index that the first page used, even if that was deleted:
         no row is skipped, none comes twice. `limit` counts the rows of all pages. With a `secret` tokens are
         signed. Raise `InvalidInputError` for a token of another query, or whose index is gone.
         """

@@ -42,7 +42,7 @@ M = TypeVar("M")
 
 OnWarning: TypeAlias = Literal["ignore", "warn", "raise"]
 """What is done when the server warns of a query, such as of one that no index serves: nothing, a
-`QueryWarning` of Python, or a `QueryWarningError`. It comes behind the rows."""
+`QueryWarning` of Python, or a `QueryWarningError`. It comes after the rows."""
 
 # What CouchDB takes for no limit itself. By pages with bookmarks a row could be lost.
 _ALL = 1 << 28
@@ -102,7 +102,7 @@ class _Told:
 
 
 class Found(AsyncGenerator[M, None]):
-    """What a query finds, an async iterator; what the server tells beside it is there behind the last.
+    """What a query finds, an async iterator; what the server tells beside the rows is there after the last.
 
     Nothing is sent before the loop begins; leaving it ends the request.
     """
@@ -115,7 +115,7 @@ class Found(AsyncGenerator[M, None]):
     def bookmark(self) -> str | None:
         """Where another query goes on (`bookmark=`); None before the end.
 
-        If the document that it stands on is deleted meanwhile, CouchDB passes over the next one;
+        If the document that it points at is deleted meanwhile, CouchDB passes over the next one;
         `Database.find_pages` does not.
         """
         return self._told.bookmark

@@ -1,4 +1,4 @@
-"""Pages of rows: each begins behind the last row of the one before, whatever happened to that row."""
+"""Pages of rows: each begins after the last row of the one before, whatever happened to that row."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _REFUSED = {
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """A page: its `rows`, and the `token` of the next one; None behind the last row.
+    """A page: its `rows`, and the `token` of the next one; None after the last row.
 
-    The token is text for URLs. It shows where the page ends (base64 of JSON), and only with a `secret` it is
-    signed: without one, who forges a token can begin anywhere.
+    The token is text for URLs. It shows where the page ends (base64 of JSON), and is signed only with a
+    `secret`: without one, whoever forges a token can begin anywhere.
     """
 
     rows: list[T]
@@ -153,7 +153,7 @@ class _Range:
         return await self.read(RangeLeft({**self.options, "limit": most}, self.unique, state))
 
     async def first(self, left: Callable[[JsonDict], _Left], count: int) -> list[Any]:
-        """Return the first rows. Raise `InvalidInputError` where nobody could go on behind them."""
+        """Return the first rows. Raise `InvalidInputError` where nobody could go on after them."""
         if not self.skip or self.unique:
             return await self.read(left({**self.options, "limit": count}))
         options = {**self.options, "skip": self.skip - 1, "limit": count + 1}

@@ -39,11 +39,11 @@ class LoginAuth(Leased):
 
     Give a name and a password, or a callback, sync or async, that gives both as a tuple and is asked
     at each login. The cookie is renewed by those that the server pushes, and by another login before
-    it ends, by one caller while the others go on with the old one. When a request is refused by 401,
-    for the password has changed or the server has another secret, one login is made however many
-    callers there are, and each sends its request once more.
+    it ends, by one caller while the others go on with the old one. When a request is refused with
+    401, because the password has changed or the server has another secret, one login is made however
+    many callers there are, and each sends its request once more.
 
-    A password that was refused is not tried again, for that would lock the account: the refusal is
+    A password that was refused is not tried again, because that would lock the account: the refusal is
     raised again, and nothing sent, until the callback gives another, `again_after` seconds have gone
     by (None: never), or `forget` is called. While an account is locked, `AccountLockedError` is raised
     and one login tried every thirty seconds.

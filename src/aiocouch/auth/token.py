@@ -28,8 +28,8 @@ class TokenAuth(Leased):
     """A token with every request: `Authorization: Bearer …`.
 
     `token` is the text, or a callback, sync or async, that gives it. The callback is asked at the
-    first request, then before the time that the claim `exp` of a JSON Web Token tells, by one caller
-    while the others go on with the old one, and when the server refuses the token; if it gives another
+    first request, then before the time in the claim `exp` of a JSON Web Token, by one caller while the
+    others go on with the old one, and when the server refuses the token; if it gives another
     one, the request is sent once more.
 
     `clock` gives seconds since 1970.

@@ -179,7 +179,7 @@ class RowReader:
         return rows
 
     def _good(self, stream: Stream, rows: list[JsonDict]) -> list[JsonDict]:
-        """Return the rows up to a line that is no event: the last one, or nonsense."""
+        """Return the rows up to a line that is not an event: the last one, or nonsense."""
         members = itemgetter(*self._followed.members)
         good = iter(rows)
         try:

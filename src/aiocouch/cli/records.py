@@ -252,5 +252,5 @@ def shaped(texts: Iterator[bytes], id_field: str | None, drop: Sequence[str]) ->
 def _id(found: Mapping[str, msgspec.Raw], name: str, number: int) -> bytes:
     value = msgspec.json.decode(found[name]) if name in found else None
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        raise CommandError(f"document {number}: {name!r} is no id: {value!r}")
+        raise CommandError(f"document {number}: {name!r} is not an id: {value!r}")
     return msgspec.json.encode(str(value))

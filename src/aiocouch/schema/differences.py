@@ -30,7 +30,7 @@ class Change:
 
 
 def diff(wanted: Schema, found: Schema | None) -> list[Change]:
-    """Return what must be done so that `found` has all of `wanted`; None is no database.
+    """Return what must be done so that `found` has all of `wanted`; None: it does not exist.
 
     What `found` has beside that is left as it is.
     """

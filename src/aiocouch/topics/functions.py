@@ -21,7 +21,7 @@ __all__ = ["DesignFunctions"]
 class DesignFunctions:
     """What a design document can do, by its name with or without `_design/`.
 
-    Each method gives the whole answer, for a function may answer with anything. `json` is encoded as
+    Each method gives the whole answer, because a function may answer with anything. `json` is encoded as
     the body of the request, `body` is sent as it is; `params` is its query, in which text stands as it
     is and all else as JSON. What a function throws is raised as the error of its status. CouchDB calls
     shows, lists and rewrites deprecated; version 4 was to be without them.

@@ -116,7 +116,7 @@ class Carrier:
         return conflicts
 
     async def _send(self, items: Sequence[Item], is_unclear: bool = False) -> list[BulkRow]:
-        """CouchDB's rows. A request that is refused for one of its documents goes in halves.
+        """Return CouchDB's rows. A request that is refused for one of its documents goes in halves.
 
         When it `is_unclear` whether some of them are written, that is found out first.
         """
