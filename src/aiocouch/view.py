@@ -8,7 +8,7 @@ and hold a few of them.
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
         AsyncGenerator,
         Generator,
         Iterable,
-        Mapping,
         Sequence,
     )
     from typing import Unpack
@@ -128,7 +127,7 @@ class ViewResponse(Discreet):
         return (row for row in self.rows if "error" not in row)
 
     def keys(self) -> Generator[str, None, None]:
-        """Return the ids of the documents (not the keys of the rows, as ever)."""
+        """Return the ids of the documents (not the keys of the rows, as in aiocouch 3)."""
         return (row["id"] for row in self._good() if "id" in row)
 
     def values(self) -> Generator[Any, None, None]:
@@ -247,7 +246,9 @@ class View(RemoteView):
 
         Each has the options of `get` by name, their values as they are, not as JSON text.
         """
-        asked = [checked(query, VIEW) for query in listed(queries, "queries")]
+        if isinstance(queries, Mapping):
+            raise InvalidTypeError("queries must be a list of dicts, not one dict")
+        asked = [_checked_query(query) for query in listed(queries, "queries")]
         remote = self.database.remote
         found = await remote.json(
             "POST",
@@ -278,7 +279,7 @@ class View(RemoteView):
     ) -> Pages[ViewRow]:
         """Return the rows by pages: `async for page in view.pages(50)`, from the page of `token` on.
 
-        A page begins behind the last row of the one before, also if that was deleted or others were added:
+        A page begins after the last row of the one before, even if that was deleted or others were added:
         no row is skipped, none comes twice. `limit` counts the rows of all pages. With a `secret` tokens are
         signed. Raise `InvalidInputError` for a token of another query, for rows that are reduced or not
         sorted, for `keys` of which one is there twice, and where `skip` ends among equal rows of a document.
@@ -475,6 +476,12 @@ class View(RemoteView):
         if ids is None:
             return RangeLeft(options, unique)
         return KeysLeft(options, listed(ids, "ids"), unique)
+
+
+def _checked_query(query: Any) -> JsonDict:
+    if not isinstance(query, Mapping):
+        raise InvalidTypeError(f"a query must be a dict, not {type(query).__name__}")
+    return checked(query, VIEW)
 
 
 def _asked(

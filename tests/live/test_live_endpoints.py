@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -59,6 +59,11 @@ async def test_queries_go_together(db: Database) -> None:
     assert [row.get("error") for row in last.rows] == [None, "not_found"]
     with pytest.raises(InvalidTypeError, match="include_docs"):
         await db.all_docs.queries([{"include_dcos": True}])
+    wrong: Any = {"limit": 1}
+    with pytest.raises(InvalidTypeError, match="queries must be a list of dicts"):
+        await db.all_docs.queries(wrong)
+    with pytest.raises(InvalidTypeError, match="a query must be a dict, not str"):
+        await db.all_docs.queries([*wrong])
 
 
 async def test_design_documents_by_themselves(db: Database) -> None:

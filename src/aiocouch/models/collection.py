@@ -197,7 +197,8 @@ class Collection(Generic[T]):
         """Return what happened to documents of the type, with their values (`/{db}/_changes`).
 
         The events are `ChangedValue` and `DeletedEvent`; all else is as of `Database.changes`. A deletion
-        tells no type, so those of all documents come, unless a `selector`, `doc_ids` or `filter` chooses.
+        does not tell the type, so those of all documents come, unless a `selector`, `doc_ids` or `filter`
+        chooses.
         """
         asked: JsonDict = dict(options)
         if last_event_id is not None:
