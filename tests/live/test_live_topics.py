@@ -171,8 +171,11 @@ async def test_users_come_and_go(
     with pytest.raises(ConflictError):
         await couchdb.users.create(user, "x")
 
-    await couchdb.users.set_password(user, "second")
-    await couchdb.users.set_roles(user, ["writer", "reader"])
+    answer = await couchdb.users.set_password(user, "second")
+    assert answer is not None
+    assert (answer.status, answer.etag) == (201, (await couchdb.users[user]).rev)
+    assert await couchdb.users.set_roles(user, ["writer", "reader"]) is not None
+    assert await couchdb.users.set_roles(user, ["writer", "reader"]) is None
     async with CouchDB(couchdb_server.url, user, "second") as session:
         assert await session.session.name() == user
         assert set(await session.session.roles()) == {"writer", "reader"}

@@ -97,7 +97,8 @@ async def deleted(db: Database) -> Document:
 async def deleted_from_a_collection(db: Database) -> Document:
     books = db.collection(Tale)
     book = await books["x"]
-    await books.delete(book)
+    response = await books.delete(book)
+    assert (response.status == 202) is book.document.accepted_only
     return book.document
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aiocouch.database import Database
     from aiocouch.mango import OnWarning
     from aiocouch.models.shape import Shape
+    from aiocouch.remote import HTTPResponse
     from aiocouch.typing import ChangesOptions, FindOptions, JsonDict, ViewOptions
     from aiocouch.writing import BulkWriter, WriteOptions
 
@@ -100,13 +101,14 @@ class Collection(Generic[T]):
         await put_value(_checked(stored)).save(w=w)
         return stored
 
-    async def delete(self, stored: Stored[T], *, w: int | None = None) -> None:
-        """Delete the document (`DELETE /{db}/{docid}`). Raise `ConflictError`.
+    async def delete(self, stored: Stored[T], *, w: int | None = None) -> HTTPResponse:
+        """Delete the document, and return the answer (`DELETE /{db}/{docid}`). Raise `ConflictError`.
 
         To save it again creates it anew.
         """
-        await _checked(stored).document.delete(discard_changes=True, w=w)
+        response = await _checked(stored).document.delete(discard_changes=True, w=w)
         forget(stored)
+        return response
 
     async def update(self, id: str, change: ValueChange[T], *, attempts: int = 20) -> Stored[T]:
         """Change a document: read it, call `change` with its value, save it, and again on a conflict.

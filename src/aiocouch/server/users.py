@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
 
     from aiocouch.couchdb import CouchDB
+    from aiocouch.remote import HTTPResponse
 
 __all__ = ["Users"]
 
@@ -66,27 +67,28 @@ class Users:
         await user.fetch(discard_changes=True)
         return user
 
-    async def set_password(self, name: str, password: str) -> None:
+    async def set_password(self, name: str, password: str) -> HTTPResponse | None:
         """Set another password for a user, which ends the sessions that have begun.
 
-        Raise `NotFoundError`; `ConflictError` when somebody changes the user meanwhile.
+        Return the answer, as `Document.save` does. Raise `NotFoundError`; `ConflictError` when somebody
+        changes the user meanwhile.
         """
         wanted = _password(password)
         user = await self.get(name)
         user["password"] = wanted
-        await user.save()
+        return await user.save()
 
-    async def set_roles(self, name: str, roles: Iterable[str]) -> None:
-        """Set the roles of a user, all of them. Raise as `set_password`."""
+    async def set_roles(self, name: str, roles: Iterable[str]) -> HTTPResponse | None:
+        """Set the roles of a user, all of them; None if they are those already. Raise as `set_password`."""
         wanted = _roles(roles)
         user = await self.get(name)
         user["roles"] = wanted
-        await user.save()
+        return await user.save()
 
-    async def delete(self, name: str) -> None:
-        """Delete a user. Raise as `set_password`."""
+    async def delete(self, name: str) -> HTTPResponse:
+        """Delete a user, and return the answer. Raise as `set_password`."""
         user = await self.get(name)
-        await user.delete()
+        return await user.delete()
 
 
 def _id(name: str) -> str:
