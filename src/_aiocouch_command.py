@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
 __all__ = ["main"]
 
 _INTERRUPTED = 130  # as `aiocouch.cli.exits` has it, which is not loaded yet
@@ -9,8 +15,16 @@ _INTERRUPTED = 130  # as `aiocouch.cli.exits` has it, which is not loaded yet
 
 def main() -> int:
     """Run the command that was typed, and return the status to end with."""
+    sys.unraisablehook = _tell_all_but_interrupts
     try:
         from aiocouch.cli import main as run
+
+        return run()  # which loads the command that is named, and then takes Ctrl-C itself
     except KeyboardInterrupt:
         return _INTERRUPTED
-    return run()
+
+
+def _tell_all_but_interrupts(unraisable: UnraisableHookArgs) -> None:
+    """Say nothing of a second Ctrl-C that comes where nothing can be raised, as in the end of an object."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)

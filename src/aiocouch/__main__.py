@@ -2,7 +2,7 @@
 
 import sys
 
-from aiocouch.cli import main
+from _aiocouch_command import main
 
 if __name__ == "__main__":
     sys.exit(main())

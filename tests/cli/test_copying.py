@@ -45,6 +45,54 @@ async def test_by_the_server(run: Run, db: Database, fresh_name: str) -> None:
     assert not [each async for each in left if each.startswith("aiocouch-")]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["copy", "--create"], ["copy", "--create", "--server"], ["sync", "--create"]],
+    ids=" ".join,
+)
+async def test_of_a_partitioned_database_another_one_is_made(
+    run: Run, couchdb: CouchDB, fresh_name: str, words: list[str]
+) -> None:
+    """Else its views and queries of one partition would fail."""
+    here = await couchdb.create(fresh_name, partitioned=True)
+    there = couchdb.database(f"{fresh_name}-too")
+    command, *options = words
+    try:
+        await here.bulk_docs([{"_id": "a:1"}])
+        ended = await run(command, here.id, there.id, *options)
+        assert (ended.status, ended.err) == (0, "")
+        info = await there.info()
+        assert (info["doc_count"], info["props"]) == (1, {"partitioned": True})
+    finally:
+        for database in (here, there):
+            await database.delete()
+
+
+async def test_a_sync_makes_the_first_database_as_well(
+    run: Run, db: Database, couchdb: CouchDB, fresh_name: str
+) -> None:
+    await fill(db, plain=3)
+    ended = await run("sync", fresh_name, db.id)
+    assert (ended.status, ended.out) == (Exit.NOT_FOUND, "")
+    ended = await run("sync", fresh_name, db.id, "--create")
+    assert (ended.status, ended.err) == (0, "")
+    assert await leaves_of(couchdb.database(fresh_name)) == await leaves_of(db)
+    ended = await run("sync", f"{fresh_name}-a", f"{fresh_name}-b", "--create")
+    assert ended.status == Exit.NOT_FOUND
+    assert f"{fresh_name}-a" not in await couchdb.keys()
+
+
+async def test_a_copy_tells_what_it_waits_for(run: Run, db: Database) -> None:
+    """It does so for almost a minute, in which it seemed to do nothing."""
+    words = [sys.executable, "-m", "aiocouch", "copy", "http://127.0.0.1:1/a", "embedded:b"]
+    process = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.PIPE)
+    assert process.stderr is not None
+    told = (await process.stderr.readline()).decode()
+    process.kill()
+    await process.communicate()
+    assert told == "waiting: no answer from 127.0.0.1, port 1: Connection refused\n"
+
+
 async def test_some_of_it(run: Run, db: Database, fresh_name: str) -> None:
     await fill(db, plain=3)
     ended = await run("copy", db.id, fresh_name, "--create", "--selector", '{"n": {"$lt": 2}}')

@@ -132,6 +132,28 @@ async def test_a_new_document(run: Run, db: Database, editor: Editor, left: Path
     assert (await db["b"]).json == {"new": True}
 
 
+async def test_a_new_document_into_which_nothing_was_typed(
+    run: Run, db: Database, editor: Editor, left: Path
+) -> None:
+    """Who thinks better of it leaves the editor, and finds no empty document later."""
+    editor("pass")
+    ended = await run("edit", db.id, "b", "--create")
+    assert (ended.status, ended.out) == (0, "")
+    assert ended.err == "nothing was typed: nothing was saved\n"
+    assert "b" not in [each async for each in db.akeys()]
+    assert not files(left)
+
+
+async def test_an_editor_that_leaves_no_file(
+    run: Run, db: Database, editor: Editor, left: Path
+) -> None:
+    editor("path.unlink()")
+    ended = await run("edit", db.id, "a")
+    assert ended.status == Exit.FAILED, "the document is there"
+    assert ended.err == "aiocouch edit: the editor left no file. Nothing was saved\n"
+    assert not files(left)
+
+
 async def test_no_such_database(run: Run, fresh_name: str, editor: Editor) -> None:
     editor()
     assert (await run("edit", fresh_name, "b", "--create")).status == Exit.NOT_FOUND

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import gzip
 import json
 import os
@@ -10,6 +12,8 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
+import threading
 import time
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -21,6 +25,7 @@ from aiocouch.cli import target as targets
 from aiocouch.cli.conditions import selector_of
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.parsing import parser_of
+from aiocouch.cli.reading import apart
 from aiocouch.cli.told import words_of
 from tests.support.certificates import Authority
 
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from aiocouch import Database
+    from aiocouch import CouchDB, Database
     from aiocouch.testing import CouchDBServer
     from tests.cli.conftest import Ended, Run
 
@@ -314,6 +319,109 @@ async def test_a_load_that_is_broken_off_tells_how_far_it_was(
     assert told.count("\n") == 1
 
 
+async def test_authorities_that_are_none(alone: Run, tmp_path: Path) -> None:
+    """The file is told by its name, before anything is sent."""
+    (tmp_path / "not.pem").write_text("no certificate")
+    for name, status in (("no.pem", Exit.NOT_FOUND), ("not.pem", Exit.USAGE), (".", Exit.USAGE)):
+        ended = await alone("ls", "https://127.0.0.1:1/", "--ca", tmp_path / name)
+        assert ended.status == status
+        assert str(tmp_path / name) in line_of(ended)
+
+
+@pytest.mark.parametrize(
+    "words", [["conflicts", "resolve", "{url}", "a", "--merge"], ["cat", "{url}", "a"]]
+)
+async def test_nobody_listens_to_what_asks_for_each_document(alone: Run, words: list[str]) -> None:
+    ended = await alone(*[word.format(url="http://127.0.0.1:1/a") for word in words])
+    assert ended.status == Exit.NO_ANSWER
+    assert line_of(ended).endswith("no answer from 127.0.0.1, port 1: Connection refused")
+
+
+async def test_files_that_cannot_be_loaded_are_known_before_anything_is_made(
+    run: Run, couchdb: CouchDB, fresh_name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.ndjson").write_text('{"_id":"a"}\n')
+    for wrong, status in (("no", Exit.NOT_FOUND), (".", Exit.FAILED)):
+        ended = await run("load", fresh_name, tmp_path / "a.ndjson", tmp_path / wrong, "--create")
+        assert ended.status == status
+        assert str(tmp_path / wrong) in line_of(ended)
+    assert fresh_name not in await couchdb.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["dump", "{url}", "{folder}/b"], "broken off: the same command goes on\n"),
+        (["restore", "{url}", "{folder}/a"], "broken off: the same command goes on\n"),
+        (["copy", "{url}", "embedded:b", "--create"], "broken off: the same command goes on\n"),
+        (["dump", "{url}", "{folder}/b", "--quiet"], ""),
+        (["dump", "{url}", "{folder}/b", "--format", "couchbackup"], ""),
+        (["ls", "{url}"], ""),
+    ],
+)
+async def test_what_goes_on_after_ctrl_c_says_so(
+    run: Run, db: Database, tmp_path: Path, words: list[str], told: str
+) -> None:
+    assert (await run("dump", db.id, tmp_path / "a")).status == 0
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a"
+    async with server:
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "aiocouch"],
+            *[word.format(url=url, folder=tmp_path) for word in words],
+            stderr=subprocess.PIPE,
+        )
+        await asked.wait()
+        process.send_signal(signal.SIGINT)
+        _, said = await process.communicate()
+        over.set()
+    assert (process.returncode, said.decode()) == (Exit.INTERRUPTED, told)
+
+
+# -- a stdin, stdout or stderr that is closed
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "status"),
+    [
+        (["ls"], ">&-", Exit.DONE),
+        (["ls"], "<&- >&- 2>&-", Exit.DONE),
+        (["cat", "-"], "<&-", Exit.DONE),
+        (["load", "-"], "<&-", Exit.DONE),
+        (["put", "a", "-"], "<&-", Exit.USAGE),
+        (["cat", "no-such"], "2>&-", Exit.NOT_FOUND),
+        (["dump", "-"], ">&-", Exit.DONE),
+        (["dump", "-"], ">/dev/null", Exit.DONE),
+    ],
+)
+def test_closed(
+    words: list[str], closed: str, status: Exit, couchdb_server: CouchDBServer, fresh_name: str
+) -> None:
+    """What a daemon or a cron job has closed takes nothing, and what is told never gets into the answer."""
+    command, *others = words
+    typed = [command, f"{couchdb_server.auth_url}/{fresh_name}", *others]
+    program = [sys.executable, "-m", "aiocouch"]
+    made = subprocess.run(
+        [*program, "load", typed[1], os.devnull, "--create"], check=False, capture_output=True
+    )
+    ended = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "-", *program, *typed],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (made.returncode, ended.returncode) == (0, status)
+    assert "Traceback" not in ended.stderr
+    assert "no-such" not in ended.stdout
+
+
 # -- Ctrl-C while the program begins
 
 
@@ -329,6 +437,14 @@ def test_ctrl_c_while_it_is_imported() -> None:
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (Exit.INTERRUPTED, "")
+    code = code.replace("'aiohttp'", "'aiocouch.cli.commands.ls'")
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "ls", "http://127.0.0.1:1/"],
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert (ended.returncode, ended.stderr) == (Exit.INTERRUPTED, "")
     code = "from _aiocouch_command import main; import sys; sys.argv[1:] = ['--version']; main()"
@@ -380,3 +496,99 @@ async def test_an_attachment_is_written_to_a_file(run: Run, db: Database, tmp_pa
     assert (await run("attachments", "get", db.id, "a", "x", tmp_path / "x")).status == 0
     assert (tmp_path / "x").read_text() == "x"
     assert json.loads((await run("cat", db.id, "a", "--json")).out)["_id"] == "a"
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "ValueError"])
+def test_a_second_ctrl_c_where_nothing_can_be_raised(error: str) -> None:
+    """Python tells of each of these on stderr, with a traceback."""
+    code = (
+        "import sys\n"
+        "from _aiocouch_command import main\n"
+        "class Ended:\n"
+        f"    def __del__(self): raise {error}\n"
+        "sys.argv[1:] = ['completion', 'bash']\n"
+        "main()\n"
+        "Ended()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, error == "ValueError")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["load", "-"],
+        ["load", "{pipe}"],
+        ["put", "a", "-"],
+        ["put", "a", "{pipe}"],
+        ["find", "-"],
+        ["cat", "-"],
+        ["rm", "-"],
+        ["conflicts", "resolve", "-", "--merge"],
+        ["attachments", "put", "a", "-", "--name", "b"],
+        ["restore", "-"],
+        ["restore", "{pipe}"],
+    ],
+    ids=" ".join,
+)
+async def test_ctrl_c_while_nobody_types(
+    db: Database, couchdb_server: CouchDBServer, tmp_path: Path, words: list[str]
+) -> None:
+    """The first one ends it, though what is read has not ended and never will."""
+    await db.bulk_docs([{"_id": "a"}])
+    os.mkfifo(tmp_path / "pipe")
+    at = 2 if words[0] in {"attachments", "conflicts"} else 1
+    typed = [word.format(pipe=tmp_path / "pipe") for word in words]
+    typed.insert(at, f"{couchdb_server.auth_url}/{db.id}")
+    reading, writing = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "aiocouch", *typed], stdin=reading, stderr=subprocess.PIPE
+    )
+    os.close(reading)
+    if any("{pipe}" in word for word in words):
+        os.close(writing)
+        writing = await until_it_is_opened(tmp_path / "pipe", process)
+    os.write(writing, b"x")
+    while unread(writing) and process.returncode is None:  # noqa: ASYNC110 - a pipe tells nobody
+        await asyncio.sleep(0)
+    process.send_signal(signal.SIGINT)
+    _, told = await process.communicate()
+    os.close(writing)  # which was open until here
+    assert process.returncode == Exit.INTERRUPTED
+    assert told.decode() in {"", "broken off: the same command goes on\n"}
+
+
+async def until_it_is_opened(pipe: Path, process: asyncio.subprocess.Process) -> int:
+    """Open a named pipe to write into, which somebody must have opened to read from."""
+    while process.returncode is None:
+        with contextlib.suppress(OSError):
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        await asyncio.sleep(0)
+    raise AssertionError("it has ended before it has opened the pipe")
+
+
+def unread(pipe: int) -> int:
+    """Return how many bytes in a pipe nobody has read yet."""
+    count = bytearray(4)
+    fcntl.ioctl(pipe, termios.FIONREAD, count)
+    return int.from_bytes(count, sys.byteorder)
+
+
+async def test_what_reads_on_is_left_alone() -> None:
+    over = threading.Event()
+    reading = asyncio.create_task(apart(over.wait))
+    await asyncio.sleep(0)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    over.set()
+    assert await apart(lambda: 5) == 5
+    with pytest.raises(ValueError, match="no number"):
+        await apart(failing)
+
+
+def failing() -> int:
+    """Raise."""
+    raise ValueError("no number")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.reading import interruptible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["ask", "new_password", "secret"]
 
@@ -24,7 +22,7 @@ def ask(question: str, answers: Mapping[str, str]) -> str | None:
     told = ", ".join(f"[{letter}] {what}" for letter, what in answers.items())
     while True:
         print(f"{question} {told}: ", end="", file=sys.stderr, flush=True)  # noqa: T201 - a question
-        with _interruptible():
+        with interruptible():
             line = sys.stdin.readline()
         if not line:
             return None
@@ -34,30 +32,18 @@ def ask(question: str, answers: Mapping[str, str]) -> str | None:
 
 def secret(question: str) -> str:
     """Return what a person types and nobody sees. Raise `CommandError` for Ctrl-D."""
-    with _interruptible():
+    with interruptible():
         try:
             return getpass.getpass(question)
         except EOFError:
             raise CommandError("no password was typed", Exit.USAGE) from None
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end it at once. An event loop would wait for the next await, and so for the answer."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def new_password(who: str, *, from_stdin: bool) -> str:
     """Return a password that is typed twice on a terminal, or the first line of stdin, if that is wanted."""
     if from_stdin:
-        typed = sys.stdin.readline().rstrip("\r\n")
+        with interruptible():
+            typed = sys.stdin.readline().rstrip("\r\n")
     elif not sys.stdin.isatty():
         raise CommandError(
             "there is no terminal to ask for the password: --password-stdin reads it", Exit.USAGE

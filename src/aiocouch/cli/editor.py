@@ -60,6 +60,8 @@ class Draft:
             status = process.wait()
         if status:
             raise CommandError(f"the editor ended with {status}. Nothing was saved")
+        if not self.path.is_file():
+            raise CommandError("the editor left no file. Nothing was saved")
         return self.path.read_bytes()
 
     @property

@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import sys
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -15,6 +15,7 @@ import msgspec
 
 from aiocouch.cli.columns import name_and_kind
 from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.reading import stdin_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,20 +79,13 @@ def delimiter_of(name: str, given: str | None) -> str:
 @contextmanager
 def opened(name: str) -> Iterator[IO[bytes]]:
     """Open a file, which may be compressed by gzip, or stdin as `-`."""
-    with nullcontext(_stdin()) if name == "-" else Path(name).open("rb") as file:
+    with stdin_bytes() if name == "-" else Path(name).open("rb") as file:
         is_compressed = file.peek(2)[:2] == b"\x1f\x8b"
         if not is_compressed:
             yield file
             return
         with gzip.open(file) as text:
             yield cast("IO[bytes]", text)
-
-
-def _stdin() -> io.BufferedReader:
-    raw = sys.stdin.buffer
-    return (
-        raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
-    )
 
 
 # -- reading

@@ -10,17 +10,29 @@ import msgspec
 
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.target import ADDRESS, Of, read_target
+from aiocouch.cli.told import words_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator
 
     from aiocouch import Database
+    from aiocouch.cli.output import Output
     from aiocouch.cli.progress import Progress
     from aiocouch.cli.target import Target
     from aiocouch.replication import Replication, ReplicationResult
 
-__all__ = ["Pair", "add_choice", "add_pair", "choice_of", "opened_pair", "shown", "tell_refused"]
+__all__ = [
+    "Pair",
+    "Waiting",
+    "add_choice",
+    "add_pair",
+    "choice_of",
+    "creation_of",
+    "opened_pair",
+    "shown",
+    "tell_refused",
+]
 
 _MOST_TOLD = 20
 
@@ -67,6 +79,12 @@ def choice_of(given: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
+async def creation_of(database: Database) -> dict[str, Any]:
+    """Return the options by which a database like another one is made: partitioned, if that is."""
+    props = (await database.info()).get("props") or {}
+    return {"partitioned": True} if props.get("partitioned") else {}
+
+
 @asynccontextmanager
 async def opened_pair(
     given: argparse.Namespace, source: str, target: str, *, both_ways: bool = False
@@ -80,12 +98,29 @@ async def opened_pair(
         yield Pair(one.database(first), other.database(second), one, other)
 
 
-async def shown(replication: Replication, bar: Progress) -> ReplicationResult:
-    """Run a replication and show how far it is. Return its result."""
+class Waiting:
+    """Tells once what is waited for, and when it goes on."""
+
+    def __init__(self, out: Output, given: argparse.Namespace) -> None:
+        self._out = out
+        self._given = given
+        self._told: str | None = None
+
+    def tell(self, error: BaseException | None) -> None:
+        """Tell of what has failed and may pass, or None of all that goes well, if that is news."""
+        words = None if error is None else words_of(error, self._given)
+        if words != self._told:
+            self._out.note("going on" if words is None else f"waiting: {words}")
+        self._told = words
+
+
+async def shown(replication: Replication, bar: Progress, waiting: Waiting) -> ReplicationResult:
+    """Run a replication, show how far it is, and tell what it waits for. Return its result."""
     async for now in replication:
         bar.to(
             now.missing_checked, None if now.pending is None else now.missing_checked + now.pending
         )
+        waiting.tell(replication.trouble)
     if replication.result is None:
         raise CommandError("the replication has ended without a result")
     return replication.result

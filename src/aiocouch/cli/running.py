@@ -17,9 +17,22 @@ from aiocouch.cli.told import words_of
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["run"]
+__all__ = ["run", "take_nothing_for_closed"]
 
 _LOG = "aiocouch on the command line"
+_STANDARD = (("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY), ("stderr", os.O_WRONLY))
+
+
+def take_nothing_for_closed() -> None:
+    """Put what is empty in the place of a stdin, stdout or stderr that is closed, as `>&-` does.
+
+    Python has None there. The number would be that of the next file or socket, and what is printed would
+    go astray.
+    """
+    for name, mode in _STANDARD:
+        if getattr(sys, name) is None:
+            file = os.fdopen(os.open(os.devnull, mode), "r" if mode == os.O_RDONLY else "w")
+            setattr(sys, name, file)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -28,6 +41,7 @@ def run(given: argparse.Namespace) -> int:
         status = _run(given)
         sys.stdout.flush()  # so that a pipe which was closed is noticed here
     except KeyboardInterrupt:
+        _tell_broken_off(given)
         return Exit.INTERRUPTED
     except (CommandError, CouchDBError) as error:
         return _fail(given, error)
@@ -63,6 +77,13 @@ def _configure_log(*, verbose: bool) -> None:
             log.removeHandler(old)
         log.addHandler(handler)
     logging.getLogger("aiocouch").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+
+
+def _tell_broken_off(given: argparse.Namespace) -> None:
+    """Tell what can be done after Ctrl-C, where a command has noted that it `goes_on`."""
+    if getattr(given, "goes_on", False) and not given.quiet:
+        with contextlib.suppress(OSError):
+            print("broken off: the same command goes on", file=sys.stderr)  # noqa: T201 - for the person
 
 
 def _fail(given: argparse.Namespace, error: Exception) -> int:

@@ -13,12 +13,13 @@ import os
 import sys
 from dataclasses import dataclass, field
 from enum import Enum
+from errno import ENOENT
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import aiohttp
 
-from aiocouch import CouchDB, CouchDBError, RetryPolicy
+from aiocouch import CouchDB, CouchDBError, InvalidInputError, RetryPolicy
 from aiocouch.auth import TokenAuth, tls
 from aiocouch.cli.asking import secret
 from aiocouch.cli.exits import CommandError, Exit
@@ -28,6 +29,7 @@ from aiocouch.cli.told import CONNECT
 
 if TYPE_CHECKING:
     import argparse
+    from ssl import SSLContext
 
     from aiocouch import Database
 
@@ -81,7 +83,7 @@ class Target:
         if not self.is_embedded:
             options = {"timeout": _TIMEOUT, "retry": _RETRY, **options}
             if self.ca is not None:
-                options["tls"] = tls(ca=self.ca)
+                options["tls"] = _trusting(self.ca)
         try:
             return CouchDB(self.url, **options)
         except ImportError as error:  # only a server in this process needs more than the client
@@ -230,6 +232,17 @@ def _of_url(text: str, of: Of, *, creates: bool = False) -> Target:
         None if user is None else unquote(user),
         None if password is None else unquote(password),
     )
+
+
+def _trusting(file: str) -> SSLContext:
+    try:
+        return tls(ca=file)
+    except FileNotFoundError:
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), file) from None
+    except InvalidInputError:
+        raise _refusal(f"{file} has no certificates in PEM") from None
+    except OSError as error:
+        raise _refusal(f"{file}: {error.strerror}") from None
 
 
 def _host(parts: SplitResult) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from aiocouch.cli.exits import CommandError, Exit
+from aiocouch.cli.reading import interruptible, stdin_lines, stdin_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,9 +102,11 @@ def members_of(sources: list[str]) -> dict[str, Any]:
                 raise CommandError(f"{source!r} has no name before its =", Exit.USAGE)
             found[name] = value_of(value)
         elif source == "-":
-            found |= object_of(sys.stdin.read(), "stdin")
+            found |= object_of(stdin_text(), "stdin")
         else:
-            found |= object_of(Path(source).read_bytes(), source)
+            with interruptible():  # a named pipe waits for who writes into it
+                text = Path(source).read_bytes()
+            found |= object_of(text, source)
     return found
 
 
@@ -112,6 +114,6 @@ def ids_of(given: list[str]) -> Iterator[str]:
     """Yield ids, and for `-` those of stdin, a line each."""
     for doc_id in given:
         if doc_id == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
+            yield from stdin_lines()
         else:
             yield doc_id

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import io
 import itertools
 import os
 import zlib
+from errno import EINVAL
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from aiocouch.dumping.couchbackup import array_line, header_line, to_theirs
@@ -27,6 +27,7 @@ GZIP = 31
 _PORTION = 1 << 20
 _AHEAD = 8 << 20  # bytes that may wait to be written
 _QUICK = 2  # levels that isal has as well
+_NOT_ON_DISK = {None, EINVAL}  # such as a file in memory, which has no number, and /dev/null
 
 
 class Hash(Protocol):
@@ -148,8 +149,11 @@ class Sink:
             self._member = None
         self._file.flush()
         if self._file.seekable():
-            with contextlib.suppress(io.UnsupportedOperation):  # it is in memory
+            try:
                 os.fsync(self._file.fileno())
+            except OSError as error:
+                if error.errno not in _NOT_ON_DISK:
+                    raise
 
 
 def _call(functions: Iterable[Callable[[], None] | None]) -> None:

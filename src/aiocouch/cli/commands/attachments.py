@@ -7,6 +7,7 @@ import mimetypes
 import os
 import sys
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from aiocouch.cli.actions import Actions
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_bytes
 from aiocouch.cli.progress import progress
+from aiocouch.cli.reading import apart, stdin_bytes
 from aiocouch.cli.target import Of, add_target, read_target
 
 if TYPE_CHECKING:
@@ -133,7 +135,8 @@ def _file(name: str) -> Path:
 
 
 async def _stdin() -> AsyncGenerator[bytes, None]:
-    while piece := await asyncio.to_thread(sys.stdin.buffer.read, 1 << 18):
+    file = stdin_bytes()  # to close it is to wait for who reads it
+    while piece := await apart(partial(file.read, 1 << 18)):
         yield piece
 
 

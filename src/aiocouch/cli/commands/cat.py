@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from aiocouch import Document, NotFoundError
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Output, add_output
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.told import words_of
+from aiocouch.cli.values import ids_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from aiocouch import Database
 
@@ -42,11 +42,11 @@ async def _run(given: argparse.Namespace) -> int:
     status = Exit.DONE
     async with target.connect() as couchdb:
         db = target.database(couchdb)
-        for doc_id in _ids(given.ids):
+        for doc_id in ids_of(given.ids):
             try:
                 out.document(await _text(db, doc_id, options))
             except NotFoundError as error:
-                print(f"aiocouch cat: {doc_id}: {error}", file=sys.stderr)  # noqa: T201 - told
+                out.problem(f"{doc_id}: {words_of(error, given)}")
                 status = Exit.NOT_FOUND
     return status
 
@@ -55,11 +55,3 @@ async def _text(db: Database, doc_id: str, options: dict[str, Any]) -> bytes:
     """Return the text of a document, whose numbers nobody has read."""
     path = Document(db, doc_id).endpoint
     return (await db.couchdb.request("GET", path, params=options)).body
-
-
-def _ids(given: list[str]) -> Iterator[str]:
-    for doc_id in given:
-        if doc_id == "-":
-            yield from (line.rstrip("\n") for line in sys.stdin if line.strip())
-        else:
-            yield doc_id

@@ -10,6 +10,7 @@ from aiocouch.cli.exits import CommandError, Exit, Tally, exit_of
 from aiocouch.cli.merging import ABSENT, differences, merge
 from aiocouch.cli.output import Column, Output, add_output
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.told import words_of
 from aiocouch.cli.values import ids_of
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ async def _resolve(given: argparse.Namespace) -> int:
     count = Tally()
     async with target.connect() as couchdb:
         db = target.database(couchdb)
-        await out.stream(_resolved(db, _ids(db, given), how, out, count), _DONE)
+        await out.stream(_resolved(db, given, how, out, count), _DONE)
     return count.status
 
 
@@ -127,13 +128,13 @@ async def _ids(db: Database, given: argparse.Namespace) -> AsyncGenerator[str, N
 
 
 async def _resolved(
-    db: Database, ids: AsyncGenerator[str, None], how: Merge, out: Output, count: Tally
+    db: Database, given: argparse.Namespace, how: Merge, out: Output, count: Tally
 ) -> AsyncGenerator[dict[str, Any], None]:
-    async for doc_id in ids:
+    async for doc_id in _ids(db, given):
         try:
             document = await db.resolve(doc_id, how)
         except (CommandError, CouchDBError) as error:
-            out.problem(f"{doc_id}: {error}")
+            out.problem(f"{doc_id}: {words_of(error, given)}")
             count.failed.add(exit_of(error))
         else:
             count.done += 1

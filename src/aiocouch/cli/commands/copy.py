@@ -13,9 +13,11 @@ from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import progress
 from aiocouch.cli.replicating import (
     Pair,
+    Waiting,
     add_choice,
     add_pair,
     choice_of,
+    creation_of,
     opened_pair,
     shown,
     tell_refused,
@@ -64,11 +66,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 async def _run(given: argparse.Namespace) -> int:
     out, options = Output(given), choice_of(given)
-    options |= {"continuous": given.continuous, "create_target": given.create}
-    if given.shards is not None:
-        options["create_target_params"] = {"q": given.shards}
+    options["continuous"] = given.continuous
+    given.goes_on = not (given.server or given.continuous)
     async with opened_pair(given, given.source, given.target) as pair:
         names = {"source": pair.source.id, "target": pair.target.id}
+        if given.create:
+            options |= await _creation(pair, given)
         if given.server:
             facts = await _by_server(pair, options, given)
         else:
@@ -77,11 +80,24 @@ async def _run(given: argparse.Namespace) -> int:
     return Exit.PARTLY if facts.get("doc_write_failures") else Exit.DONE
 
 
+async def _creation(pair: Pair, given: argparse.Namespace) -> dict[str, Any]:
+    """Return the options by which the target is made, if it is not there."""
+    made: dict[str, Any] = {} if given.shards is None else {"q": given.shards}
+    try:
+        made |= await creation_of(pair.source)
+    except TransportError:
+        # The server may reach what we do not, and what goes on for ever waits for the source.
+        if not (given.server or given.continuous):
+            raise
+    return {"create_target": True} | ({"create_target_params": made} if made else {})
+
+
 async def _by_client(
     pair: Pair, options: dict[str, Any], given: argparse.Namespace
 ) -> dict[str, Any]:
     with progress(given, f"copying {pair.source.id}", unit="revisions") as bar:
-        result = await shown(pair.source.replicate_to(pair.target, **options), bar)
+        copying = pair.source.replicate_to(pair.target, **options)
+        result = await shown(copying, bar, Waiting(Output(given), given))
     tell_refused(result)
     return _counts(vars(result))
 

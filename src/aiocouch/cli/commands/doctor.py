@@ -11,6 +11,7 @@ from aiocouch.cli.doctor import Finding, Patient, Severity, database, indexes, s
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Output, add_output, as_text, several
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.told import words_of
 
 if TYPE_CHECKING:
     import argparse
@@ -142,7 +143,7 @@ def _unknown(check: str, error: CouchDBError, patient: Patient) -> Finding:
     return Finding(
         Severity.UNKNOWN,
         check,
-        f"{check} could not be looked at: {error}",
+        f"{check} could not be looked at: {words_of(error, patient.given)}",
         "nothing is known of it",
         "try as an admin of the server",
         patient.name or "server",

@@ -72,6 +72,7 @@ async def _run(given: argparse.Namespace) -> int:
     name = given.file or _name(target.name or "", given.format, level)
     if name == "-" and sys.stdout.isatty():
         raise CommandError("a dump is not for a terminal: give a file", Exit.USAGE)
+    given.goes_on = name != "-" and given.format == "aiocouch"
     began = time.monotonic()
     async with target.connect() as couchdb:
         done = await _dump(given, target.database(couchdb), name, level)

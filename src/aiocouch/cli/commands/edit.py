@@ -89,7 +89,7 @@ class _Edited:
             raise CommandError(f"there is no document {self._given.id!r}: --create", Exit.NOT_FOUND)
         draft.write(seen.text())
         mine = self._typed(draft, seen)
-        while seen.rev is None or not is_same(mine, seen.content):
+        while not is_same(mine, seen.content):
             try:
                 rev = asyncio.run(self._save(mine, seen.rev))
             except ConflictError as error:
@@ -98,7 +98,8 @@ class _Edited:
             else:
                 self.out.facts({"id": self._given.id, "rev": rev}, _COLUMNS)
                 return
-        self.out.note("it is so already: nothing was saved")
+        why = "it is so already" if seen.rev else "nothing was typed"
+        self.out.note(f"{why}: nothing was saved")
 
     def _typed(self, draft: Draft, seen: _Version) -> dict[str, Any]:
         while True:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from aiocouch.cli.conditions import CONDITIONS, fields_of, selector_of
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Column, Output, add_output, as_count, several
+from aiocouch.cli.reading import stdin_text
 from aiocouch.cli.target import Of, add_target, read_target
 from aiocouch.cli.values import whole
 
@@ -62,7 +62,7 @@ def _names(text: str) -> list[str]:
 
 async def _run(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.DATABASE), Output(given)
-    words = [sys.stdin.read().strip() if word == "-" else word for word in given.conditions]
+    words = [stdin_text().strip() if word == "-" else word for word in given.conditions]
     selector, options = selector_of(words), _options(given)
     async with target.connect() as couchdb:
         db = target.database(couchdb)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+from errno import EACCES, EISDIR
+from functools import partial
 from itertools import islice
+from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING
 
 from aiocouch import CouchDBError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_bytes, as_count, several
 from aiocouch.cli.progress import add_parallel, progress
+from aiocouch.cli.reading import apart
 from aiocouch.cli.records import (
     DELIMITER,
     FORMATS,
@@ -98,6 +104,8 @@ def _kind(text: str) -> tuple[str, str]:
 
 async def _run(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.DATABASE, creates=given.create), Output(given)
+    for name in given.files:
+        _check(name)
     async with target.connect() as couchdb:
         db = target.database(couchdb)
         if given.create:
@@ -114,6 +122,16 @@ async def _run(given: argparse.Namespace) -> int:
     }
     out.facts(facts, _FACTS)
     return Exit.PARTLY if done.failed else Exit.DONE
+
+
+def _check(name: str) -> None:
+    """Raise what opening a file would, before anything is made or written. A pipe is not opened twice."""
+    if name == "-":
+        return
+    if S_ISDIR(Path(name).stat().st_mode):
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), name)
+    if not os.access(name, os.R_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES), name)
 
 
 async def _load(given: argparse.Namespace, db: Database) -> WriteProgress:
@@ -188,7 +206,7 @@ def _documents(given: argparse.Namespace) -> Iterator[bytes]:
 
 async def _in_thread(texts: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Yield what is read in a thread, some at a time, so that a slow pipe holds up no answer."""
-    while some := await asyncio.to_thread(_some, texts):
+    while some := await apart(partial(_some, texts)):
         for text in some:
             yield text
 

@@ -15,6 +15,7 @@ import msgspec
 from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import add_parallel, progress
+from aiocouch.cli.reading import interruptible
 from aiocouch.cli.target import Of, add_target, read_target
 from aiocouch.cli.values import some
 
@@ -76,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 async def _run(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.DATABASE, creates=True), Output(given)
+    given.goes_on = True
     began = time.monotonic()
     with _opened(given.file) as file:
         async with target.connect() as couchdb:
@@ -119,10 +121,12 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
         if name == "-":
             file: IO[bytes] = sys.stdin.buffer
         else:
-            file = stack.enter_context(Path(name).open("rb"))
+            with interruptible():  # a named pipe waits for who writes into it
+                file = stack.enter_context(Path(name).open("rb"))
         if name == "-" or not file.seekable():
             kept = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(file, kept)
+            with interruptible():
+                shutil.copyfileobj(file, kept)
             kept.seek(0)
             file = kept
         yield file

@@ -10,6 +10,7 @@ from aiocouch.cli.exits import CommandError, Exit
 from aiocouch.cli.looks import Look, look, report
 from aiocouch.cli.output import Output, add_output, rich_module
 from aiocouch.cli.target import Of, add_target, read_target
+from aiocouch.cli.told import words_of
 
 if TYPE_CHECKING:
     import argparse
@@ -78,7 +79,7 @@ async def _live(couchdb: CouchDB, url: str, before: Look, given: argparse.Namesp
             try:
                 now = await look(couchdb, given.most)
             except CouchDBError as error:
-                trouble = str(error)
+                trouble = words_of(error, given)
             else:
                 told, before = report(before, now, given.limit), now
             shown.update(screen(told, url, trouble), refresh=True)
