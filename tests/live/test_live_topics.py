@@ -227,6 +227,19 @@ async def test_the_server_replicates_once(
     assert sorted([id async for id in couchdb.database(fresh).akeys()]) == ["a", "b"]
 
 
+async def test_a_checkpoint_of_an_earlier_replication_is_told_of(
+    couchdb: CouchDB, db: Database, place: dict[str, Any], target: dict[str, Any]
+) -> None:
+    run = couchdb.replications.run
+    await db.bulk_docs([{"_id": "a"}])
+    before = await run(place, target, create_target=True)
+    again = await run(place, target, create_target=True, use_checkpoints=False)
+    assert again == {**before, "no_changes": True}
+    await db.bulk_docs([{"_id": "b"}])
+    again = await run(place, target, create_target=True, use_checkpoints=False)
+    assert again == {"ok": True, "use_checkpoints": False}
+
+
 async def replicated(couchdb: CouchDB, id: str) -> list[str]:
     """The documents of replications that are done, once one is among them: nodes tell later of it."""
     ids: list[str] = []

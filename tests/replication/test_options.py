@@ -106,6 +106,17 @@ async def test_without_checkpoints_nothing_is_written(here: Site, source: str, t
         assert (await here.get(f"{name}/_local_docs"))["rows"] == []
 
 
+async def test_a_checkpoint_of_an_earlier_one_is_told_of(
+    here: Site, source: str, target: str
+) -> None:
+    body = {"source": source, "target": target}
+    before = await here.replicate(body)
+    without = {**body, "use_checkpoints": False}
+    assert await here.replicate(without) == {**before, "no_changes": True}
+    await here.must("PUT", f"{source}/new", {})
+    assert await here.replicate(without) == {"ok": True, "use_checkpoints": False}
+
+
 async def test_nothing_to_do(here: Site, near: str, target: str) -> None:
     assert await here.replicate({"source": near, "target": target}) == {
         "ok": True,

@@ -286,8 +286,10 @@ class Session:
 
     def _answer(self) -> dict[str, Any]:
         through = self.progress.through_seq
-        if not self._options.use_checkpoints and through:
+        is_unchanged = through == self._start.seq
+        # where nothing came after a checkpoint of an earlier one, CouchDB tells of that all the same
+        if not self._options.use_checkpoints and through and not (is_unchanged and self._log):
             return {"ok": True, "use_checkpoints": False}
-        if through == self._start.seq:
+        if is_unchanged:
             return {"ok": True, "no_changes": True, **self._log}
         return {"ok": True, **self._log}
