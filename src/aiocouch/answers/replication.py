@@ -39,14 +39,23 @@ class ReplicationHistory(TypedDict):
 
 
 class ReplicationRun(TypedDict):
-    """`POST /_replicate`. One that goes on, or was cancelled, tells its `_local_id` alone."""
+    """`POST /_replicate`. One that goes on, or was cancelled, tells its `_local_id` alone.
+
+    One of `doc_ids` tells what it has done beside its `history`, too; one without checkpoints has none.
+    """
 
     ok: bool
     no_changes: NotRequired[bool]
+    use_checkpoints: NotRequired[bool]
     session_id: NotRequired[str]
     source_last_seq: NotRequired[str | int]
     replication_id_version: NotRequired[int]
     history: NotRequired[list[ReplicationHistory]]
+    start_time: NotRequired[str]
+    end_time: NotRequired[str]
+    docs_read: NotRequired[int]
+    docs_written: NotRequired[int]
+    doc_write_failures: NotRequired[int]
     _local_id: NotRequired[str]
 
 

@@ -36,9 +36,10 @@ class ReshardState(TypedDict):
 
 
 class ReshardStateInfo(TypedDict, total=False):
-    """Why a job was stopped, or has failed."""
+    """Why a job was stopped or has failed, and the error after which it tries again."""
 
     reason: str
+    error: str
 
 
 class ReshardEvent(TypedDict):
