@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from aiocouch.exception import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable
 
     from aiocouch._tracked import Tracked
     from aiocouch._wire.related import Stub
@@ -78,6 +79,9 @@ async def save_related(
 def _checked(
     document: Tracked, attachments: Mapping[str, tuple[Content, str]]
 ) -> dict[str, LastingContent]:
+    if not isinstance(attachments, Mapping):
+        what = "the attachments must be a dict of (content, content_type) by name"
+        raise InvalidTypeError(f"{document!r}: {what}")
     if not attachments:
         raise InvalidInputError(f"{document!r}: there are no attachments to save it with")
     contents = {}

@@ -16,6 +16,7 @@ from aiocouch.exception import (
     CouchDBError,
     Facts,
     InvalidInputError,
+    InvalidTypeError,
     SessionClosedError,
     TransportError,
     response_error,
@@ -51,6 +52,8 @@ class Batch:
     """
 
     def __init__(self, remote: Remote, endpoint: str, size: int, delay: float) -> None:
+        if not isinstance(size, int) or not isinstance(delay, int | float):
+            raise InvalidTypeError(f"size={size!r} is an int, delay={delay!r} are seconds")
         if size < 1 or delay < 0:
             raise InvalidInputError(f"a batch of size={size} and delay={delay} cannot be sent")
         self._remote = remote

@@ -13,7 +13,7 @@ from aiocouch._tracked import ACCEPTED
 from aiocouch._transport.limits import MOST
 from aiocouch._transport.policy import DEFAULT, RetryPolicy
 from aiocouch._transport.request import NOTHING, Repeat
-from aiocouch._wire.codec import encode
+from aiocouch._wire.codec import encode, strings
 from aiocouch._wire.options import DATABASE, LIST, checked, with_query
 from aiocouch.database import Database
 from aiocouch.exception import (
@@ -349,7 +349,7 @@ class CouchDB(Discreet):
             return cast("list[DatabaseRow]", found)
         if isinstance(names, str) or params:
             raise InvalidTypeError("dbs_info() takes a list of names, or options")
-        body = encode({"keys": [*names]})
+        body = encode({"keys": strings(names, "the names")})
         found = await self.remote.json(
             "POST", "/_dbs_info", into=list[JsonDict], body=body, repeat=Repeat.FREELY
         )
@@ -391,6 +391,8 @@ class CouchDB(Discreet):
         quoted here, text as it is and all else as JSON. `json` is encoded, `body` is not. Raise the
         error of the status, as all methods do. It is sent again by itself only if it is a GET or HEAD.
         """
+        if not isinstance(path, str):
+            raise InvalidTypeError(f"the path must be a str, not {type(path).__name__}")
         if not path.startswith("/"):
             raise InvalidInputError(f"the path must begin with a slash: {path!r}")
         return await self.remote.raw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
@@ -13,14 +14,14 @@ from aiocouch._wire.ids import quote_name
 from aiocouch._wire.uuids import new_id
 from aiocouch.bulk import BulkCreateOperation, BulkOperation, BulkUpdateOperation
 from aiocouch.document import Document, SecurityDocument
-from aiocouch.exception import ConflictError, InvalidInputError, NotFoundError
+from aiocouch.exception import ConflictError, InvalidInputError, InvalidTypeError, NotFoundError
 from aiocouch.finding import Finding
 from aiocouch.in_bulk import InBulk
 from aiocouch.typing import JsonDict
 from aiocouch.view import AllDocsView, DesignDocsView, View
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterable, Iterable
     from types import UnionType
     from typing import TypeVar, Unpack
 
@@ -229,6 +230,8 @@ class Database(Finding, InBulk, RemoteDatabase):
         The id is made here, so that it is known whether the document was saved when an answer is lost.
         Raise `InvalidInputError` for data that has an `_id`: that is `document` or `create`.
         """
+        if not isinstance(data, Mapping):
+            raise InvalidTypeError(f"the data must be a dict, not {type(data).__name__}")
         if "_id" in data:
             raise InvalidInputError(f"add() makes the id; the data has the _id {data['_id']!r}")
         document = Document(self, new_id(), data)
@@ -431,6 +434,9 @@ class Database(Finding, InBulk, RemoteDatabase):
         """
         from aiocouch.replication import Replication
 
+        if not isinstance(target, Database):
+            what = f"the target must be a Database, of this session or another, not {target!r}"
+            raise InvalidTypeError(f"{what}; sync() takes a URL, too")
         return Replication(self, target, **options)
 
     def sync(self, other: Database | str | URL, **options: Unpack[SyncOptions]) -> Sync:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -17,7 +17,7 @@ from aiocouch.exception import InvalidTypeError
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator
     from typing import Unpack
 
     from aiocouch.answers import BulkDocsRow, BulkGetAnswer, BulkGetRow, PurgeResult
@@ -52,7 +52,8 @@ class InBulk:
         `"accepted": True` where fewer copies were written than `w` or most of them.
         """
         database, options = _database(self), checked(data, BULK_DOCS)
-        plain = [doc if type(doc) is dict else dict(doc) for doc in docs]
+        _check_list(docs)
+        plain = [doc if type(doc) is dict else _as_dict(doc) for doc in docs]
         is_edit, ids = options.get("new_edits") is not False, None
         if is_edit:  # else there is a row only for what was refused
             plain = [doc if "_id" in doc else {"_id": new_id(), **doc} for doc in plain]
@@ -138,9 +139,21 @@ class InBulk:
 
 
 def _wanted(docs: Iterable[str | Mapping[str, Any]]) -> list[JsonDict]:
+    _check_list(docs)
+    return [{"id": doc} if isinstance(doc, str) else _as_dict(doc) for doc in docs]
+
+
+def _check_list(docs: object) -> None:
     if isinstance(docs, str | bytes | Mapping):
         raise InvalidTypeError(f"the documents must be a list, not one {type(docs).__name__}")
-    return [{"id": doc} if isinstance(doc, str) else dict(doc) for doc in docs]
+    if not isinstance(docs, Iterable):
+        raise InvalidTypeError(f"the documents must be a list, not {type(docs).__name__}")
+
+
+def _as_dict(doc: object) -> JsonDict:
+    if not isinstance(doc, Mapping):
+        raise InvalidTypeError(f"a document must be a dict, not {type(doc).__name__}")
+    return dict(doc)
 
 
 def _bulk_get_path(database: Database, params: BulkGetOptions) -> str:

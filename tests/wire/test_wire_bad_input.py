@@ -260,3 +260,68 @@ async def test_changed_id_is_refused(canned: CannedServer, base: Database) -> No
     with pytest.raises(ValueError, match="_id was changed to 'b'"):
         await doc.save()
     assert canned.requests == []
+
+
+NAMES = {
+    "functions": lambda db, bad: db.functions(bad),
+    "search": lambda db, bad: db.search(bad, "i"),
+    "view": lambda db, bad: db.view(bad, "v"),
+    "list": lambda db, bad: db.functions("d").list("f", "v", bad),
+    "rewrite": lambda db, bad: db.functions("d").rewrite("GET", bad),
+    "compact_views": lambda db, bad: db.maintenance.compact_views(bad),
+    "delete an index": lambda db, bad: db.indexes.delete(bad, "n"),
+    "local": lambda db, bad: db.local.document(bad),
+    "a local document": lambda db, bad: db.local[bad],
+    "request": lambda db, bad: db.couchdb.request("GET", bad),
+    "document": lambda db, bad: db.document(bad),
+    "attachment": lambda db, bad: db.document("a").attachment(bad),
+}
+LISTS = {
+    "dbs_info": lambda db, bad: db.couchdb.dbs_info(bad),
+    "bulk_docs": lambda db, bad: db.bulk_docs(bad),
+    "bulk_get": lambda db, bad: db.bulk_get(bad),
+    "delete_many": lambda db, bad: db.indexes.delete_many(bad),
+    "create an index": lambda db, bad: db.indexes.create(bad),
+    "missing": lambda db, bad: db.revisions.missing({"a": bad}),
+    "open_revs": lambda db, bad: db.document("a").open_revs(bad),
+    "purge": lambda db, bad: db.purge({"a": bad}),
+    "roles": lambda db, bad: db.couchdb.users.create("a", "b", bad),
+    "states": lambda db, bad: db.couchdb.replications.docs(states=bad),
+    "doc_ids": lambda db, bad: db.couchdb.replications.run("a", "b", doc_ids=bad),
+    "ensure_dbs_exist": lambda db, bad: db.couchdb.cluster.finish(ensure_dbs_exist=bad),
+}
+DICTS = {
+    "add": lambda db, bad: db.add(bad),
+    "diff": lambda db, bad: db.revisions.diff(bad),
+    "bulk_docs": lambda db, bad: db.bulk_docs([bad]),
+    "save_with": lambda db, bad: db.document("a").save_with(bad),
+    "purge": lambda db, bad: db.purge(bad),
+    "index": lambda db, bad: db.index(bad),
+    "queries": lambda db, bad: db.all_docs.queries([bad]),
+}
+WRONG = [
+    *((NAMES, name, bad) for name in NAMES for bad in (5, b"x", ["x"], {"x": 1}, object())),
+    *((LISTS, name, bad) for name in LISTS for bad in (5, "x", b"x", object())),
+    *((DICTS, name, bad) for name in DICTS for bad in (5, "x", b"x", ["x"], object())),
+    ({"size": lambda db, bad: db.batched(bad)}, "size", "5"),
+    ({"delay": lambda db, bad: db.batched(5, bad)}, "delay", "5"),
+    ({"target": lambda db, bad: db.replicate_to(bad)}, "target", "http://localhost/db"),
+    ({"source": lambda db, bad: db.couchdb.replications.run(bad, "b")}, "source", 5),
+    ({"feed": lambda db, bad: db.changes(feed=bad)}, "feed", "continous"),
+    ({"feed": lambda db, bad: db.changes(feed=bad)}, "feed", ["normal"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "bad"),
+    [
+        pytest.param(calls[name], bad, id=f"{name}-{type(bad).__name__}")
+        for calls, name, bad in WRONG
+    ],
+)
+async def test_a_value_of_a_wrong_type_is_refused_before_sending(
+    canned: CannedServer, base: Database, call: Callable[[Database, Any], Any], bad: Any
+) -> None:
+    with pytest.raises((aiocouch.InvalidTypeError, aiocouch.InvalidInputError)):
+        await call(base, bad)
+    assert canned.requests == []

@@ -123,6 +123,19 @@ def encode_sorted(value: Any) -> bytes:
     return _sorted_encoder.encode(value)
 
 
+def strings(values: Any, what: str) -> list[str]:
+    """Return the values as a list. Raise `InvalidTypeError` for what is not a list of str, such as one."""
+    if isinstance(values, str | bytes):
+        raise InvalidTypeError(f"{what} must be a list of str, not one {type(values).__name__}")
+    if not isinstance(values, Iterable):
+        raise InvalidTypeError(f"{what} must be a list of str, not {type(values).__name__}")
+    found = [*values]
+    for one in found:
+        if not isinstance(one, str):
+            raise InvalidTypeError(f"{what} must be a list of str, not of {type(one).__name__}")
+    return found
+
+
 def listed(values: Any, what: str) -> list[Any]:
     """Return the values as a list; a str is the JSON of one, as older callers give it.
 
@@ -135,7 +148,7 @@ def listed(values: Any, what: str) -> list[Any]:
             values = None
         if not isinstance(values, list):
             raise InvalidTypeError(f"{what} must be a list, not a str")
-    if not isinstance(values, Iterable):
+    if isinstance(values, bytes) or not isinstance(values, Iterable):
         raise InvalidTypeError(f"{what} must be a list, not {type(values).__name__}")
     return list(values)
 

@@ -13,6 +13,7 @@ from aiocouch._errors import InvalidInputError, InvalidTypeError
 
 _PLAIN = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*").fullmatch
 _DOTS = {".": "%2E", "..": "%2E%2E"}
+_DESIGN_NAME = "name of the design document"
 _PREFIXES = ("_design/", "_local/")
 
 
@@ -52,4 +53,11 @@ def check_document_id(doc_id: str) -> None:
 
 def design_document_id(name: str) -> str:
     """Return the id of a design document, for its name with or without `_design/`."""
+    if not isinstance(name, str):
+        quote_name(name, _DESIGN_NAME)  # which says what is wrong
     return name if name.startswith("_design/") else f"_design/{name}"
+
+
+def quote_design_name(name: str) -> str:
+    """Return the name of a design document, given with or without `_design/`, as a path segment."""
+    return quote_name(design_document_id(name).removeprefix("_design/"), _DESIGN_NAME)

@@ -69,8 +69,10 @@ class _Progress:
     @property
     def begins_now(self) -> bool:
         """Whether the feed waits for what happens from now on, and now has no sequence yet."""
-        since = {self.options.get(name) for name in ("since", "last-event-id")} - {None}
-        return self.last_sequence is None and since == {"now"} and waits(self.options)
+        given = (self.options.get(name) for name in ("since", "last-event-id"))
+        since = [one for one in given if one is not None]
+        is_now = bool(since) and all(one == "now" for one in since)
+        return self.last_sequence is None and is_now and waits(self.options)
 
     @property
     def limit(self) -> int | None:

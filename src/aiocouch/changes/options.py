@@ -45,7 +45,7 @@ def feed_options(options: JsonDict) -> JsonDict:
     if given.get("feed") == "live":
         given["feed"] = "continuous"
     feed = given.get("feed", "normal")
-    if feed not in _FEEDS:
+    if not isinstance(feed, str) or feed not in _FEEDS:
         raise InvalidInputError(f"the feed must be one of {sorted(_FEEDS)}, not {feed!r}")
     if given.get("style", "main_only") not in _STYLES:
         raise InvalidInputError(f"the style must be one of {_STYLES}, not {given['style']!r}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from aiocouch._wire.codec import encode
+from aiocouch._wire.codec import encode, strings
 from aiocouch._wire.options import checked, with_query
-from aiocouch.exception import InvalidTypeError
 from aiocouch.server.answers import State
 from aiocouch.typing import JsonDict
 
@@ -93,5 +92,5 @@ class Cluster:
 
 
 def _check_names(names: Sequence[str] | None) -> None:
-    if isinstance(names, str):
-        raise InvalidTypeError("ensure_dbs_exist must be a list of str, not one str")
+    if names is not None:
+        strings(names, "ensure_dbs_exist")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from aiocouch._wire.codec import encode
+from aiocouch._wire.codec import encode, strings
 from aiocouch._wire.ids import quote_name
 from aiocouch._wire.options import checked, with_query
 from aiocouch.database import Database
@@ -14,7 +15,7 @@ from aiocouch.exception import CouchDBError, Facts, InvalidTypeError, NotFoundEr
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from typing import Unpack
 
     from aiocouch.answers import (
@@ -129,10 +130,8 @@ class Replications:
 
         Of one `database` only where it is named (`GET /_scheduler/docs/{replicator_db}`).
         """
-        if isinstance(states, str):
-            raise InvalidTypeError("the states must be a list of str, not one str")
         path = "/_scheduler/docs" if database is None else _docs(database)
-        joined = None if states is None else ",".join(states)
+        joined = None if states is None else ",".join(strings(states, "the states"))
         query = {"limit": limit, "skip": skip, "states": joined}
         found = await self._remote.json("GET", with_query(path, query), into=JsonDict)
         return cast("ReplicationDocs", found)
@@ -191,19 +190,17 @@ def _specification(
 ) -> JsonDict:
     given = checked(options, _OPTIONS)
     ids = given.get("doc_ids")
-    if isinstance(ids, str):
-        raise InvalidTypeError("doc_ids must be a list of str, not one str")
     if ids is not None:
-        given["doc_ids"] = [*ids]
+        given["doc_ids"] = strings(ids, "doc_ids")
     return {"source": _place(source, "source"), "target": _place(target, "target"), **given}
 
 
 def _place(place: str | Mapping[str, Any], what: str) -> str | JsonDict:
     if isinstance(place, str):
         return place
-    if isinstance(place, Database):
+    if not isinstance(place, Mapping):
         raise InvalidTypeError(
-            f"the {what} must be a name or a URL that the server knows: {place!r}"
+            f"the {what} must be a name or a URL that the server knows, or a dict with it: {place!r}"
         )
     return dict(place)
 

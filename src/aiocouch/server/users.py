@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aiocouch._wire.codec import strings
 from aiocouch.database import Database
 from aiocouch.document import Document
 from aiocouch.exception import InvalidInputError, InvalidTypeError
@@ -106,6 +107,4 @@ def _password(password: str) -> str:
 
 
 def _roles(roles: Iterable[str]) -> list[str]:
-    if isinstance(roles, str):
-        raise InvalidTypeError("the roles must be a list of str, not one str")
-    return [*roles]
+    return strings(roles, "the roles")

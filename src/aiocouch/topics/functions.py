@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from aiocouch._wire.ids import design_document_id, quote_document_id, quote_name
-from aiocouch.exception import InvalidInputError
+from aiocouch._wire.ids import design_document_id, quote_design_name, quote_document_id, quote_name
+from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.remote import NOTHING
 from aiocouch.typing import JsonDict
 
@@ -70,8 +70,7 @@ class DesignFunctions:
         """
         path = self._path("_list", function)
         if design_doc is not None:
-            name = design_doc.removeprefix("_design/")
-            path += f"/{quote_name(name, 'name of the design document')}"
+            path += f"/{quote_design_name(design_doc)}"
         path += f"/{quote_name(view, 'view name')}"
         method = "GET" if json is NOTHING and body is None else "POST"
         return await self._remote.raw(
@@ -112,6 +111,8 @@ class DesignFunctions:
         params: Mapping[str, Any] | None = None,
     ) -> HTTPResponse:
         """Send any request through the rewrites (`ANY …/_rewrite/{path}`). `path` is sent as it is."""
+        if not isinstance(path, str):
+            raise InvalidTypeError(f"the path must be a str, not {type(path).__name__}")
         target = f"{self._endpoint}/_rewrite/{path.removeprefix('/')}"
         return await self._remote.raw(
             method, target, json=json, body=body, headers=headers, params=params

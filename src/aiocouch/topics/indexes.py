@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from aiocouch._transport.request import Repeat
-from aiocouch._wire.codec import encode, listed
-from aiocouch._wire.ids import quote_name
+from aiocouch._wire.codec import encode, listed, strings
+from aiocouch._wire.ids import design_document_id, quote_design_name, quote_name
 from aiocouch._wire.options import INDEX, checked, with_query
 from aiocouch.exception import InvalidTypeError
 from aiocouch.topics.answers import IndexList
@@ -70,7 +70,7 @@ class Indexes:
 
     async def delete(self, design_doc: str, name: str, type: str = "json") -> None:
         """Delete an index (`DELETE /{db}/_index/{ddoc}/{type}/{name}`). Raise `NotFoundError`."""
-        ddoc = quote_name(design_doc.removeprefix("_design/"), "name of the design document")
+        ddoc = quote_design_name(design_doc)
         rest = f"{quote_name(type, 'type')}/{quote_name(name, 'name of the index')}"
         await self._remote.json("DELETE", f"{self._endpoint}/{ddoc}/{rest}", into=JsonDict)
 
@@ -79,9 +79,8 @@ class Indexes:
 
         Return `success` and `fail`, lists of rows with the `id` of a design document each.
         """
-        if isinstance(design_docs, str):
-            raise InvalidTypeError("the design documents must be a list of str, not one str")
-        ids = [name if name.startswith("_design/") else f"_design/{name}" for name in design_docs]
+        names = strings(design_docs, "the design documents")
+        ids = [design_document_id(name) for name in names]
         path, body = f"{self._endpoint}/_bulk_delete", encode({"docids": ids})
         found = await self._remote.json("POST", path, into=JsonDict, body=body)
         return cast("IndexDeletions", found)

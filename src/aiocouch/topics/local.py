@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aiocouch.exception import InvalidInputError
+from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.view import AllDocsView
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class LocalDocuments:
 
 
 def _full(id: str) -> str:
+    if not isinstance(id, str):
+        raise InvalidTypeError(f"the id must be a str, not {type(id).__name__}")
     if not id.removeprefix(_PREFIX):
         raise InvalidInputError("the id of a local document must not be empty")
     return id if id.startswith(_PREFIX) else _PREFIX + id

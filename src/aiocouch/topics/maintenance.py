@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from aiocouch._transport.request import Repeat
 from aiocouch._wire.codec import encode
-from aiocouch._wire.ids import quote_name
+from aiocouch._wire.ids import quote_design_name, quote_name
 from aiocouch.exception import BadRequestError, NotFoundError
 from aiocouch.newer import refused_by
 from aiocouch.topics.answers import ShardMap
@@ -38,8 +38,7 @@ class Maintenance:
 
         Raise `NotFoundError` when there is none of that name.
         """
-        name = quote_name(design_doc.removeprefix("_design/"), "name of the design document")
-        await self._post(f"_compact/{name}")
+        await self._post(f"_compact/{quote_design_name(design_doc)}")
 
     async def clean_views(self) -> None:
         """Remove the files of indexes that no design document has (`POST /{db}/_view_cleanup`)."""

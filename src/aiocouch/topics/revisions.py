@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from aiocouch._transport.request import Repeat
-from aiocouch._wire.codec import encode
+from aiocouch._wire.codec import encode, strings
 from aiocouch.exception import InvalidInputError, InvalidTypeError
 from aiocouch.topics.answers import Difference, Missing, PurgedInfos
 from aiocouch.typing import JsonDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from aiocouch.answers import PurgedDocument
     from aiocouch.remote import Remote
@@ -65,7 +66,9 @@ class Revisions:
         await self._set_number("_purged_infos_limit", limit)
 
     async def _ask(self, path: str, revs: Mapping[str, Iterable[str]], into: type[T]) -> T:
-        body = encode({id: _listed(id, of_one) for id, of_one in revs.items()})
+        if not isinstance(revs, Mapping):
+            raise InvalidTypeError("the revisions must be a dict of lists by document id")
+        body = encode({id: strings(of, f"the revisions of {id!r}") for id, of in revs.items()})
         return await self._remote.json(
             "POST", f"{self._endpoint}/{path}", into=into, body=body, repeat=Repeat.FREELY
         )
@@ -83,9 +86,3 @@ class Revisions:
             body=encode(number),
             repeat=Repeat.FREELY,
         )
-
-
-def _listed(id: str, revs: Iterable[str]) -> list[str]:
-    if isinstance(revs, str):
-        raise InvalidTypeError(f"the revisions of {id!r} must be a list of str, not one str")
-    return [*revs]
