@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aiocouch.cli.exits import Exit
+from tests.cli.test_output import Terminal
 
 if TYPE_CHECKING:
     from aiocouch import Database
@@ -259,6 +260,36 @@ async def test_conflicts_are_shown(run: Run, db: Database) -> None:
     assert (told["differing"], told["base"]["n"]) == (["n", "x"], 1)
     assert [version["_rev"] for version in told["versions"]] == revs[::-1]
     assert (await run("conflicts", "show", db.id, "none")).status == Exit.NOT_FOUND
+
+
+async def test_values_of_conflicts_are_told_from_one_another(run: Run, db: Database) -> None:
+    """5 is not "5", null is not nothing, and an empty text neither."""
+    await leave_conflict(db, "a", {"n": 5, "m": None, "e": ""}, {"n": "5", "t": "plain"})
+    ended = await run("conflicts", "show", db.id, "a")
+    assert ended.lines[1:] == [
+        'n\t1\t"5"\t5',
+        "t\t\tplain\t",
+        "m\t1\t\tnull",
+        'e\t\t\t""',
+    ]
+
+
+async def test_versions_that_do_not_fit_beside_one_another(
+    run: Run, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal shows each value once, with the versions that have it."""
+    revs = await leave_conflict(db, "a", *({"n": 1, "m": number // 4} for number in range(6)))
+    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setenv("COLUMNS", "90")
+    ended = await run("conflicts", "show", db.id, "a")
+    assert ended.status == 0
+    base = (await db.leaves("a")).ancestor
+    shown = sys.stdout.getvalue() if isinstance(sys.stdout, Terminal) else ""
+    assert [line.split() for line in shown.splitlines()[1:]] == [
+        ["m", "1", "base", base],
+        ["1", "winner", revs[5], "and", "1", "other"],
+        ["0", revs[3], "and", "3", "others"],
+    ]
 
 
 async def test_conflicts_are_merged(run: Run, db: Database) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +157,30 @@ async def test_replications(
 def test_credentials_are_hidden() -> None:
     told = {"a": ["http://ada:s%40crt@h:1/x", 1, None], "b": "ftp: http://h/a@b"}
     assert without_credentials(told) == {"a": ["http://…@h:1/x", 1, None], "b": "ftp: http://h/a@b"}
+
+
+async def test_what_a_replication_waits_for_is_told(
+    db: Database, couchdb_server: CouchDBServer, fresh_name: str
+) -> None:
+    """A server tries for ever, which is not to be waited for in silence."""
+    source = {"url": f"{couchdb_server.url}/{fresh_name}"}  # nobody may read it, nor is it there
+    login = {"username": couchdb_server.user, "password": couchdb_server.password}
+    target = {"url": f"{couchdb_server.url}/{db.id}", "auth": {"basic": login}}
+    await db.couchdb.replications.create(f"of-{fresh_name}", source, target, continuous=True)
+    document = await db.couchdb.database("_replicator").get(f"of-{fresh_name}")
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "aiocouch", "replications", "wait"],
+        *[couchdb_server.auth_url, document.id],
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stderr is not None
+        told = (await process.stderr.readline()).decode()
+        process.kill()
+        await process.communicate()
+        assert told.startswith("the server tries again: ")
+    finally:
+        await document.delete()
 
 
 # -- compact

@@ -54,6 +54,26 @@ def test_a_wrong_field_of_an_index_is_named() -> None:
         Index("a", fields)
 
 
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({"name": 5}, "the name of an index must be a text, not 5"),
+        ({"ddoc": ["a"]}, "the name of an index must be a text"),
+        ({"partial_filter_selector": 5}, "the selector of the index 'a' must be a dict"),
+    ],
+)
+def test_a_wrong_index_says_what_is_wrong(parts: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidTypeError, match=words):
+        Index(**{"name": "a", "fields": ["b"], **parts})
+
+
+def test_fields_of_an_index_are_a_list() -> None:
+    wrong: list[Any] = [5, "a", [], {"a": "desc"}]
+    for fields in wrong:
+        with pytest.raises(InvalidInputError, match="the index 'a' needs a list of fields"):
+            Index("a", fields)
+
+
 @pytest.mark.parametrize("name", ["a.js", "a.json"])
 def test_a_file_that_is_not_text_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "design").mkdir()

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
     from aiocouch import CouchDB
     from aiocouch.answers import ReplicationJob
+    from aiocouch.cli.output import Output
 
-__all__ = ["database_of_shard", "replication_rows", "task_rows", "without_credentials"]
+__all__ = ["Trouble", "database_of_shard", "replication_rows", "task_rows", "without_credentials"]
 
 _TOGETHER = 100
 _CREDENTIALS = re.compile(r"(://)[^/@\s]*@")
@@ -88,3 +89,19 @@ def task_rows(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         if task.get("type") != "replication"
     ]
     return sorted(rows, key=lambda row: (str(row["database"]), str(row["task"])))
+
+
+class Trouble:
+    """Tells once what makes the server begin again."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._told: object = None
+
+    def tell(self, state: Mapping[str, Any]) -> None:
+        """Look at the state of a replication."""
+        info = state.get("info")
+        error = info.get("error") if isinstance(info, dict) else info
+        if state.get("state") in {"crashing", "error"} and error not in {None, self._told}:
+            self._told = error
+            self._out.note(f"the server tries again: {without_credentials(error)}")

@@ -34,7 +34,12 @@ class Index:
     partial_filter_selector: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.fields, str) or not self.fields:
+        for name in (self.name, self.ddoc):
+            if not isinstance(name, str):
+                raise InvalidTypeError(f"the name of an index must be a text, not {name!r}")
+        if not isinstance(self.partial_filter_selector, Mapping):
+            raise InvalidTypeError(f"the selector of the index {self.name!r} must be a dict")
+        if not isinstance(self.fields, Sequence) or isinstance(self.fields, str) or not self.fields:
             raise InvalidInputError(f"the index {self.name!r} needs a list of fields")
         for one in self.fields:
             if not isinstance(one, str | Mapping):

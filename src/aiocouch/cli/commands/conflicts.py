@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from aiocouch import CouchDBError
 from aiocouch.cli.actions import Actions
 from aiocouch.cli.exits import CommandError, Exit, Tally, exit_of
 from aiocouch.cli.merging import ABSENT, differences, merge
-from aiocouch.cli.output import Column, Output, add_output
+from aiocouch.cli.output import Column, Output, add_output, several
 from aiocouch.cli.target import Of, add_target, read_target
 from aiocouch.cli.told import words_of
-from aiocouch.cli.values import ids_of
+from aiocouch.cli.values import ids_of, value_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
     from aiocouch import Database, Document
+    from aiocouch.cli.merging import Difference
 
     Merge = Callable[[Document | None, list[Document]], dict[str, Any]]
 
 __all__ = ["configure"]
 
 _LIST = (Column("id"), Column("rev", "winner"), Column("conflicts", shown=", ".join))
+_VALUES = (Column("member"), Column("value"), Column("versions"))
 _DONE = (Column("id"), Column("rev", "revision"))
+_BESIDE = 16  # characters of a terminal that a version needs beside others
 _OWN = frozenset({"_id", "_rev", "_conflicts", "_revisions"})
 
 
@@ -76,12 +82,20 @@ async def _show(given: argparse.Namespace) -> int:
         return Exit.DONE
     if not leaves.conflicts:
         out.note(f"{given.id!r} has no conflicts")
-    columns = [Column("member"), Column("base", f"base {leaves.ancestor or ''}".strip())]
-    columns += [
-        Column(str(each.rev), f"{'winner ' * (not at)}{each.rev}")
-        for at, each in enumerate(versions)
-    ]
     revs = [str(version.rev) for version in versions]
+    if out.is_terminal and (len(revs) + 2) * _BESIDE > shutil.get_terminal_size().columns:
+        out.table(_below(found, revs, leaves.ancestor), _VALUES)
+    else:
+        _print_beside(found, revs, leaves.ancestor, out)
+    return Exit.DONE
+
+
+def _print_beside(
+    found: Sequence[Difference], revs: Sequence[str], ancestor: str | None, out: Output
+) -> None:
+    """Print a column for each version."""
+    columns = [Column("member"), Column("base", f"base {ancestor or ''}".strip())]
+    columns += [Column(rev, f"{'winner ' * (not at)}{rev}") for at, rev in enumerate(revs)]
     rows = [
         {"member": path, "base": _shown(was), **dict(zip(revs, map(_shown, values), strict=True))}
         for path, was, values in found
@@ -89,7 +103,26 @@ async def _show(given: argparse.Namespace) -> int:
     if not out.is_terminal:
         out.write("\t".join(column.heading or column.name for column in columns))
     out.table(rows, columns)
-    return Exit.DONE
+
+
+def _below(
+    found: Sequence[Difference], revs: Sequence[str], ancestor: str | None
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each value that a member has, with the versions that have it."""
+    names = [f"{'winner ' * (not at)}{rev}" for at, rev in enumerate(revs)]
+    for path, was, values in found:
+        having: dict[str | None, list[str]] = {}
+        for name, value in zip(names, values, strict=True):
+            having.setdefault(_shown(value), []).append(name)
+        rows = [(f"base {ancestor}", _shown(was))] if ancestor else []
+        rows += [(_told(some), value) for value, some in having.items()]
+        for number, (who, value) in enumerate(rows):
+            yield {"member": "" if number else path, "value": value, "versions": who}
+
+
+def _told(names: Sequence[str]) -> str:
+    first, *others = names
+    return f"{first} and {several(len(others), 'other')}" if others else first
 
 
 def _content(document: Document) -> dict[str, Any]:
@@ -103,8 +136,12 @@ def _content(document: Document) -> dict[str, Any]:
     return found
 
 
-def _shown(value: Any) -> Any:
-    return None if value is ABSENT else value
+def _shown(value: Any) -> str | None:
+    """Return a value as people type it: a text that reads as something else has quotes. None is nothing."""
+    if value is ABSENT:
+        return None
+    is_plain = isinstance(value, str) and value != "" and value_of(value) == value
+    return str(value) if is_plain else msgspec.json.encode(value).decode()
 
 
 async def _resolve(given: argparse.Namespace) -> int:

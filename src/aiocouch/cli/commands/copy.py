@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch import CouchDBError, TransportError
 from aiocouch.cli.exits import CommandError, Exit
-from aiocouch.cli.figures import without_credentials
+from aiocouch.cli.figures import Trouble
 from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import progress
 from aiocouch.cli.replicating import (
@@ -121,7 +121,7 @@ async def _by_server(
         return {"replication": name}
     try:
         with progress(given, f"the server copies {pair.source.id}", unit="revisions"):
-            state = await jobs.wait(name, progress=_Trouble(Output(given)).tell)
+            state = await jobs.wait(name, progress=Trouble(Output(given)).tell)
     finally:  # after Ctrl-C, too: it would go on for ever
         with contextlib.suppress(CouchDBError):
             await (await pair.target.couchdb.database("_replicator").get(name)).delete()
@@ -133,22 +133,6 @@ async def _look(pair: Pair, given: argparse.Namespace) -> None:
     for database in [pair.source, *([] if given.create else [pair.target])]:
         with contextlib.suppress(TransportError):  # the server may reach what we do not
             await database.info()
-
-
-class _Trouble:
-    """Tells once what makes the server begin again."""
-
-    def __init__(self, out: Output) -> None:
-        self._out = out
-        self._told: object = None
-
-    def tell(self, state: Mapping[str, Any]) -> None:
-        """Look at the state of a replication."""
-        info = state.get("info")
-        error = info.get("error") if isinstance(info, dict) else info
-        if state.get("state") in {"crashing", "error"} and error not in {None, self._told}:
-            self._told = error
-            self._out.note(f"the server tries again: {without_credentials(error)}")
 
 
 def _place(target: Target) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from aiocouch import CouchDBError, NotFoundError
+from aiocouch import CouchDBError, NotFoundError, TransportError
 from aiocouch.cli.doctor import Finding, Patient, Severity, database, indexes, server
 from aiocouch.cli.exits import Exit
 from aiocouch.cli.output import Output, add_output, as_text, several
@@ -140,10 +140,11 @@ async def _examined(
 
 
 def _unknown(check: str, error: CouchDBError, patient: Patient) -> Finding:
+    words = words_of(error, patient.given) if isinstance(error, TransportError) else error
     return Finding(
         Severity.UNKNOWN,
         check,
-        f"{check} could not be looked at: {words_of(error, patient.given)}",
+        f"{check} could not be looked at: {words}",
         "nothing is known of it",
         "try as an admin of the server",
         patient.name or "server",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch.cli.actions import Actions
 from aiocouch.cli.exits import Exit
-from aiocouch.cli.figures import replication_rows, without_credentials
+from aiocouch.cli.figures import Trouble, replication_rows, without_credentials
 from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import progress
 from aiocouch.cli.target import Of, add_target, read_target
@@ -66,9 +66,11 @@ async def _wait(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.SERVER), Output(given)
     async with target.connect() as couchdb:
         await couchdb.database("_replicator").get(given.id)  # or else it would be waited for
+        trouble = Trouble(out)
         with progress(given, given.id) as shown:
 
             def tell(state: ReplicationDoc) -> None:
+                trouble.tell(state)
                 info = state.get("info") or {}
                 if isinstance(info, dict) and "docs_written" in info:
                     done, left = info["docs_written"], info.get("changes_pending")
