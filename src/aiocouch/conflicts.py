@@ -163,6 +163,8 @@ async def resolved(database: Database, id: str, merge: MergeVersions, attempts: 
     """Return the document without conflicts, which `merge` makes of its versions."""
     if not callable(merge):
         raise InvalidTypeError(f"merge must be a function, not {type(merge).__name__}")
+    if not isinstance(attempts, int):
+        raise InvalidTypeError(f"attempts must be an int, not {type(attempts).__name__}")
     if attempts < 1:
         raise InvalidInputError(f"attempts={attempts} must be 1 or more")
     leaves = await leaves_of(database, id)

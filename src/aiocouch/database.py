@@ -343,6 +343,8 @@ class Database(Finding, InBulk, RemoteDatabase):
         requests at a time: faster from a server with cores to spare. Their order is kept unless
         `ordered` is False.
         """
+        if not isinstance(streams, int):
+            raise InvalidTypeError(f"streams must be an int, not {type(streams).__name__}")
         if streams > 1:
             if ids is not None or prefix is not None:
                 raise InvalidInputError("streams= reads a range: no ids= and no prefix=")

@@ -59,6 +59,8 @@ async def changed_one(
 ) -> Document:
     """Return the document as it is after the change. Without `default` it must exist."""
     function = _function(change)
+    if not isinstance(attempts, int):
+        raise InvalidTypeError(f"attempts must be an int, not {type(attempts).__name__}")
     if attempts < 1:
         raise InvalidInputError(f"attempts={attempts} must be 1 or more")
     made = made_of(database, id)

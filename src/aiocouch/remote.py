@@ -6,6 +6,7 @@ reads rows, lines or bytes as they come. Behind them a request goes through the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import aiohttp
@@ -37,7 +38,7 @@ from aiocouch.hooks import checked_hooks
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
 
     from aiocouch._transport.answer import Coming
     from aiocouch._transport.direct import Direct
@@ -193,6 +194,9 @@ class Remote(RemoteServer):
         `json` is encoded, `body` is sent as it is; in `params` text stands as it is and all else as JSON.
         Raise `InvalidTypeError` for both a `json` and a `body`.
         """
+        for name, given in (("headers", headers), ("params", params)):
+            if not isinstance(given, Mapping | None):
+                raise InvalidTypeError(f"{name}= must be a dict, not {type(given).__name__}")
         if json is not NOTHING:
             if body is not None:
                 raise InvalidTypeError("a request has json or body, not both")

@@ -299,7 +299,21 @@ DICTS = {
     "index": lambda db, bad: db.index(bad),
     "queries": lambda db, bad: db.all_docs.queries([bad]),
 }
+OPTIONS = {
+    "extra": lambda db, bad: db.all_docs.get(extra=bad),
+    "extra of a query": lambda db, bad: db.find({}, extra=bad),
+    "streams": lambda db, bad: db.docs(streams=bad),
+    "fields": lambda db, bad: db.explain({}, fields=bad),
+    "partial_filter_selector": lambda db, bad: db.index({}, partial_filter_selector=bad),
+    "delay of a stream": lambda db, bad: db.write([], delay=bad),
+    "attempts": lambda db, bad: db.update("a", len, attempts=bad),
+    "attempts to resolve": lambda db, bad: db.resolve("a", len, attempts=bad),
+    "headers": lambda db, bad: db.couchdb.request("GET", "/", headers=bad),
+    "params": lambda db, bad: db.couchdb.request("GET", "/", params=bad),
+    "checkpoint_interval": lambda db, bad: db.replicate_to(db, checkpoint_interval=bad),
+}
 WRONG = [
+    *((OPTIONS, name, bad) for name in OPTIONS for bad in ("x", object(), [5])),
     *((NAMES, name, bad) for name in NAMES for bad in (5, b"x", ["x"], {"x": 1}, object())),
     *((LISTS, name, bad) for name in LISTS for bad in (5, "x", b"x", object())),
     *((DICTS, name, bad) for name in DICTS for bad in (5, "x", b"x", ["x"], object())),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
 from aiocouch._errors import InvalidInputError, InvalidTypeError
@@ -19,9 +20,6 @@ from aiocouch.typing import (
     PurgeOptions,
     ViewOptions,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DATABASE = frozenset(DatabaseOptions.__annotations__)
 LIST = frozenset(ListOptions.__annotations__)
@@ -60,7 +58,11 @@ def checked(options: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]
             raise InvalidTypeError(unknown_option(name, known))
     given = {name: value for name, value in options.items() if value is not None}
     extra = given.pop("extra", None)
-    return {**given, **extra} if extra else given
+    if extra is None:
+        return given
+    if not isinstance(extra, Mapping):
+        raise InvalidTypeError(f"extra= is a dict of options by name, not {type(extra).__name__}")
+    return {**given, **extra}
 
 
 def unknown_option(name: str, known: frozenset[str]) -> str:

@@ -40,7 +40,7 @@ def found_values(
 
 def field_names(fields: Iterable[str] | None) -> list[str]:
     """Return the names of fields; none for all. Raise `InvalidTypeError`."""
-    if isinstance(fields, str | Mapping):
+    if isinstance(fields, str | Mapping) or not isinstance(fields, Iterable | None):
         raise InvalidTypeError(f"fields must be a list of str, not {type(fields).__name__}")
     names = list(fields or ())
     for name in names:

@@ -314,7 +314,7 @@ def _read(given: Mapping[str, Any]) -> Options:
         if not isinstance(kept.get(name, 1), int) or kept.get(name, 1) < 1:
             raise InvalidInputError(f"{name}={kept[name]!r} is not a number of one or more")
     for name in ("checkpoint_interval", "heartbeat"):
-        if not kept.get(name, 1) > 0:
+        if not isinstance(kept.get(name, 1), int | float) or not kept.get(name, 1) > 0:
             raise InvalidInputError(f"{name}={kept[name]!r} is not a time in seconds")
     return Options(**_checked_choice(kept))
 

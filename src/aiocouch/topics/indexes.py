@@ -32,7 +32,10 @@ async def create_index(
         raise InvalidTypeError(f"the index must be a dict, such as {{'fields': {index!r}}}")
     options, definition = checked(given, INDEX), dict(index)
     if "partial_filter_selector" in options:  # CouchDB wants it inside
-        definition["partial_filter_selector"] = dict(options.pop("partial_filter_selector"))
+        selector = options.pop("partial_filter_selector")
+        if not isinstance(selector, Mapping):
+            raise InvalidTypeError("the partial_filter_selector must be a dict")
+        definition["partial_filter_selector"] = dict(selector)
     body = remote.encode({"index": definition, **options})
     # An index that is there already is not created again.
     return await remote.json(

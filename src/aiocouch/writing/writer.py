@@ -140,6 +140,8 @@ def _checked(options: Mapping[str, Any]) -> tuple[OnConflict, int, Limits]:
         given.get("delay", DELAY),
         given.get("ordered", True),
     )
+    if not isinstance(limits.delay, int | float):
+        raise InvalidTypeError(f"delay must be seconds, not {type(limits.delay).__name__}")
     if limits.delay < 0:
         raise InvalidInputError(f"delay={limits.delay} cannot be waited for")
     return how, given.get("attempts", 10), limits
