@@ -47,6 +47,15 @@ async def test_documents_are_listed(run: Run, db: Database) -> None:
     assert ended.lines == [f"d0\t{(await db['d0']).rev}"]
 
 
+async def test_documents_with_a_prefix(run: Run, db: Database) -> None:
+    """All of them: those with a character above U+FFFF come behind that."""
+    ids = ["p", 'p"', "p1", "p\uffff", "p\U0001f600"]
+    await db.bulk_docs({"_id": doc_id} for doc_id in ["o", *ids, "q"])
+    ended = await run("ls", db.id, "--prefix", "p", "--json")
+    assert [json.loads(line)["id"] for line in ended.lines] == ids
+    assert len((await run("ls", db.id, "--prefix", "p", "--limit", "2")).lines) == 2
+
+
 async def test_a_server_tells_about_itself(run: Run, couchdb: CouchDB) -> None:
     version = (await couchdb.info())["version"]
     ended = await run("info")

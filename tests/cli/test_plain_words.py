@@ -328,6 +328,23 @@ async def test_authorities_that_are_none(alone: Run, tmp_path: Path) -> None:
         assert str(tmp_path / name) in line_of(ended)
 
 
+@pytest.mark.usefixtures("hasty")
+async def test_an_answer_that_breaks_off(alone: Run) -> None:
+    """What HTTP calls it is for who writes programs."""
+
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1,2,")
+        writer.close()
+
+    server = await asyncio.start_server(half, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        ended = await alone("ls", f"http://127.0.0.1:{port}/")
+    assert ended.status == Exit.NO_ANSWER
+    assert line_of(ended) == "aiocouch ls: GET /_all_dbs: the answer broke off"
+
+
 @pytest.mark.parametrize(
     "words", [["conflicts", "resolve", "{url}", "a", "--merge"], ["cat", "{url}", "a"]]
 )

@@ -67,6 +67,8 @@ def _of_transport(error: TransportError) -> str:
         return f"the certificate of {error.host}, port {error.port}, is not trusted: {why} (--ca)"
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return f"{error.method} {error.path}: no connection came about in {CONNECT:.0f} seconds"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return f"{error.method} {error.path}: the answer broke off"
     return str(error)
 
 

@@ -94,5 +94,6 @@ async def _databases(
 async def _documents(
     db: Database, given: argparse.Namespace
 ) -> AsyncGenerator[dict[str, Any], None]:
-    async for row in db.all_docs.rows(**_range(given)):
+    options: Any = {} if given.limit is None else {"limit": given.limit}
+    async for row in db.all_docs.rows(prefix=given.prefix or None, **options):
         yield {"id": row.id, "rev": row.value["rev"]} if given.long else {"id": row.id}
