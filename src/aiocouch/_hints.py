@@ -81,9 +81,14 @@ _LATE: dict[str, dict[str, tuple[str, ...]]] = {
     "aiocouch.document": {
         "aiocouch.conflicts": ("Leaves",),
     },
+    "aiocouch.changes.events": {
+        "aiocouch.answers": ("DatabaseEvent",),
+        "aiocouch.changes.ledger": ("Ledger",),
+    },
     "aiocouch.in_bulk": {
         "aiocouch.answers": ("BulkDocsRow", "BulkGetAnswer", "BulkGetRow", "PurgeResult"),
     },
+    "aiocouch.models.collection": {"aiocouch.mango": ("OnWarning",)},
     "aiocouch.server.cluster": {"aiocouch.answers": ("Membership",)},
     "aiocouch.server.node": {"aiocouch.answers": ("NodeSystem", "NodeVersions", "SmooshStatus")},
     "aiocouch.server.replications": {

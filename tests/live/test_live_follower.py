@@ -12,8 +12,10 @@ import pytest
 import aiocouch
 from aiocouch import CouchDB, Database
 from aiocouch._transport.policy import RetryPolicy
+from aiocouch.answers import DatabaseEvent
 from aiocouch.changes import FollowedDeletion, LocalCheckpoint
 from aiocouch.testing import CouchDBServer, Faults
+from tests.support.shapes import misfits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -165,6 +167,7 @@ async def test_all_databases(couchdb: CouchDB, fresh_name: str, db: Database) ->
         await (await couchdb.create(fresh_name)).delete()
         async with asyncio.timeout(PATIENCE):
             event = await waiting
+            assert list(misfits(event.json, DatabaseEvent)) == []
             while (event.id, event.type) != (fresh_name, "deleted"):
                 told.append((event.id, event.type))
                 event = await anext(events)

@@ -40,10 +40,14 @@ _LATE = {
 _ROOMS = [
     f"aiocouch.{name}"
     for name in (
+        "changes",
         "conflicts",
+        "dumping",
         "edits",
+        "models",
         "queries",
         "replication",
+        "schema",
         "server",
         "slices",
         "topics",
@@ -55,7 +59,10 @@ import importlib, inspect, sys, typing
 import aiocouch{also}
 room = importlib.import_module({room!r})
 for name in room.__all__:
-    for _, member in inspect.getmembers(getattr(room, name), inspect.isfunction):
+    thing = getattr(room, name)
+    if inspect.isclass(thing):
+        assert "aiocouch.embedded" not in repr(typing.get_type_hints(thing)), name
+    for _, member in inspect.getmembers(thing, inspect.isfunction):
         if member.__name__ == "__new__":  # a tuple's, made by Python
             continue
         for hint in typing.get_type_hints(member).values():

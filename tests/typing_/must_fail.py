@@ -39,6 +39,8 @@ async def answers_of_a_server(couchdb: CouchDB) -> None:
     (await couchdb.reshard.job("a"))["state"]  # error
     async for event in couchdb.db_updates():
         event["db"]  # error
+    async for update in couchdb.follow_updates():
+        update.json["name"]  # error
 
 
 async def answers_of_a_database(db: Database) -> None:

@@ -157,6 +157,9 @@ async def answers_of_a_server(couchdb: CouchDB, node: Node) -> None:
             assert_type(row["info"]["sizes"]["active"], int)
     async for event in couchdb.db_updates():
         assert_type(event["type"], Literal["created", "updated", "deleted"])
+    async for update in couchdb.follow_updates():
+        assert_type(update.json["db_name"], str)
+        assert_type(update.type, Literal["created", "updated", "deleted"])
     assert_type((await couchdb.cluster.membership())["all_nodes"], list[str])
     assert_type((await couchdb.session.info())["userCtx"]["name"], str | None)
     assert_type((await node.system())["memory"]["ets"], int)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -13,6 +13,7 @@ from aiocouch.exception import NotFoundError
 from aiocouch.typing import JsonDict  # noqa: TC001 - msgspec looks it up
 
 if TYPE_CHECKING:
+    from aiocouch.answers import DatabaseEvent
     from aiocouch.changes.ledger import Ledger
     from aiocouch.database import Database
 
@@ -102,27 +103,24 @@ class FollowedDeletion(DeletedEvent):
 class DatabaseUpdate(msgspec.Struct, weakref=True, dict=True):
     """A database was created, changed or deleted. `json` is the row of the feed as CouchDB sent it."""
 
-    json: JsonDict
+    json: DatabaseEvent
     ledger: Ledger
     place: int
 
     @property
     def id(self) -> str:
         """The name of the database."""
-        found: str = self.json["db_name"]
-        return found
+        return self.json["db_name"]
 
     @property
-    def type(self) -> str:
-        """What happened: "created", "updated" or "deleted"."""
-        found: str = self.json["type"]
-        return found
+    def type(self) -> Literal["created", "updated", "deleted"]:
+        """What happened."""
+        return self.json["type"]
 
     @property
     def sequence(self) -> str:
         """Where the event stands in the feed: opaque."""
-        found: str = self.json["seq"]
-        return found
+        return self.json["seq"]
 
     def ack(self) -> None:
         """Note that it is handled, and need not come again. Sends nothing: checkpoints are written later."""

@@ -9,7 +9,7 @@ import weakref
 from contextlib import aclosing
 from dataclasses import dataclass, fields
 from types import AsyncGeneratorType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypedDict, TypeVar, cast
 
 from aiocouch._hints import complete
 from aiocouch._wire.options import with_query
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from aiocouch._transport.policy import RetryPolicy
+    from aiocouch.answers import DatabaseEvent
     from aiocouch.changes.checkpoint import Checkpoint, CheckpointOption
     from aiocouch.database import Database
     from aiocouch.remote import Remote
@@ -300,7 +301,7 @@ async def _follow(state: _State, explicit: bool) -> AsyncGenerator[Any, None]:
             for place, row in enumerate(rows, before + 1):
                 deleted = "deleted" in row and row["deleted"]  # get() would be a call
                 if database is None:
-                    yield DatabaseUpdate(row, ledger, place)
+                    yield DatabaseUpdate(cast("DatabaseEvent", row), ledger, place)
                 elif deleted:
                     yield FollowedDeletion(row, ledger, place)
                 elif (event := make(row, database, ledger, place)) is not None:
