@@ -25,6 +25,6 @@ def main() -> int:
 
 
 def _tell_all_but_interrupts(unraisable: UnraisableHookArgs) -> None:
-    """Say nothing of a second Ctrl-C that comes where nothing can be raised, as in the end of an object."""
+    """Say nothing of a second Ctrl-C that comes where nothing can be raised, as when an object goes."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
