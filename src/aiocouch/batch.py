@@ -53,7 +53,9 @@ class Batch:
 
     def __init__(self, remote: Remote, endpoint: str, size: int, delay: float) -> None:
         if not isinstance(size, int) or not isinstance(delay, int | float):
-            raise InvalidTypeError(f"size={size!r} is an int, delay={delay!r} are seconds")
+            raise InvalidTypeError(
+                f"size must be an int and delay seconds, not {size!r} and {delay!r}"
+            )
         if size < 1 or delay < 0:
             raise InvalidInputError(f"a batch of size={size} and delay={delay} cannot be sent")
         self._remote = remote

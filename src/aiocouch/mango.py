@@ -224,7 +224,7 @@ def query_of(
     options = checked(params, FIND)
     if "fields" in options:
         raise InvalidInputError(
-            "find() gives whole documents, which can be saved: fields= is of find_values()"
+            "find() gives whole documents, which can be saved: fields= is an option of find_values()"
         )
     body = {**options, "selector": dict(selector), "limit": _ALL if limit is None else limit}
     return Query(endpoint, body, limit is not None, on_warning)

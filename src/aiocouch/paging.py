@@ -233,7 +233,9 @@ class _Keys(_Range):
         for own in self._texts:
             if _are_same(decode(own), decode(text)):
                 return own
-        raise InvalidInputError(f"the view has the key {text}, which is written otherwise in keys=")
+        raise InvalidInputError(
+            f"the view has the key {text}, which is written differently in keys="
+        )
 
 
 def _number(options: JsonDict, name: str) -> int | None:

@@ -52,7 +52,7 @@ class Selector(Mapping[str, Any]):
 
     def __bool__(self) -> NoReturn:
         """Raise: `and`, `or`, `not` and `a < F.x < b` would lose a condition without a word."""
-        raise InvalidTypeError("conditions are combined by & and | and ~, each in parentheses")
+        raise InvalidTypeError("conditions are combined with & and | and ~, each in parentheses")
 
     def __getitem__(self, name: str) -> Any:
         return self._dict[name]
@@ -158,7 +158,7 @@ class Field:
     def mod(self, divisor: int, remainder: int) -> Selector:
         """Return the condition that a whole number leaves a remainder (`$mod`)."""
         if divisor == 0:
-            raise InvalidInputError("nothing is divided by 0")
+            raise InvalidInputError("the divisor must not be 0")
         return self._is("$mod", [divisor, remainder])
 
     def matches(self, pattern: str) -> Selector:

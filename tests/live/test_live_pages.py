@@ -315,7 +315,7 @@ async def test_a_token_is_of_its_query(db: Database, view: View) -> None:
         db.find_pages({"key": {"$gt": 0}}, 2, token),
     ]
     for wrong in others:
-        with pytest.raises(InvalidInputError, match="the token is of another query"):
+        with pytest.raises(InvalidInputError, match="the token belongs to another query"):
             await wrong.page()
 
 

@@ -105,7 +105,7 @@ class Odd:
         ({"fields": "name"}, InvalidTypeError, "fields must be a list of str, not str"),
         ({"fields": {"name": 1}}, InvalidTypeError, "fields must be a list of str, not dict"),
         ({"fields": [5]}, InvalidTypeError, "fields must be a list of str: 5"),
-        ({"into": Odd}, InvalidTypeError, "is not a type of msgspec"),
+        ({"into": Odd}, InvalidTypeError, "is not a type that msgspec knows"),
         ({"into": 5}, InvalidTypeError, "cannot be decoded"),
         ({"on_warning": "shout"}, InvalidInputError, "on_warning='shout': ignore, warn, raise"),
         ({"limt": 5}, InvalidTypeError, "unknown option 'limt', did you mean 'limit'"),

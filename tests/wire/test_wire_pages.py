@@ -116,7 +116,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"size": 0}, InvalidInputError, "one row or more"),
     ({"size": True}, InvalidTypeError, "size of a page must be an int, not bool"),
     ({"size": "5"}, InvalidTypeError, "size of a page must be an int, not str"),
-    ({"token": TOKEN}, InvalidInputError, "of another query"),
+    ({"token": TOKEN}, InvalidInputError, "belongs to another query"),
     ({"token": "no token"}, InvalidInputError, "not a token"),
     ({"token": 5}, InvalidTypeError, "a token must be a str, not int"),
     ({"secret": ""}, InvalidTypeError, "secret"),
@@ -132,7 +132,7 @@ OF_VIEWS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"limt": 1}, InvalidTypeError, "did you mean 'limit'"),
 ]
 OF_QUERIES: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"bookmark": "b"}, InvalidInputError, "bookmark= is of find"),
+    ({"bookmark": "b"}, InvalidInputError, "bookmark= is an option of find"),
     ({"fields": "n"}, InvalidTypeError, "fields must be a list"),
     ({"into": 5}, InvalidTypeError, "cannot be decoded"),
     ({"on_warning": 5}, InvalidInputError, "on_warning=5"),

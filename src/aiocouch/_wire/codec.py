@@ -81,7 +81,7 @@ def encoder(serialize: Callable[[Any], Any] | None) -> Callable[[Any], bytes]:
         try:
             return encode(decode(text))
         except (*DECODE_ERRORS, TypeError) as error:
-            raise InvalidInputError(f"json_serialize gave no JSON: {_why(error)}") from None
+            raise InvalidInputError(f"json_serialize did not give JSON: {_why(error)}") from None
 
     return encode_by_program
 

@@ -57,7 +57,7 @@ class TokenMaker:
             why = "its signature is wrong" if dot else "it is not signed"
             raise InvalidInputError(f"this is not a token of a page of ours: {why}")
         if content.query != self._print:
-            raise InvalidInputError("the token is of another query")
+            raise InvalidInputError("the token belongs to another query")
         try:
             return msgspec.convert(content.state, into)
         except msgspec.ValidationError:

@@ -142,7 +142,7 @@ class Reader:
 
     def _check_place(self) -> None:
         if self.end is not None:
-            raise BrokenDumpError("the dump goes on behind its end mark")
+            raise BrokenDumpError("the dump goes on after its end mark")
         if not self.header:
             raise BrokenDumpError("this is not a dump: it has no header")
 
@@ -150,7 +150,7 @@ class Reader:
         kept = []
         for line in lines:
             if self.end is not None:
-                raise BrokenDumpError("the dump goes on behind its end mark")
+                raise BrokenDumpError("the dump goes on after its end mark")
             self._mark = None
             if not is_control(line) or not self._control(line):
                 kept.append(line)

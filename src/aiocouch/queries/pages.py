@@ -66,7 +66,9 @@ def found_pages(
 ) -> Pages[Any]:
     """Return the pages of what a query finds: as documents, or as values of `into`, None: dicts."""
     if "bookmark" in query.body:
-        raise InvalidInputError("pages have tokens: bookmark= is of find() and find_values()")
+        raise InvalidInputError(
+            "pages have tokens: bookmark= is an option of find() and find_values()"
+        )
     names = field_names(fields)
     own = TokenMaker([query.endpoint, query.body, names], secret)
     make = None if into is None and not names else partial(RowDecoder, names, into)

@@ -132,7 +132,7 @@ def _decoder(wanted: Any) -> Callable[[bytes], Any]:
         raise InvalidTypeError(f"into={wanted!r} cannot be decoded: {error}") from error
     if isinstance(kind, msgspec.inspect.CustomType):
         raise InvalidTypeError(
-            f"into={wanted!r} is not a type of msgspec; collection() takes models of pydantic"
+            f"into={wanted!r} is not a type that msgspec knows; collection() takes models of pydantic"
         )
     return decoder.decode
 

@@ -265,7 +265,9 @@ class RemoteEndpoint:
         try:
             return decoder(text)
         except (*DECODE_ERRORS, BrokenBodyError, KeyError) as error:
-            raise UnexpectedAnswerError(f"{self.name}: no answer of a CouchDB: {error}") from error
+            raise UnexpectedAnswerError(
+                f"{self.name}: not an answer of a CouchDB: {error}"
+            ) from error
 
 
 _json_object = msgspec.json.Decoder(dict[str, Any]).decode

@@ -326,7 +326,7 @@ def _checked_choice(kept: dict[str, Any]) -> dict[str, Any]:
         raise InvalidTypeError("the selector must be a dict")
     name = kept.get("filter")
     if name is not None and (not isinstance(name, str) or (name[:1] != "_" and "/" not in name)):
-        raise InvalidInputError(f"filter={name!r} is not such as 'designdoc/filter'")
+        raise InvalidInputError(f"filter={name!r} must be such as 'designdoc/filter'")
     return kept
 
 

@@ -211,7 +211,7 @@ _LOGIN = ("user", "password", "auth")
 
 def _live(given: dict[str, Any]) -> bool:
     if "continuous" in given:
-        raise InvalidInputError("a sync that goes on is one with live=True")
+        raise InvalidInputError("for a sync that goes on, use live=True")
     return bool(given.pop("live", False))
 
 
