@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 from typing import TYPE_CHECKING
@@ -303,3 +304,41 @@ async def test_wrong_exports(run: Run, db: Database, words: list[str]) -> None:
     ended = await run("export", db.id, *words)
     assert ended.status == Exit.USAGE
     assert ended.err
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.ndjson", '{"_id":"a"}\r\n'),
+        ("a.json", '[{"_id":"a"}]'),
+        ("a.csv", "_id\r\na\r\n"),
+    ],
+)
+async def test_a_file_that_begins_with_a_mark(
+    run: Run, db: Database, tmp_path: Path, name: str, text: str, *, compressed: bool
+) -> None:
+    """As programs of Windows write them."""
+    raw = codecs.BOM_UTF8 + text.encode()
+    file = tmp_path / (f"{name}.gz" if compressed else name)
+    file.write_bytes(gzip.compress(raw) if compressed else raw)
+    ended = await run("load", db.id, file)
+    assert (ended.status, ended.err) == (0, "")
+    assert [each async for each in db.akeys()] == ["a"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "sum", "head"])
+async def test_a_damaged_file(run: Run, db: Database, tmp_path: Path, damage: str) -> None:
+    raw = bytearray(gzip.compress(b"".join(b'{"_id":"%d"}\n' % n for n in range(5_000))))
+    if damage == "cut":
+        del raw[len(raw) // 2 :]
+    else:
+        raw[{"flipped": 12, "sum": len(raw) - 6, "head": 2}[damage]] ^= 0xFF
+    file = tmp_path / "a.ndjson.gz"
+    file.write_bytes(raw)
+    ended = await run("load", db.id, file)
+    assert ended.status == Exit.FAILED
+    told = ended.err.splitlines()[-1]
+    assert told.startswith(
+        f"aiocouch load: {file}: the compressed text is damaged, or breaks off: "
+    )

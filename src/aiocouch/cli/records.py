@@ -7,9 +7,11 @@ import gzip
 import io
 import re
 import sys
+import zlib
+from codecs import BOM_UTF8
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -78,14 +80,27 @@ def delimiter_of(name: str, given: str | None) -> str:
 
 @contextmanager
 def opened(name: str) -> Iterator[IO[bytes]]:
-    """Open a file, which may be compressed by gzip, or stdin as `-`."""
+    """Open a file, which may be compressed by gzip, or stdin as `-`, behind the mark that some begin with."""
     with stdin_bytes() if name == "-" else Path(name).open("rb") as file:
-        is_compressed = file.peek(2)[:2] == b"\x1f\x8b"
-        if not is_compressed:
-            yield file
+        if file.peek(2)[:2] != b"\x1f\x8b":
+            yield _behind_mark(file)
             return
-        with gzip.open(file) as text:
-            yield cast("IO[bytes]", text)
+        try:
+            with gzip.open(file) as text:
+                yield cast("IO[bytes]", _behind_mark(text))
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            said = "the compressed text is damaged, or breaks off"
+            raise CommandError(f"{'stdin' if name == '-' else name}: {said}: {error}") from None
+
+
+_Peeked = TypeVar("_Peeked", io.BufferedReader, gzip.GzipFile)
+
+
+def _behind_mark(file: _Peeked) -> _Peeked:
+    """Skip the three bytes by which some programs say that a text is UTF-8."""
+    if file.peek(len(BOM_UTF8))[: len(BOM_UTF8)] == BOM_UTF8:
+        file.read(len(BOM_UTF8))
+    return file
 
 
 # -- reading
@@ -132,7 +147,7 @@ def _of_json(text: bytes) -> Iterator[bytes]:
 
 
 def _of_csv(file: IO[bytes], kinds: Kinds, delimiter: str, *, infer: bool) -> Iterator[bytes]:
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     rows = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         columns, known = _columns(next(rows, []), kinds)
