@@ -477,7 +477,11 @@ class SecurityDocument(Document):
                 raise
             # So CouchDB refuses those who may not, and objects that it cannot use.
             facts = Facts("PUT", self.endpoint, 500, error.error, error.reason)
-            raise ForbiddenError(f"{self!r} was not taken: only an admin may", facts) from error
+            raise ForbiddenError(
+                f"the security object of {self.database.id!r} was not taken: only an admin may write it, "
+                "and all names and roles must be texts",
+                facts,
+            ) from error
         response.json(_Done)
         saved(self, sent, "")
         return response

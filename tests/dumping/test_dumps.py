@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from aiocouch import InvalidInputError, NotFoundError
+from aiocouch import CouchDB, ForbiddenError, InvalidInputError, NotFoundError
 from aiocouch.dumping import (
     BrokenDumpError,
     Dump,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aiocouch import Database
+    from aiocouch.testing import CouchDBServer
 
 LEAVES = 41
 
@@ -388,6 +389,21 @@ async def test_what_is_lost_meanwhile_is_noticed(
     done = await Restore(copy, dumped)
     assert done.is_equal is False
     assert [doc_id for doc_id, _ in done.missing] == ["edited"]
+
+
+async def test_who_may_not_write_the_security_object_is_told(
+    full: Database, couchdb: CouchDB, couchdb_server: CouchDBServer, tmp_path: Path
+) -> None:
+    """CouchDB says 500 to that, and no_majority."""
+    await Dump(full, tmp_path / "a.gz")
+    async with CouchDB(couchdb_server.url) as nobody:
+        security = await full.security()
+        security.clear()
+        await security.save()
+        with pytest.raises(ForbiddenError, match="only an admin may write it"):
+            await Restore(
+                nobody.database(full.id), tmp_path / "a.gz", merge=True, security=True, ids=[]
+            )
 
 
 @pytest.mark.parametrize("change", ["cut", "flipped", "lost", "longer"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from aiocouch.dumping.lines import distinct, look
 from aiocouch.exception import CouchDBError, NotFoundError
 from aiocouch.replication.endpoint import Refused
@@ -115,9 +113,11 @@ class Target:
         self.local += 1
 
     async def write_security(self, security: Mapping[str, Any]) -> None:
-        """Write the security object."""
-        path = f"{self._database.endpoint}/_security"
-        await self._database.remote.request("PUT", path, body=msgspec.json.encode(security))
+        """Write the security object, unless it is there. Raise `ForbiddenError` for who may not."""
+        document = await self._database.security()
+        document.clear()
+        document.update(security)
+        await document.save()
 
 
 def _refusal(text: bytes, error: CouchDBError) -> Refused:
