@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
+import sys  # and nothing that takes time, for Ctrl-C is not caught yet
 
 __all__ = ["main"]
 
@@ -24,7 +20,7 @@ def main() -> int:
         return _INTERRUPTED
 
 
-def _tell_all_but_interrupts(unraisable: UnraisableHookArgs) -> None:
+def _tell_all_but_interrupts(unraisable: sys.UnraisableHookArgs) -> None:
     """Say nothing of a second Ctrl-C that comes where nothing can be raised, as when an object goes."""
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)

@@ -16,10 +16,12 @@ import termios
 import threading
 import time
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import _aiocouch_command
 from aiocouch import RetryPolicy
 from aiocouch.cli import target as targets
 from aiocouch.cli.conditions import selector_of
@@ -31,7 +33,6 @@ from tests.support.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from aiocouch import CouchDB, Database
     from aiocouch.testing import CouchDBServer
@@ -513,6 +514,22 @@ async def test_an_attachment_is_written_to_a_file(run: Run, db: Database, tmp_pa
     assert (await run("attachments", "get", db.id, "a", "x", tmp_path / "x")).status == 0
     assert (tmp_path / "x").read_text() == "x"
     assert json.loads((await run("cat", db.id, "a", "--json")).out)["_id"] == "a"
+
+
+def test_the_program_loads_nothing_before_it_takes_ctrl_c() -> None:
+    code = (
+        "import sys; before = set(sys.modules)\n"
+        "import _aiocouch_command\n"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(_aiocouch_command.__file__).parent)},
+    )
+    assert ended.stdout == "['__future__', '_aiocouch_command']\n"
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "ValueError"])
