@@ -7,13 +7,16 @@ import contextlib
 import json
 import sys
 import uuid
-from typing import TYPE_CHECKING, Any
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from aiocouch import CouchDB, NotFoundError, UnauthorizedError
 from aiocouch.cli.exits import Exit
-from aiocouch.cli.figures import database_of_shard, task_rows, without_credentials
+from aiocouch.cli.figures import Watch, database_of_shard, task_rows, without_credentials
+from aiocouch.cli.output import Output
+from aiocouch.cli.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -181,6 +184,25 @@ async def test_what_a_replication_waits_for_is_told(
         assert told.startswith("the server tries again: ")
     finally:
         await document.delete()
+
+
+def test_a_replication_by_the_server_is_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    """How far it is, and once what it waits for, without credentials."""
+
+    class Bar(Progress):
+        shown: ClassVar[list[tuple[float, float | None]]] = []
+
+        def to(self, done: float, total: float | None = None) -> None:
+            self.shown.append((done, total))
+
+    watch = Watch(Output(Namespace()), Bar())
+    error = "no answer from http://ada:secret@h:1/x"
+    watch.look({"state": "running", "info": {"docs_written": 3, "changes_pending": 4}})
+    watch.look({"state": "crashing", "info": {"docs_written": 5, "error": error}})
+    watch.look({"state": "crashing", "info": error})
+    watch.look({"state": "completed", "info": None})
+    assert Bar.shown == [(3, 7), (5, None)]
+    assert capsys.readouterr().err == "the server tries again: no answer from http://…@h:1/x\n"
 
 
 # -- compact

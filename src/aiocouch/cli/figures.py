@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from aiocouch import CouchDB
     from aiocouch.answers import ReplicationJob
     from aiocouch.cli.output import Output
+    from aiocouch.cli.progress import Progress
 
-__all__ = ["Trouble", "database_of_shard", "replication_rows", "task_rows", "without_credentials"]
+__all__ = ["Watch", "database_of_shard", "replication_rows", "task_rows", "without_credentials"]
 
 _TOGETHER = 100
 _CREDENTIALS = re.compile(r"(://)[^/@\s]*@")
@@ -91,17 +92,22 @@ def task_rows(tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (str(row["database"]), str(row["task"])))
 
 
-class Trouble:
-    """Tells once what makes the server begin again."""
+class Watch:
+    """Shows how far a replication of a server is, and tells once what makes the server begin again."""
 
-    def __init__(self, out: Output) -> None:
+    def __init__(self, out: Output, bar: Progress) -> None:
         self._out = out
+        self._bar = bar
         self._told: object = None
 
-    def tell(self, state: Mapping[str, Any]) -> None:
+    def look(self, state: Mapping[str, Any]) -> None:
         """Look at the state of a replication."""
-        info = state.get("info")
-        error = info.get("error") if isinstance(info, dict) else info
+        info = state.get("info") or {}
+        facts = info if isinstance(info, dict) else {"error": info}
+        if "docs_written" in facts:
+            done, left = facts["docs_written"], facts.get("changes_pending")
+            self._bar.to(done, None if left is None else done + left)
+        error = facts.get("error")
         if state.get("state") in {"crashing", "error"} and error not in {None, self._told}:
             self._told = error
             self._out.note(f"the server tries again: {without_credentials(error)}")

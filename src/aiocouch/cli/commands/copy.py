@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiocouch import CouchDBError, TransportError
 from aiocouch.cli.exits import CommandError, Exit
-from aiocouch.cli.figures import Trouble
+from aiocouch.cli.figures import Watch
 from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import progress
 from aiocouch.cli.replicating import (
@@ -120,8 +120,9 @@ async def _by_server(
     if given.continuous:
         return {"replication": name}
     try:
-        with progress(given, f"the server copies {pair.source.id}", unit="revisions"):
-            state = await jobs.wait(name, progress=Trouble(Output(given)).tell)
+        what = f"the server copies {pair.source.id}"
+        with progress(given, what, unit="revisions") as bar:
+            state = await jobs.wait(name, progress=Watch(Output(given), bar).look)
     finally:  # after Ctrl-C, too: it would go on for ever
         with contextlib.suppress(CouchDBError):
             await (await pair.target.couchdb.database("_replicator").get(name)).delete()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiocouch.cli.actions import Actions
 from aiocouch.cli.exits import Exit
-from aiocouch.cli.figures import Trouble, replication_rows, without_credentials
+from aiocouch.cli.figures import Watch, replication_rows, without_credentials
 from aiocouch.cli.output import Column, Output, add_output, as_count
 from aiocouch.cli.progress import progress
 from aiocouch.cli.target import Of, add_target, read_target
@@ -14,7 +14,6 @@ from aiocouch.cli.target import Of, add_target, read_target
 if TYPE_CHECKING:
     import argparse
 
-    from aiocouch.answers import ReplicationDoc
 
 __all__ = ["configure"]
 
@@ -66,17 +65,9 @@ async def _wait(given: argparse.Namespace) -> int:
     target, out = read_target(given, Of.SERVER), Output(given)
     async with target.connect() as couchdb:
         await couchdb.database("_replicator").get(given.id)  # or else it would be waited for
-        trouble = Trouble(out)
-        with progress(given, given.id) as shown:
-
-            def tell(state: ReplicationDoc) -> None:
-                trouble.tell(state)
-                info = state.get("info") or {}
-                if isinstance(info, dict) and "docs_written" in info:
-                    done, left = info["docs_written"], info.get("changes_pending")
-                    shown.to(done, None if left is None else done + left)
-
-            state = await couchdb.replications.wait(given.id, progress=tell, every=0.5)
+        with progress(given, given.id) as bar:
+            look = Watch(out, bar).look
+            state = await couchdb.replications.wait(given.id, progress=look, every=0.5)
         out.document(without_credentials(state))
     return Exit.DONE
 
