@@ -33,8 +33,11 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
     database: Database
     id: str
     _text: bytes  # what the value is made of, or with `_is_row` its row
-    _value: Any = _UNREAD
+    _ready: Any = (
+        _UNREAD  # with `_is_row`: the value, as long as nobody has seen it or the document
+    )
     _is_row: bool = False
+    _value: Any = _UNREAD
     _before: bytes | None = None  # the JSON of the value that the document shows
     _document: Document | None = None
 
@@ -58,6 +61,9 @@ class Stored(msgspec.Struct, Generic[T], eq=False, weakref=True):
         """
         value: T = self._value
         if value is _UNREAD:
+            if self._is_row:
+                value = self._value = self._ready
+                return value
             if self._document is not None:
                 self._read()
             try:
