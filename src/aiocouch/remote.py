@@ -94,6 +94,7 @@ class Remote(RemoteServer):
             user, password, cookie = named, secret, None
         if isinstance(auth, aiohttp.BasicAuth):
             kwargs, auth = {**kwargs, "auth": auth}, None
+        says_nothing = user is password is cookie is None
         self.credentials = credentials(user, password, cookie, auth)
         if self.credentials is not None:
             self.credentials.joins(*urls)
@@ -102,7 +103,8 @@ class Remote(RemoteServer):
         self.encode = encoder(kwargs.get("json_serialize_bytes") or kwargs.get("json_serialize"))
         self._stream_timeout = silence_of(self._sessions.timeout)
         self.max_size = checked_size(max_size)
-        self._send = self._last_step(host, kwargs, tls)
+        is_trusted = says_nothing and not self.has_credentials  # an empty name is nobody's
+        self._send = self._last_step(host, kwargs, tls, is_trusted=is_trusted)
         self._authenticate = Authenticate(self._send, self.credentials)
         policy = checked_policy(retry)
         self.resume = policy if resume else None  # how often rows that break off go on
@@ -119,14 +121,19 @@ class Remote(RemoteServer):
         return f"<{type(self).__name__} {vars(self).get('url', 'that was not made')}>"
 
     def _last_step(
-        self, host: Host | None, options: Mapping[str, Any], tls: ssl.SSLContext | None
+        self,
+        host: Host | None,
+        options: Mapping[str, Any],
+        tls: ssl.SSLContext | None,
+        *,
+        is_trusted: bool,
     ) -> Send | Direct:
         if host is None:
             return Send(self._sessions, self.max_size)
         from aiocouch._transport.direct import Direct, check_options
 
         check_options(options, tls)
-        return Direct(host, self._sessions, self.max_size, is_trusted=not self.has_credentials)
+        return Direct(host, self._sessions, self.max_size, is_trusted=is_trusted)
 
     @property
     def is_inside(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -81,6 +82,17 @@ async def test_a_wrong_password_is_refused(server: EmbeddedCouchDB) -> None:
         with pytest.raises(UnauthorizedError) as caught:
             await couchdb.info()
     assert "of somebody else" not in f"{couchdb!r} {caught.value!r} {caught.value}"
+
+
+@pytest.mark.parametrize(("user", "password"), [("", ""), ("", "secret"), (None, "secret")])
+async def test_an_empty_name_is_nobody(
+    server: EmbeddedCouchDB, user: str | None, password: str
+) -> None:
+    """As over HTTP: a form that was left empty is not the admin."""
+    async with server.connect(user, password) as couchdb:
+        assert (await couchdb.session.info())["userCtx"] == {"name": None, "roles": []}
+        with pytest.raises(UnauthorizedError):
+            await couchdb.create("notes")
 
 
 async def test_a_server_without_an_admin_of_its_own_lets_the_process_in() -> None:
@@ -255,6 +267,87 @@ async def test_a_folder_of_another_event_loop(tmp_path: Path) -> None:
         await asyncio.to_thread(thread.join)
         assert "another event loop" in str(caught[0])
         await couchdb.info()
+
+
+VIEW = {"_id": "_design/v", "views": {"v": {"map": "function (doc) { emit(doc._id) }"}}}
+
+
+async def counted(couchdb: CouchDB) -> int:
+    """Write a document, and return how many a view has."""
+    db = await couchdb.create("notes", exists_ok=True)
+    if "_design/v" not in [name async for name in db.all_docs.akeys()]:
+        await db.bulk_docs([VIEW])
+    await db.add({})
+    return len([row async for row in db.view("v", "v").rows()])
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # which is what Python says to that
+@pytest.mark.parametrize("way", ["an address", "a server"])
+def test_a_folder_that_a_closed_loop_has_left_open(tmp_path: Path, way: str) -> None:
+    """A program that forgot to close its session can open the folder again."""
+    server = EmbeddedCouchDB(tmp_path, settings=SETTINGS)
+    left: list[CouchDB] = []
+
+    def connect() -> CouchDB:
+        return server.connect() if way == "a server" else CouchDB(f"embedded://{tmp_path}")
+
+    async def use_and_leave() -> int:
+        left.append(connect())
+        return await counted(left[-1])
+
+    async def use() -> int:
+        async with connect() as couchdb:
+            return await counted(couchdb)
+
+    assert [asyncio.run(use_and_leave()) for _ in range(2)] == [1, 2]
+    assert asyncio.run(use()) == 3
+    asyncio.run(left[0].close())  # too late, and it ends nobody else's server
+    assert asyncio.run(use()) == 4
+    left.clear()
+    gc.collect()
+
+
+FORKING = """
+import asyncio, os, sys
+from aiocouch import CouchDB
+from aiocouch.embedded import FolderInUseError
+
+async def use():
+    async with CouchDB(sys.argv[1]) as couchdb:
+        return len(await couchdb.keys())
+
+async def main():
+    reader, writer = os.pipe()
+    async with CouchDB(sys.argv[1]) as couchdb:
+        await couchdb.info()
+        if (child := os.fork()) == 0:
+            asyncio.events._set_running_loop(None)
+            try:
+                asyncio.run(use())
+            except FolderInUseError as error:
+                assert "another process" in str(error), error
+                os.read(reader, 1)
+                os._exit(0)
+            os._exit(1)
+        await asyncio.sleep(0.3)
+    try:
+        print(await use())
+    finally:
+        os.write(writer, b"x")
+    print(os.waitpid(child, 0)[1])
+
+asyncio.run(main())
+"""
+
+
+async def test_a_folder_after_a_fork(tmp_path: Path) -> None:
+    """The child does not have it, and does not keep it from its parent either."""
+    forking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "ignore", "-c", FORKING, f"embedded://{tmp_path}"),
+        stdout=subprocess.PIPE,
+    )
+    answer, _ = await forking.communicate()
+    assert answer.split() == [b"2", b"0"]
 
 
 async def test_a_session_outlives_no_server(server: EmbeddedCouchDB) -> None:

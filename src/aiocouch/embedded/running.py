@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +124,8 @@ class Running:
         self._coming += 1
         try:
             async with self._lock:
+                if self._entrance is not None and self._entrance.loop.is_closed():
+                    self.abandon()
                 if self._entrance is None:
                     self._entrance = await self._start()
                 self._guests += 1
@@ -151,7 +154,16 @@ class Running:
         if self._server is not None:
             await self._server.stop_waiting()
 
+    def abandon(self) -> None:
+        """Close the files of a server whose loop is closed: nobody can ask it any more."""
+        server, self._server, self._entrance = self._server, None, None
+        self._guests = 0
+        if server is not None:
+            server.abandon()
+
     async def _start(self) -> Entrance:
+        if self._folder is not None:
+            _drop_abandoned(self._folder.resolve())
         server = self._server = Server(self._folder, self._overrides)
         if self._folder is not None:
             _open.setdefault(self._folder.resolve(), (asyncio.get_running_loop(), self))
@@ -208,6 +220,16 @@ class _Inside:
 _open: dict[Path, tuple[asyncio.AbstractEventLoop, Running]] = {}
 """The servers of this process that have folders."""
 
+os.register_at_fork(after_in_child=_open.clear)  # they are of another process then
+
+
+def _drop_abandoned(folder: Path) -> None:
+    """Close what a loop that is closed has left open, such as that of an `asyncio.run` without a `close`."""
+    loop, running = _open.get(folder, (None, None))
+    if loop is not None and running is not None and loop.is_closed():
+        del _open[folder]
+        running.abandon()
+
 
 def _forget(folder: Path, running: Running) -> None:
     if folder in _open and _open[folder][1] is running:
@@ -226,6 +248,7 @@ class _InFolder:
 
     async def enter(self) -> Entrance:
         folder, loop = self._folder.resolve(), asyncio.get_running_loop()
+        _drop_abandoned(folder)
         theirs, self._used = _open.setdefault(folder, (loop, self._own))
         if theirs is not loop:
             raise FolderInUseError(

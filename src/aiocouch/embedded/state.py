@@ -216,6 +216,13 @@ class Server:
             stack.push_async_callback(self.peruser.close)
             await self.stop_waiting()
 
+    def abandon(self) -> None:
+        """Close all files of a server whose loop is closed, without waiting for anything."""
+        if "indexes" in self.__dict__:
+            self.indexes.abandon()
+        self.databases.abandon()
+        self.javascript.close()
+
     async def _finish(self) -> None:
         if self._watching_again is not None:
             self._watching_again.cancel()

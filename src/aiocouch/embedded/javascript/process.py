@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -104,7 +105,8 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the process at once, whatever it does."""
         if self._writer is not None:
-            self._writer.close()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody sends any more
+                self._writer.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()

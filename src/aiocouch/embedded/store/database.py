@@ -407,6 +407,11 @@ class Database(Owner):
         await self.writer.wait()
         self._let_go()
 
+    def abandon(self) -> None:
+        """Close the file though nobody can finish what he does: the event loop is closed."""
+        self.closed = True
+        self._let_go()
+
 
 def _checkpoint(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import fcntl
 import logging
+import os
 import re
 import resource
 import secrets
@@ -14,6 +15,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakSet
 
 from aiocouch.embedded.errors import CouchError, precondition_failed
 from aiocouch.embedded.store import schema
@@ -191,6 +193,15 @@ class Databases:
         self._open.clear()
         self.release()
 
+    def abandon(self) -> None:
+        """Close all databases of a loop that is closed, where nothing can be waited for any more."""
+        if self._executor is not None:
+            self._executor.shutdown()  # what is being committed is to be on disk
+        for database in self._open.values():
+            database.abandon()
+        self._open.clear()
+        self.release()
+
     def release(self) -> None:
         """Let another process have the folder; enough where no database was opened."""
         if self._executor is not None:
@@ -244,6 +255,18 @@ async def _close(database: Database) -> None:
         _log.exception("%r could not be closed", database)
 
 
+_locks: WeakSet[IO[bytes]] = WeakSet()
+
+
+def _leave_locks() -> None:
+    """Let go of the folders of the parent: a lock holds as long as any process has its file."""
+    for lock in list(_locks):
+        lock.close()
+
+
+os.register_at_fork(after_in_child=_leave_locks)
+
+
 def _take_lock(folder: Path) -> IO[bytes]:
     with contextlib.suppress(FileExistsError):  # a file: opening the lock tells it better
         folder.mkdir(parents=True, exist_ok=True)
@@ -253,6 +276,7 @@ def _take_lock(folder: Path) -> IO[bytes]:
     except OSError as error:
         lock.close()
         raise _no_lock(folder, error) from None
+    _locks.add(lock)
     return lock
 
 

@@ -213,6 +213,14 @@ class Indexes:
         while self._closing:
             await asyncio.gather(*self._closing)
 
+    def abandon(self) -> None:
+        """Close all indexes of a loop that is closed, where nothing can be waited for any more."""
+        for indexes in self._indexes.values():
+            for index in indexes.values():
+                index.closed = True
+                index.tables.close()
+        self._indexes.clear()
+
 
 def _unit(definition: Definition) -> Unit:
     return Unit(f"views:{definition.signature}", "views", definition.unit_text().decode())
