@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import io
 import json
-from typing import IO, TYPE_CHECKING, Any
+import tempfile
+import time
+from types import SimpleNamespace
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -204,6 +208,17 @@ async def test_a_half_dump_goes_on(full: Database, copy: Database, dumped: Path)
     assert await leaves_of(copy) == await leaves_of(full)
 
 
+async def test_a_dump_that_was_cut_before_its_first_mark_begins_anew(
+    full: Database, copy: Database, dumped: Path
+) -> None:
+    """Such as among many local documents, which come before it."""
+    part = dumped.with_name("second.gz.part")
+    part.write_bytes(gzip.compress(b"".join(b"%b\n" % line for line in lines_of(dumped)[:3]))[:-20])
+    done = await Dump(full, dumped.with_name("second.gz"), local=True)
+    assert (done.is_resumed, done.local) == (False, 1)
+    assert (await Restore(copy, dumped.with_name("second.gz"))).is_equal
+
+
 @pytest.mark.parametrize("other", ["database", "options"])
 async def test_a_half_dump_of_something_else_is_left_alone(
     full: Database, copy: Database, dumped: Path, other: str
@@ -273,6 +288,32 @@ async def test_documents_are_left_alone_unless_merged(copy: Database, dumped: Pa
     assert done.is_equal is False
     assert done.missing == ()
     assert len(await leaves_of(copy)) == LEAVES + 2
+
+
+async def test_a_restore_that_is_cancelled_leaves_no_file_open(
+    copy: Database, dumped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not that of a large document either, which a thread is reading just then."""
+    loop, reads = asyncio.get_running_loop(), asyncio.Event()
+    files: list[Any] = []
+
+    def opened(size: int) -> IO[bytes]:
+        files.append(tempfile.SpooledTemporaryFile(size))  # noqa: SIM115 - as there
+        loop.call_soon_threadsafe(reads.set)
+        time.sleep(0.05)
+        return cast("IO[bytes]", files[-1])
+
+    monkeypatch.setattr(
+        "aiocouch.dumping.portions.tempfile", SimpleNamespace(SpooledTemporaryFile=opened)
+    )
+    restoring = asyncio.ensure_future(Restore(copy, dumped).run())
+    await reads.wait()
+    restoring.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await restoring
+    assert [file.closed for file in files] == [True] * len(files)
+    monkeypatch.undo()
+    assert (await Restore(copy, dumped)).is_equal
 
 
 async def test_twice_is_as_once(full: Database, copy: Database, dumped: Path) -> None:

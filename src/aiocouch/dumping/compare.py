@@ -121,7 +121,7 @@ async def contained(
 ) -> list[tuple[str, str]]:
     """Return the chosen leaves of a dump that the database does not know. `tell` hears how many were seen."""
     missing: list[tuple[str, str]] = []
-    while (portion := await asyncio.to_thread(portions.next)) is not None:
+    while (portion := await portions.take()) is not None:
         large = [] if portion.large is None else [portion.large.text]
         portion.close()
         if revs := distinct(look(text) for text in [*portion.texts, *large]):

@@ -46,14 +46,14 @@ def _lock(file: IO[bytes], path: Path) -> None:
 
 
 def take_up(path: Path, file: IO[bytes], header: dict[str, Any]) -> Begun:
-    """Cut a file after its last mark, and return what that says.
+    """Cut a file after its last mark, and return what that says. What has none yet is begun anew.
 
     Raise `ForeignDumpError` where it is of another database, or something else.
     """
     if not path.stat().st_size:
         return Begun()
     old, point = last_point(path)
-    if point is None or not old:
+    if not old:
         raise ForeignDumpError(
             f"{path} is not a dump that was begun; remove it, or choose another name"
         )
@@ -63,9 +63,9 @@ def take_up(path: Path, file: IO[bytes], header: dict[str, Any]) -> Begun:
                 f"{path} was begun with another {name}: {old.get(name)!r}, not {header.get(name)!r}. "
                 "Remove it, or choose another name"
             )
-    file.seek(point.offset)
+    file.seek(0 if point is None else point.offset)
     file.truncate()
-    return Begun(point.mark, point.sum)
+    return Begun() if point is None else Begun(point.mark, point.sum)
 
 
 def finish(part: Path, path: Path) -> None:

@@ -1,7 +1,8 @@
-"""A dump, ours or couchbackup's, cut into portions that are written together. Blocks: call it in a thread."""
+"""A dump, ours or couchbackup's, cut into portions that are written together. All but `take` blocks."""
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -144,6 +145,17 @@ class Portions:
     def next(self) -> Portion | None:
         """Return the next portion, None at the end."""
         return next(self._all, None)
+
+    async def take(self) -> Portion | None:
+        """Return the next portion, read in a thread. Who is cancelled waits for it; no file stays open."""
+        reading = asyncio.ensure_future(asyncio.to_thread(self.next))
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await asyncio.wait([reading])
+            if reading.exception() is None and (lost := reading.result()) is not None:
+                lost.close()
+            raise
 
     def _each(self) -> Iterator[Portion]:
         while lines := self._lines.lines():

@@ -275,8 +275,11 @@ class _Writing:
                     item[1].close()
 
     async def _read(self, window: int) -> None:
-        while (portion := await asyncio.to_thread(self._portions.next)) is not None:
-            await self._queue.put((self._in_order.begin(portion.through), portion))
+        while (portion := await self._portions.take()) is not None:
+            with contextlib.ExitStack() as stack:
+                stack.callback(portion.close)
+                await self._queue.put((self._in_order.begin(portion.through), portion))
+                stack.pop_all()
         for _ in range(window):
             await self._queue.put(None)
 
