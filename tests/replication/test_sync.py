@@ -153,6 +153,29 @@ async def test_it_waits_for_a_server_that_is_away(device: Any, tmp_path: Path) -
     assert sync.result is not None
 
 
+async def test_it_is_stopped_at_once_while_the_server_is_away(device: Any, tmp_path: Path) -> None:
+    """No checkpoint is tried there, again and again; the next sync goes on from the last one."""
+    db = await device()
+    await write(db, "a", text="offline")
+    async with EmbeddedCouchDB(tmp_path, settings=SETTINGS) as server:
+        port, url = int(server.url.rpartition(":")[2]), url_of(server)
+        sync = db.sync(url, live=True, push={"create_target": True})
+        task = await until(sync, "idle")
+    while sync.state != "away":
+        await asyncio.wait_for(_news(sync), 60)
+    sync.stop()
+    await asyncio.wait_for(task, 2)
+    assert sync.state == "ended"
+    assert sync.result is not None
+    assert sync.result.push is not None
+    assert sync.result.push.docs_written == 1
+    await write(db, "b", text="later")
+    async with EmbeddedCouchDB(tmp_path, port=port, settings=SETTINGS):
+        done = await db.sync(url)
+        assert done.push is not None
+        assert done.push.docs_written == 1
+
+
 async def _news(sync: Sync) -> None:
     """Wait a moment: the loop over the sync is in another task."""
     before = sync.progress

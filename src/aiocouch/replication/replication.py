@@ -181,10 +181,17 @@ class Replication:
 
         Where an end is away it ends without that, and goes on from the last checkpoint the next time.
         """
+        self._stop(at_once=self.trouble is not None)
+
+    def leave(self) -> None:
+        """End it at once, for an end is away: what is noted of it is the last checkpoint."""
+        self._stop(at_once=True)
+
+    def _stop(self, *, at_once: bool) -> None:
         self._is_stopped = True
         self._over.set()
         if self._session is not None:
-            self._session.stop()
+            (self._session.leave if at_once else self._session.stop)()
 
     async def run(self) -> ReplicationResult:
         """Replicate, and tell what was done. The same as `await`."""

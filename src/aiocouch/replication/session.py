@@ -64,6 +64,7 @@ class Session:
         self._forecast = Forecast(target_is_empty=False)
         self._reading: asyncio.Task[None] | None = None
         self._is_stopped = False
+        self._is_left = False
         self._has_caught_up = False
         self.is_open = False
         """Whether both ends are there."""
@@ -89,6 +90,11 @@ class Session:
         if self._reading is not None:
             self._reading.cancel()
 
+    def leave(self) -> None:
+        """End at once: an end is away, and what is under way cannot be finished."""
+        self._is_left = True
+        self.stop()
+
     async def run(self) -> dict[str, Any]:
         """Replicate until the end of the changes (when continuous, until `stop`); give the answer.
 
@@ -101,7 +107,7 @@ class Session:
         except Exception:
             await self._keep_what_is_done()
             raise
-        return self._answer()
+        return {} if self._is_left else self._answer()
 
     async def _keep_what_is_done(self) -> None:
         """Note how far it got, so that the next attempt need not start from the beginning."""
@@ -156,6 +162,8 @@ class Session:
                 crew.start(self._copy(copier, batches))
             self._reading = crew.start(self._read(batches))
             await crew.until(self._reading)
+            if self._is_left:
+                return
             await crew.until(crew.start(batches.join()))
             over.set()
             await crew.until(keeping)
@@ -240,6 +248,8 @@ class Session:
     async def _checkpoint(self) -> None:
         """Note at both ends how far everything is copied."""
         progress = self.progress
+        if self._is_left:
+            return
         if not self._options.use_checkpoints or progress.through_seq == progress.checkpointed_seq:
             return
         seq = progress.through_seq

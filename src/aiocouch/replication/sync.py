@@ -135,8 +135,11 @@ class Sync:
     def stop(self) -> None:
         """End it: what was read is copied, checkpoints are written, and the result is given."""
         self._may_pull.set()
+        is_away = any(
+            one.trouble is not None for one in self._both
+        )  # for both, though one may not know
         for one in self._both:
-            one.stop()
+            (one.leave if is_away else one.stop)()
 
     async def run(self) -> SyncResult:
         """Make them equal, and tell what was done. The same as `await`."""
