@@ -6,6 +6,7 @@ import pytest
 
 import aiocouch
 from aiocouch import Database, Document, F, It, Selector
+from tests.support.indexes import until_listed
 
 
 @pytest.fixture
@@ -81,6 +82,7 @@ async def test_an_index_is_a_dict(db: Database) -> None:
 async def test_an_index_of_some_documents(people: Database) -> None:
     older = {"age": {"$gte": 38}}
     await people.index({"fields": ["name"]}, ddoc="older", partial_filter_selector=older)
+    await until_listed(people, 2)
     found = people.find({"name": {"$gt": ""}}, use_index="older")
     assert await names(found) == ["38", "39"]
 
