@@ -13,7 +13,7 @@ import pytest
 from yarl import URL
 
 from aiocouch.embedded.node.statistics import known_metrics
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, everywhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,7 +41,10 @@ class Asker:
             text = base64.b64encode(":".join(who).encode()).decode()
             headers["Authorization"] = f"Basic {text}"
         url = URL(f"{self._server.url}/{path}", encoded=True)
-        async with self._session.request(method, url, json=json, headers=headers) as response:
+        to_all = (everywhere,) if isinstance(self._server, Cluster) else ()
+        async with self._session.request(
+            method, url, json=json, headers=headers, middlewares=to_all
+        ) as response:
             is_json = response.content_type == "application/json" and method != "HEAD"
             return response.status, await (response.json() if is_json else response.text())
 

@@ -18,9 +18,10 @@ _PAUSE = 0.02
 
 async def until_listed(db: Database, count: int) -> list[IndexInfo]:
     """Wait until the database has so many indexes, that of all documents included, and return them."""
+    found = await db.indexes.list()
     for _ in range(_MOST):
-        found = await db.indexes.list()
         if len(found) == count:
             return found
         await asyncio.sleep(_PAUSE)
+        found = await db.indexes.list()
     raise AssertionError(f"{len(found)} indexes instead of {count}: {found}")
