@@ -18,7 +18,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aiocouch import CouchDB, Database, Document, NotFoundError
+from aiocouch import Database, Document, NotFoundError
+from aiocouch.embedded import EmbeddedCouchDB
 from aiocouch.exception import CouchDBError
 
 
@@ -96,7 +97,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[None]]] = {
 
 async def run(folder: Path, command: str, words: list[str]) -> None:
     """Open the notes, and do what is asked."""
-    async with CouchDB(f"embedded://{folder}") as couchdb:
+    async with EmbeddedCouchDB(folder).connect() as couchdb:
         notes = await couchdb.create("notes", exists_ok=True)
         await COMMANDS[command](notes, *words)
 

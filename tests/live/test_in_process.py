@@ -168,6 +168,15 @@ async def test_a_folder_keeps_what_was_saved(tmp_path: Path) -> None:
         assert "notes" in await couchdb.keys()
 
 
+@pytest.mark.parametrize("name", ["a#b", "a?b", "100%25"])
+async def test_a_folder_whose_name_is_odd_in_a_url(tmp_path: Path, name: str) -> None:
+    async with EmbeddedCouchDB(tmp_path / name).connect() as couchdb:
+        await couchdb.create("notes")
+    quoted = name.replace("%", "%25").replace("#", "%23").replace("?", "%3F")
+    async with CouchDB(f"embedded://{tmp_path}/{quoted}") as couchdb:
+        assert "notes" in await couchdb.keys()
+
+
 async def test_the_address_may_be_a_url_of_yarl(tmp_path: Path) -> None:
     async with CouchDB(URL(f"embedded://{tmp_path}")) as couchdb:
         await couchdb.create("notes")

@@ -84,7 +84,7 @@ def _host_of(url: str) -> Host:
     if path and (not bare.startswith("/") or bare == "/" or "?" in path or "#" in path):
         raise InvalidInputError(
             "a database in this process is embedded:///and/its/folder, or embedded: for memory, "
-            "without user, password, query and fragment"
+            "without user, password, query and fragment; ? and # of a folder are %3F and %23"
         )
     # By name: the server stands above the client, and few programs have one in them.
     found: Host = import_module("aiocouch.embedded.running").host_in(unquote(bare) or None)
