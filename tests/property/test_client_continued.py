@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiocouch import CouchDB, CouchDBError, Database, TruncatedError
@@ -210,6 +210,7 @@ def check(
 
 
 @given(ROWS, CUTS, SIZES, RANGES)
+@example([Row(0, "a", 0), Row(0, "a", 0)], [108], 1, {"skip": 1})
 def test_rows_of_a_view(
     rows: list[Row], cuts: list[int | None], size: int, options: dict[str, Any]
 ) -> None:

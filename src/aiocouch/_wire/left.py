@@ -114,6 +114,9 @@ class RangeLeft:
         grouped = self.options.get("group") in _TRUE and self.options.get("group_level") is None
         if (id is None and not grouped) or "keys" in self.options or _is_unsorted(self.options):
             return None
+        self._to_drop = self._run
+        if self._run == self._given and self.options.get("skip") and not self._unique:
+            return self.options  # nobody knows how many like them were skipped, so these come again
         options = {name: value for name, value in self.options.items() if name not in _STARTS}
         if "key" in options:
             options["endkey"] = options.pop("key")
@@ -123,7 +126,6 @@ class RangeLeft:
         limit = _number(options, "limit")
         if limit is not None:
             options["limit"] = limit - self._given + self._run
-        self._to_drop = self._run
         return options
 
 
