@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -10,14 +9,10 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from aiocouch.cli.exits import CommandError, Exit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from aiocouch.cli.reading import interrupts_to
 
 __all__ = ["Draft"]
 
@@ -56,7 +51,7 @@ class Draft:
         except (OSError, ValueError) as error:
             said = f"the editor {editor!r} does not start: {error}. Set EDITOR"
             raise CommandError(said, Exit.USAGE) from None
-        with _no_interrupts():
+        with interrupts_to(signal.SIG_IGN):  # the editor has it, in the same group of processes
             status = process.wait()
         if status:
             raise CommandError(f"the editor ended with {status}. Nothing was saved")
@@ -77,16 +72,3 @@ class Draft:
     def forget(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Leave Ctrl-C to the editor, which is in the same group of processes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -12,23 +12,32 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from types import FrameType
 
-__all__ = ["apart", "interruptible", "stdin_bytes", "stdin_lines", "stdin_text"]
+    Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+
+__all__ = ["apart", "interruptible", "interrupts_to", "stdin_bytes", "stdin_lines", "stdin_text"]
 
 _T = TypeVar("_T")
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C end it at once. An event loop would wait for the next await, and so for the answer."""
+def interrupts_to(handler: Handler) -> Iterator[None]:
+    """Let a handler of signals have Ctrl-C. Outside the main thread, which alone may say so, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def interruptible() -> AbstractContextManager[None]:
+    """Let Ctrl-C end it at once. An event loop would wait for the next await, and so for the answer."""
+    return interrupts_to(signal.default_int_handler)
 
 
 def stdin_bytes() -> io.BufferedReader:
